@@ -1,0 +1,1 @@
+//! Buildpack, platform and distribution spec values and rules: no I/O.

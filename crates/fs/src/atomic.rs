@@ -1,0 +1,158 @@
+//! Files and directories that appear whole or not at all.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::{Operation, PathError};
+
+/// Writes everything of the file system that holds `path` to the disk (`syncfs(2)`).
+///
+/// One call before an index is renamed is cheaper than an fsync for each blob.
+pub fn sync_filesystem(path: &Path) -> Result<(), PathError> {
+    let directory = open_directory(path)?;
+    rustix::fs::syncfs(&directory).map_err(|source| PathError::new(Operation::Sync, path, source))
+}
+
+/// A file that is written beside its final name and renamed over it by [`AtomicFile::commit`].
+///
+/// Dropped without commit it leaves nothing. The name of the temporary file starts with `.dhow-`.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: File,
+    temporary: PathBuf,
+    destination: PathBuf,
+    committed: bool,
+}
+
+impl AtomicFile {
+    /// Creates the temporary file in the destination's directory, with `mode` whatever the umask is.
+    pub fn create(destination: &Path, mode: u32) -> Result<Self, PathError> {
+        let directory = destination.parent().unwrap_or(Path::new("."));
+        Self::create_in(directory, destination, mode)
+    }
+
+    /// As [`AtomicFile::create`], with the temporary file in `directory`, which must be of the same file system.
+    pub fn create_in(directory: &Path, destination: &Path, mode: u32) -> Result<Self, PathError> {
+        let temporary = directory.join(unique_name());
+        let file = File::options()
+            .write(true)
+            .read(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)
+            .map_err(|source| PathError::new(Operation::Create, destination, source))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
+            .map_err(|source| PathError::new(Operation::SetMode, destination, source))?;
+        Ok(Self { file, temporary, destination: destination.to_owned(), committed: false })
+    }
+
+    /// Writes `bytes` to `destination` atomically and durably.
+    pub fn replace(destination: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError> {
+        let mut file = Self::create(destination, mode)?;
+        file.write_all(bytes).map_err(|source| PathError::new(Operation::Write, destination, source))?;
+        file.commit()
+    }
+
+    /// Returns the open file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Returns the temporary path.
+    #[must_use]
+    pub fn temporary_path(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Syncs the file, renames it over the destination, and syncs the directory.
+    pub fn commit(self) -> Result<(), PathError> {
+        self.file.sync_all().map_err(|source| PathError::new(Operation::Sync, &self.destination, source))?;
+        let destination = self.destination.clone();
+        self.commit_unsynced(&destination)?;
+        let directory = destination.parent().unwrap_or(Path::new("."));
+        let handle = open_directory(directory)?;
+        rustix::fs::fsync(&handle).map_err(|source| PathError::new(Operation::Sync, directory, source))
+    }
+
+    /// Renames the file to `destination` without syncing; the caller syncs the file system later.
+    pub fn commit_unsynced(mut self, destination: &Path) -> Result<(), PathError> {
+        rustix::fs::rename(&self.temporary, destination)
+            .map_err(|source| PathError::new(Operation::Rename, destination, source))?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _unlinked = rustix::fs::unlink(&self.temporary);
+        }
+    }
+}
+
+/// A directory that is removed, with all that is in it, when dropped. Its name starts with `.dhow-`.
+#[derive(Debug)]
+pub struct TemporaryDirectory {
+    path: PathBuf,
+}
+
+impl TemporaryDirectory {
+    /// Creates a directory of mode 0700 in `parent`.
+    pub fn create_in(parent: &Path) -> Result<Self, PathError> {
+        let path = parent.join(unique_name());
+        rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700))
+            .map_err(|source| PathError::new(Operation::CreateDirectory, &path, source))?;
+        Ok(Self { path })
+    }
+
+    /// Returns the directory's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Keeps the directory and returns its path.
+    #[must_use]
+    pub fn keep(mut self) -> PathBuf {
+        std::mem::take(&mut self.path)
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            drop(crate::Root::host().and_then(|root| root.remove_all(&self.path)));
+        }
+    }
+}
+
+fn open_directory(path: &Path) -> Result<impl AsFd, PathError> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|source| PathError::new(Operation::Open, path, source))
+}
+
+/// Unique among live processes of this machine; leftovers of dead ones are told apart by their lock.
+fn unique_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    format!(".dhow-{}-{clock:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,76 @@
+//! Errors that name a path.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What was being done to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is its own word")]
+pub enum Operation {
+    Open,
+    Read,
+    Write,
+    Create,
+    CreateDirectory,
+    ReadDirectory,
+    Inspect,
+    Remove,
+    Rename,
+    Link,
+    ReadLink,
+    SetMode,
+    SetOwner,
+    SetTimes,
+    Lock,
+    Sync,
+    Copy,
+}
+
+impl Operation {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Create => "create",
+            Self::CreateDirectory => "create directory",
+            Self::ReadDirectory => "read directory",
+            Self::Inspect => "inspect",
+            Self::Remove => "remove",
+            Self::Rename => "rename",
+            Self::Link => "link",
+            Self::ReadLink => "read link",
+            Self::SetMode => "set mode of",
+            Self::SetOwner => "set owner of",
+            Self::SetTimes => "set times of",
+            Self::Lock => "lock",
+            Self::Sync => "sync",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+/// An operation on a path failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {} {}", .operation.words(), .path.display())]
+pub struct PathError {
+    /// What was being done.
+    pub operation: Operation,
+    /// The path.
+    pub path: PathBuf,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
+impl PathError {
+    /// Joins an operating system's error with what was being done to `path`.
+    pub fn new(operation: Operation, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Self {
+        Self { operation, path: path.as_ref().to_owned(), source: source.into() }
+    }
+
+    /// Tells whether the path does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    }
+}

@@ -1,0 +1,20 @@
+//! The only gate to the disk: every other crate names files through this one.
+//!
+//! [`Root`] is a directory that acts as `/`: absolute paths and symbolic links inside of it
+//! resolve inside of it, whatever they say. Errors name the path and what was being done.
+
+mod atomic;
+mod copy;
+mod error;
+mod lock;
+mod root;
+mod stat;
+mod work;
+
+pub use atomic::{AtomicFile, TemporaryDirectory, sync_filesystem};
+pub use copy::{CopyMethod, copy_file};
+pub use error::{Operation, PathError};
+pub use lock::{Lock, LockError, LockMode};
+pub use root::{DirectoryEntry, Root};
+pub use stat::{FileKind, IdRun, Ownership, Stat};
+pub use work::{Work, WorkReport};

@@ -1,0 +1,85 @@
+//! Advisory locks (`flock(2)`), released by the kernel when their holder dies.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::{Operation, PathError};
+
+/// Whether others may hold the lock at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Others may hold it too, if they share.
+    Shared,
+    /// Nobody else may hold it.
+    Exclusive,
+}
+
+/// A held lock. Dropping it releases it.
+#[derive(Debug)]
+pub struct Lock {
+    _file: OwnedFd,
+}
+
+/// Why a lock could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The lock file cannot be opened or locked.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// Someone else holds it, and the caller did not want to wait.
+    #[error("{} is locked by another process", .0.display())]
+    Held(PathBuf),
+}
+
+impl Lock {
+    /// Takes the lock of the file or directory at `path`, creating an empty file if nothing is there.
+    ///
+    /// Calls `on_wait` once, before blocking, when someone else holds it.
+    pub fn take(path: &Path, mode: LockMode, on_wait: impl FnOnce()) -> Result<Self, LockError> {
+        match Self::attempt(path, mode) {
+            Err(LockError::Held(_)) => {}
+            other => return other,
+        }
+        on_wait();
+        let file = open(path)?;
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, blocking(mode)))
+            .map_err(|source| PathError::new(Operation::Lock, path, source))?;
+        Ok(Self { _file: file })
+    }
+
+    /// Takes the lock if it is free; [`LockError::Held`] if it is not.
+    pub fn attempt(path: &Path, mode: LockMode) -> Result<Self, LockError> {
+        let file = open(path)?;
+        let operation = match mode {
+            LockMode::Shared => FlockOperation::NonBlockingLockShared,
+            LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
+        };
+        match rustix::fs::flock(&file, operation) {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(Errno::WOULDBLOCK) => Err(LockError::Held(path.to_owned())),
+            Err(source) => Err(PathError::new(Operation::Lock, path, source).into()),
+        }
+    }
+}
+
+fn blocking(mode: LockMode) -> FlockOperation {
+    match mode {
+        LockMode::Shared => FlockOperation::LockShared,
+        LockMode::Exclusive => FlockOperation::LockExclusive,
+    }
+}
+
+/// Opens without writing where possible, so that a read-only layout can still be locked for reading.
+fn open(path: &Path) -> Result<OwnedFd, PathError> {
+    let existing = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let result = match existing {
+        Err(Errno::NOENT) => {
+            rustix::fs::open(path, OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC, Mode::from_raw_mode(0o644))
+        }
+        other => other,
+    };
+    result.map_err(|source| PathError::new(Operation::Lock, path, source))
+}

@@ -1,0 +1,122 @@
+//! What the file system says about a path.
+
+use rustix::fs::FileType;
+
+/// The kind of a file system object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each variant is its own word")]
+pub enum FileKind {
+    File,
+    Directory,
+    Symlink,
+    Fifo,
+    CharDevice,
+    BlockDevice,
+    Socket,
+}
+
+impl FileKind {
+    pub(crate) fn of(kind: FileType) -> Self {
+        match kind {
+            FileType::Directory => Self::Directory,
+            FileType::Symlink => Self::Symlink,
+            FileType::Fifo => Self::Fifo,
+            FileType::CharacterDevice => Self::CharDevice,
+            FileType::BlockDevice => Self::BlockDevice,
+            FileType::Socket => Self::Socket,
+            _ => Self::File,
+        }
+    }
+}
+
+/// The facts of an inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Its kind.
+    pub kind: FileKind,
+    /// The permission bits with setuid, setgid and sticky: `mode & 0o7777`.
+    pub mode: u32,
+    /// The owner, as the [`Root`](crate::Root)'s ownership rule presents it.
+    pub uid: u32,
+    /// The group, likewise.
+    pub gid: u32,
+    /// The size in bytes.
+    pub size: u64,
+    /// The device that holds the inode.
+    pub device: u64,
+    /// The inode's number.
+    pub inode: u64,
+    /// The number of hard links.
+    pub links: u64,
+    /// The device that a device node stands for.
+    pub represents: u64,
+    /// The last change of content, in nanoseconds since 1970.
+    pub mtime_ns: i128,
+    /// The last change of the inode, in nanoseconds since 1970. It cannot be set by a program.
+    pub ctime_ns: i128,
+}
+
+impl Stat {
+    pub(crate) fn of(stat: &rustix::fs::Stat, ownership: &Ownership) -> Self {
+        let nanoseconds = |seconds: i64, nanoseconds: i128| i128::from(seconds) * 1_000_000_000 + nanoseconds;
+        let (uid, gid) = ownership.present(stat.st_uid, stat.st_gid);
+        Self {
+            kind: FileKind::of(FileType::from_raw_mode(stat.st_mode)),
+            mode: stat.st_mode & 0o7777,
+            uid,
+            gid,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            links: stat.st_nlink,
+            represents: stat.st_rdev,
+            mtime_ns: nanoseconds(stat.st_mtime, i128::from(stat.st_mtime_nsec)),
+            ctime_ns: nanoseconds(stat.st_ctime, i128::from(stat.st_ctime_nsec)),
+        }
+    }
+}
+
+/// How owners on disk are presented.
+///
+/// Without subordinate ids everything on disk belongs to the caller, although in the container it
+/// belongs to the buildpack's user; a [`Root`](crate::Root) that knows so answers in the container's ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ownership {
+    /// As they are.
+    #[default]
+    Real,
+    /// By a table of runs of ids; ids outside of every run are presented as they are.
+    Mapped {
+        /// The runs for users.
+        uids: Vec<IdRun>,
+        /// The runs for groups.
+        gids: Vec<IdRun>,
+    },
+}
+
+/// A run of ids: `outside..outside+count` on disk are `inside..inside+count` in the container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdRun {
+    /// The first id in the container.
+    pub inside: u32,
+    /// The first id on disk.
+    pub outside: u32,
+    /// How many.
+    pub count: u32,
+}
+
+impl Ownership {
+    /// Returns a user and a group as seen in the container.
+    #[must_use]
+    pub fn present(&self, uid: u32, gid: u32) -> (u32, u32) {
+        match self {
+            Self::Real => (uid, gid),
+            Self::Mapped { uids, gids } => (inside(uids, uid), inside(gids, gid)),
+        }
+    }
+}
+
+fn inside(runs: &[IdRun], id: u32) -> u32 {
+    let holds = |run: &&IdRun| id >= run.outside && id - run.outside < run.count;
+    runs.iter().find(holds).map_or(id, |run| run.inside + (id - run.outside))
+}

@@ -1,0 +1,3 @@
+//! The process launcher.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Trees and tars: reproducible packing, safe unpacking, compression.

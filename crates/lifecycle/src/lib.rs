@@ -1,0 +1,1 @@
+//! The buildpack lifecycle's phases as functions.

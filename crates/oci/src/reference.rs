@@ -1,0 +1,280 @@
+//! Names of images, as the reference lifecycle parses them (registry, repository, tag or digest).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::Digest;
+
+/// The registry of names that state none.
+const DEFAULT_REGISTRY: &str = "index.docker.io";
+const DEFAULT_TAG: &str = "latest";
+const DEFAULT_NAMESPACE: &str = "library";
+
+/// A repository in a registry: `index.docker.io/library/busybox`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name {
+    /// The registry's host, with its port if it has one.
+    pub registry: String,
+    /// The repository's path in the registry.
+    pub repository: String,
+}
+
+/// Which image of a repository or layout.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// By tag.
+    Tag(String),
+    /// By the digest of its manifest or index.
+    Digest(Digest),
+}
+
+/// The name of an image: `[REGISTRY/]REPOSITORY[:TAG][@DIGEST]`.
+///
+/// Parsing is *weak*: a name without registry is one of Docker Hub, one without tag is `latest`.
+/// Of a name with tag and digest the digest selects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reference {
+    /// The repository.
+    pub name: Name,
+    /// The image in it.
+    pub selector: Selector,
+    /// The text that was parsed.
+    text: String,
+}
+
+/// Why a text is not a reference.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ReferenceError {
+    /// The repository has characters or a length that are not allowed.
+    #[error(
+        "could not parse reference `{text}`: repository `{repository}` must be 2 to 255 characters of a-z, 0-9, `_`, `-`, `.`, `/`"
+    )]
+    Repository {
+        /// The whole text.
+        text: String,
+        /// The part that is wrong.
+        repository: String,
+    },
+    /// The registry is no host name with an optional port.
+    #[error("could not parse reference `{text}`: registry `{registry}` is not HOST[:PORT]")]
+    Registry {
+        /// The whole text.
+        text: String,
+        /// The part that is wrong.
+        registry: String,
+    },
+    /// The tag has characters or a length that are not allowed.
+    #[error(
+        "could not parse reference `{text}`: tag `{tag}` must be 1 to 127 characters of a-z, A-Z, 0-9, `_`, `-`, `.`"
+    )]
+    Tag {
+        /// The whole text.
+        text: String,
+        /// The part that is wrong.
+        tag: String,
+    },
+    /// The digest is malformed.
+    #[error("could not parse reference `{text}`")]
+    Digest {
+        /// The whole text.
+        text: String,
+        /// What is wrong with the digest.
+        source: crate::DigestError,
+    },
+}
+
+impl Reference {
+    /// Returns the text that this reference was parsed from.
+    #[must_use]
+    pub fn as_written(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the place of this image in a layout repository:
+    /// `<registry>/<repository>/<tag>` or `<registry>/<repository>/<algorithm>/<hex>`.
+    #[must_use]
+    pub fn layout_path(&self) -> PathBuf {
+        let mut path = PathBuf::from(&self.name.registry);
+        path.push(&self.name.repository);
+        match &self.selector {
+            Selector::Tag(tag) => path.push(tag),
+            Selector::Digest(digest) => {
+                path.push(digest.algorithm());
+                path.push(digest.hex());
+            }
+        }
+        path
+    }
+
+    /// Returns the last part of the layout's tag for this image: the tag, or the digest.
+    #[must_use]
+    pub fn identifier(&self) -> &str {
+        match &self.selector {
+            Selector::Tag(tag) => tag,
+            Selector::Digest(digest) => digest.as_str(),
+        }
+    }
+
+    /// Returns the fully qualified name with Docker Hub written `docker.io`: what `base.name` annotations hold.
+    #[must_use]
+    pub fn familiar(&self) -> String {
+        let registry = match self.name.registry.as_str() {
+            DEFAULT_REGISTRY => "docker.io",
+            other => other,
+        };
+        let repository = &self.name.repository;
+        match &self.selector {
+            Selector::Tag(tag) => format!("{registry}/{repository}:{tag}"),
+            Selector::Digest(digest) => format!("{registry}/{repository}@{digest}"),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    /// Writes the fully qualified name, tag or digest included.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.selector {
+            Selector::Tag(tag) => write!(formatter, "{}:{tag}", self.name),
+            Selector::Digest(digest) => write!(formatter, "{}@{digest}", self.name),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.registry, self.repository)
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => formatter.write_str(tag),
+            Self::Digest(digest) => digest.fmt(formatter),
+        }
+    }
+}
+
+impl FromStr for Reference {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let (before_digest, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest)),
+            None => (text, None),
+        };
+        let (name, tag) = split_tag(before_digest);
+        let name = parse_name(text, name)?;
+        if let Some(tag) = tag {
+            check_tag(text, tag)?;
+        }
+        let selector = match digest {
+            Some(digest) => Selector::Digest(
+                digest.parse().map_err(|source| ReferenceError::Digest { text: text.to_owned(), source })?,
+            ),
+            None => Selector::Tag(tag.unwrap_or(DEFAULT_TAG).to_owned()),
+        };
+        Ok(Self { name, selector, text: text.to_owned() })
+    }
+}
+
+/// Splits at the last colon, unless it belongs to a registry's port.
+fn split_tag(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (text, None),
+    }
+}
+
+fn parse_name(text: &str, name: &str) -> Result<Name, ReferenceError> {
+    let looks_like_registry = |part: &str| part.contains(['.', ':']) || part == "localhost";
+    let (registry, repository) = match name.split_once('/') {
+        Some((first, rest)) if looks_like_registry(first) => (first, rest),
+        _ => (DEFAULT_REGISTRY, name),
+    };
+    let registry = match registry {
+        "docker.io" => DEFAULT_REGISTRY,
+        other => other,
+    };
+    check_registry(text, registry)?;
+    let mut repository = repository.trim_start_matches('/').to_owned();
+    check_repository(text, &repository)?;
+    if registry == DEFAULT_REGISTRY && !repository.contains('/') {
+        repository = format!("{DEFAULT_NAMESPACE}/{repository}");
+    }
+    Ok(Name { registry: registry.to_owned(), repository })
+}
+
+fn check_repository(text: &str, repository: &str) -> Result<(), ReferenceError> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-./".contains(&byte);
+    let plain_parts = repository.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if (2..=255).contains(&repository.len()) && repository.bytes().all(allowed) && plain_parts {
+        return Ok(());
+    }
+    Err(ReferenceError::Repository { text: text.to_owned(), repository: repository.to_owned() })
+}
+
+fn check_registry(text: &str, registry: &str) -> Result<(), ReferenceError> {
+    let (host, port) = match registry.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (registry, None),
+    };
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let host_is_plain = !host.is_empty() && host.bytes().all(allowed) && !matches!(host, "." | "..");
+    let port_is_number = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    if host_is_plain && port_is_number {
+        return Ok(());
+    }
+    Err(ReferenceError::Registry { text: text.to_owned(), registry: registry.to_owned() })
+}
+
+fn check_tag(text: &str, tag: &str) -> Result<(), ReferenceError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if (1..=127).contains(&tag.len()) && tag.bytes().all(allowed) && !matches!(tag, "." | "..") {
+        return Ok(());
+    }
+    Err(ReferenceError::Tag { text: text.to_owned(), tag: tag.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> String {
+        text.parse::<Reference>().unwrap().layout_path().display().to_string()
+    }
+
+    #[test]
+    fn names_map_to_paths_as_the_reference_maps_them() {
+        let hex = "0".repeat(64);
+        assert_eq!(path("busybox"), "index.docker.io/library/busybox/latest");
+        assert_eq!(path("docker.io/a/b:1"), "index.docker.io/a/b/1");
+        assert_eq!(path("localhost:5000/base"), "localhost:5000/base/latest");
+        assert_eq!(
+            path("example.org/x/y:v1@sha256:".to_owned().as_str().trim_end_matches("@sha256:")),
+            "example.org/x/y/v1"
+        );
+        assert_eq!(path(&format!("example.org/xy:v1@sha256:{hex}")), format!("example.org/xy/sha256/{hex}"));
+        assert_eq!(path("/abs/path"), "index.docker.io/abs/path/latest");
+    }
+
+    #[test]
+    fn names_that_could_leave_the_repository_are_refused() {
+        for text in [
+            "",
+            "x",
+            "example.org/x",
+            "a/../b",
+            "example.org/../../etc",
+            "a//b",
+            "A/b",
+            "ab:..",
+            "ab:",
+            "../ab",
+            "example.org:x/ab",
+        ] {
+            assert!(text.parse::<Reference>().is_err(), "{text}");
+        }
+    }
+}

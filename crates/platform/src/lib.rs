@@ -1,0 +1,1 @@
+//! Builders, root filesystems, caches: runs the phases in sandboxes.

@@ -1,0 +1,1 @@
+//! Where blobs live: OCI layouts, archives, the verified reader, graph copy.
