@@ -2,6 +2,7 @@
 
 mod api;
 mod data;
+pub mod env;
 mod exit_code;
 mod go_float;
 mod name;
