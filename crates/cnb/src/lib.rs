@@ -5,6 +5,7 @@ mod data;
 pub mod env;
 mod exit_code;
 mod go_float;
+pub mod launch;
 mod name;
 mod rules;
 pub mod toml_read;
