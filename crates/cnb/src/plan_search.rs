@@ -249,9 +249,12 @@ mod tests {
         assert_eq!(run(&[a, b, c]).0.unwrap().participants, [2]);
     }
 
+    /// A name, who provides it, and how often it is required.
+    type Entry = (String, Vec<String>, usize);
+
     /// The rules said once more, without order of work: enumerates every choice of alternatives as a number,
     /// and repeats "who can't stay" over plain sets until nothing changes.
-    fn oracle(candidates: &[Candidate]) -> Option<(Vec<usize>, Vec<(String, Vec<String>, usize)>)> {
+    fn oracle(candidates: &[Candidate]) -> Option<(Vec<usize>, Vec<Entry>)> {
         let options: Vec<Vec<PlanSections>> =
             candidates.iter().map(|candidate| candidate.plan.alternatives().cloned().collect()).collect();
         let total: usize = options.iter().map(Vec::len).product();
@@ -294,7 +297,7 @@ mod tests {
             };
             if accepted {
                 let participants: Vec<usize> = (0..candidates.len()).filter(|index| present[*index]).collect();
-                let mut entries: Vec<(String, Vec<String>, usize)> = Vec::new();
+                let mut entries: Vec<Entry> = Vec::new();
                 for index in &participants {
                     for require in &options[*index][choice[*index]].requires {
                         match entries.iter_mut().find(|entry| entry.0 == require.name) {
