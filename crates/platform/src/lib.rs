@@ -1,1 +1,3 @@
 //! Builders, root filesystems, caches: runs the phases in sandboxes.
+
+pub mod app;
