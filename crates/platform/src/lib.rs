@@ -2,6 +2,7 @@
 //! runs the phases in sandboxes, and keeps caches.
 
 pub mod app;
+pub mod embedded;
 mod location;
 
 pub use location::{LayoutLocation, Location, LocationError, Medium, Place};
