@@ -146,7 +146,7 @@ mod tests {
                     element["id"].as_str() == Some(buildpack.id)
                         && element["version"].as_str() == Some(buildpack.version)
                 });
-                assert!(found, "{element}");
+                assert!(found, "{element:?}");
             }
         }
     }

@@ -2,3 +2,4 @@
 //! build environment, buildpacks that are part of dhow, and a minimal run image made in memory.
 
 pub mod buildpacks;
+pub mod host_system;
