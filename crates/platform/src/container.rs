@@ -5,10 +5,19 @@ use std::path::{Path, PathBuf};
 use dhow_fs::{Ownership, PathError, Root};
 use dhow_sandbox::{HostIds, IdMap, Mount, plan_id_map};
 
-use crate::{Access, Network, Volume};
+use crate::{Access, Volume};
 
 /// The largest file of this machine's `/etc` that is handed in, in bytes.
 const ETC_LIMIT: u64 = 1024 * 1024;
+
+/// What of the network a program in a sandbox sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// This machine's network.
+    Host,
+    /// Only a loopback interface.
+    None,
+}
 
 /// Who runs dhow, and which ids they may map.
 #[derive(Debug)]
@@ -21,7 +30,7 @@ pub(crate) struct Caller {
 ///
 /// Subordinate ids are left alone: builds must give the same image with and without them, and one id is enough.
 pub(crate) fn caller() -> Caller {
-    let ids = HostIds::without_subordinates();
+    let ids = HostIds { subuids: Vec::new(), subgids: Vec::new(), helpers: false, ..HostIds::read() };
     Caller { uid: ids.uid, ids }
 }
 

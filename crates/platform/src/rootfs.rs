@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{PathError, Root, TemporaryDirectory, Work};
-use dhow_layer::{Compression, Owners, UnpackError, UnpackOptions, Whiteouts};
+use dhow_layer::{Owners, UnpackError, UnpackOptions, Whiteouts};
 use dhow_oci::{DiffId, Image, LayerRef};
 use dhow_store::{BlobError, BlobSource};
 
@@ -122,14 +122,14 @@ fn unpacked(
     let temporary = TemporaryDirectory::create_in(&family)?;
     let root = Root::open(temporary.path())?;
     let options = UnpackOptions {
-        whiteouts: Whiteouts::Overlay,
+        whiteouts: Whiteouts::OverlayXattr { userxattr: true },
         owners: match owned {
             Owned::AsImage => Owners::Set,
             Owned::Squashed => Owners::Ignore,
         },
-        ..UnpackOptions::new(work)
+        ..UnpackOptions::image(work)
     };
-    let unpacked = dhow_layer::unpack(counted, Compression::Detect, &root, Path::new("/"), &options)
+    let unpacked = dhow_layer::unpack(counted, &root, Path::new("/"), &options)
         .map_err(|source| RootfsError::Unpack { diff_id: diff_id.clone(), source })?;
     if unpacked.diff_id != *diff_id {
         return Err(RootfsError::OtherLayer { found: unpacked.diff_id, expected: diff_id.clone() });

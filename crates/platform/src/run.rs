@@ -2,11 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use dhow_fs::{PathError, Root, TemporaryDirectory, Work};
 use dhow_oci::{Image, ImageConfig};
-use dhow_sandbox::{Identity, Job, Mount, Privileges, RootFs, SandboxError, Scratch};
+use dhow_sandbox::{Identity, Job, Mount, Privileges, RootFs, SandboxError, Scratch, Streams};
 use dhow_store::BlobSource;
 
 use crate::container::{caller, hosts_files, sandbox_network, volume_mounts};
@@ -112,7 +111,7 @@ pub fn run(
         network: sandbox_network(network),
         privileges: Privileges::None,
     };
-    let running = dhow_sandbox::spawn(&job, Stdio::inherit(), Stdio::inherit(), Stdio::inherit())?;
+    let mut running = dhow_sandbox::spawn(&job, Streams::inherit())?;
     Ok(running.wait()?.code())
 }
 
