@@ -15,6 +15,6 @@ pub use atomic::{AtomicFile, TemporaryDirectory, sync_filesystem};
 pub use copy::{CopyMethod, copy_file, share_file, touch};
 pub use error::{Operation, PathError};
 pub use lock::{Lock, LockError, LockMode};
-pub use root::{DirectoryEntry, Root};
+pub use root::{DirectoryEntry, Root, chmod_handle, remove_at};
 pub use stat::{FileKind, IdRun, Ownership, Stat};
 pub use work::{Work, WorkReport};
