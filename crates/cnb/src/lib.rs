@@ -2,8 +2,10 @@
 
 mod api;
 mod data;
+pub mod env;
 mod exit_code;
 mod go_float;
+pub mod launch;
 mod name;
 mod rules;
 pub mod toml_read;

@@ -16,7 +16,9 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    pub(crate) fn of(kind: FileType) -> Self {
+    /// Returns the kind for a file type; what is none of the others counts as a file.
+    #[must_use]
+    pub fn of(kind: FileType) -> Self {
         match kind {
             FileType::Directory => Self::Directory,
             FileType::Symlink => Self::Symlink,
@@ -57,7 +59,9 @@ pub struct Stat {
 }
 
 impl Stat {
-    pub(crate) fn of(stat: &rustix::fs::Stat, ownership: &Ownership) -> Self {
+    /// Returns the facts in a kernel's answer, owners presented by `ownership`.
+    #[must_use]
+    pub fn of(stat: &rustix::fs::Stat, ownership: &Ownership) -> Self {
         let nanoseconds = |seconds: i64, nanoseconds: i128| i128::from(seconds) * 1_000_000_000 + nanoseconds;
         let (uid, gid) = ownership.present(stat.st_uid, stat.st_gid);
         Self {

@@ -1,0 +1,111 @@
+//! What a tar holds, as values.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// An owner and a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner {
+    /// The user.
+    pub uid: u64,
+    /// The group.
+    pub gid: u64,
+}
+
+impl Owner {
+    /// User 0 and group 0.
+    pub const ROOT: Self = Self { uid: 0, gid: 0 };
+}
+
+/// One entry of a tar that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, absolute or relative, any bytes but NUL; directories have no slash at the end.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: EntryKind,
+    /// The permission bits with setuid, setgid and sticky.
+    pub mode: u32,
+    /// The owner.
+    pub owner: Owner,
+}
+
+/// What an [`Entry`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File(FileSource),
+    /// A symbolic link and what it says.
+    Symlink(PathBuf),
+    /// A second name of the entry with the given name.
+    HardLink(PathBuf),
+    /// A named pipe.
+    Fifo,
+    /// A character device.
+    CharDevice {
+        /// The device's major number.
+        major: u32,
+        /// The device's minor number.
+        minor: u32,
+    },
+    /// A block device.
+    BlockDevice {
+        /// The device's major number.
+        major: u32,
+        /// The device's minor number.
+        minor: u32,
+    },
+}
+
+/// Where a file's bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileSource {
+    /// A file below the root that the entries are packed from.
+    InRoot {
+        /// Its path in the root.
+        path: PathBuf,
+        /// Its size when it was listed; packing fails if it differs by then.
+        size: u64,
+    },
+    /// These bytes.
+    Bytes(Arc<[u8]>),
+}
+
+impl FileSource {
+    /// Returns the number of bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::InRoot { size, .. } => *size,
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+impl Entry {
+    /// Returns a directory.
+    pub fn directory(path: impl Into<PathBuf>, mode: u32, owner: Owner) -> Self {
+        Self { path: path.into(), kind: EntryKind::Directory, mode, owner }
+    }
+
+    /// Returns a file that holds `bytes`.
+    pub fn file(path: impl Into<PathBuf>, bytes: impl Into<Arc<[u8]>>, mode: u32, owner: Owner) -> Self {
+        Self { path: path.into(), kind: EntryKind::File(FileSource::Bytes(bytes.into())), mode, owner }
+    }
+
+    /// Returns a symbolic link that says `target`.
+    pub fn symlink(path: impl Into<PathBuf>, target: impl Into<PathBuf>, mode: u32, owner: Owner) -> Self {
+        Self { path: path.into(), kind: EntryKind::Symlink(target.into()), mode, owner }
+    }
+
+    /// Returns the number of bytes that follow the header.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match &self.kind {
+            EntryKind::File(source) => source.size(),
+            _ => 0,
+        }
+    }
+}

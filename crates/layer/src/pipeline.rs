@@ -1,0 +1,304 @@
+//! Blocks of a tar on their way to a blob.
+//!
+//! ```text
+//! produce ─▶ hash (diffID) ─▶ compress × n ─▶ collect in order: hash (digest), write
+//!    ▲                                              │
+//!    └───────────────── empty blocks ───────────────┘
+//! ```
+//! A block belongs to one stage at a time. There are only so many blocks, which bounds the memory and
+//! makes a fast stage wait for a slow one. Block number i is compressed by worker i mod n, so
+//! collecting from the workers in turn gives the order back.
+
+use std::io::{self, Write};
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use dhow_fs::Work;
+use dhow_oci::{DiffId, Digest, Hasher};
+
+use crate::block::{Block, BlockSink, BlockWriter, stopped};
+use crate::compress::Compressor;
+use crate::{Compression, LevelError};
+
+/// More workers than this would need more memory than is promised.
+const MOST_WORKERS: usize = 16;
+
+/// How a layer is packed.
+#[derive(Clone, Copy, Debug)]
+pub struct PackOptions<'a> {
+    /// The compression of the blob.
+    pub compression: Compression,
+    /// How many threads compress. With one, everything is done by the calling thread.
+    pub threads: NonZero<usize>,
+    /// The modification time of every entry, in seconds since 1970.
+    pub modified: i64,
+    /// Counts what is done.
+    pub work: &'a Work,
+}
+
+impl<'a> PackOptions<'a> {
+    /// The modification time of every entry of a layer that the lifecycle makes: 1980-01-01 00:00:01 UTC.
+    pub const LAYER_TIME: i64 = 315_532_801;
+
+    /// Returns gzip at level 1 by as many threads as there are processors, with [`PackOptions::LAYER_TIME`].
+    pub fn new(work: &'a Work) -> Self {
+        let threads = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        Self { compression: Compression::default(), threads, modified: Self::LAYER_TIME, work }
+    }
+}
+
+/// A layer that was packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// The digest of the tar.
+    pub diff_id: DiffId,
+    /// The digest of the blob.
+    pub digest: Digest,
+    /// The size of the blob.
+    pub size: u64,
+    /// The size of the tar.
+    pub unpacked_size: u64,
+}
+
+/// Why a pipeline stopped.
+pub(crate) enum PipelineError<E> {
+    Produce(E),
+    Output(io::Error),
+    Compress(io::Error),
+    Level(LevelError),
+}
+
+/// Runs `produce`, whose tar goes to `output` as `options` want; with `expected_size` at most one
+/// block, or one thread, by the calling thread alone.
+pub(crate) fn run<T: Send, E: Send>(
+    options: &PackOptions<'_>,
+    expected_size: Option<u64>,
+    output: &mut dyn Write,
+    produce: impl FnOnce(&mut BlockWriter<'_>) -> Result<T, E> + Send,
+) -> Result<(T, Packed), PipelineError<E>> {
+    let small = expected_size.is_some_and(|size| size <= crate::block::BLOCK_SIZE as u64);
+    let result = if small || options.threads.get() == 1 {
+        run_alone(options, output, produce)
+    } else {
+        run_threads(options, output, produce)
+    };
+    if let Ok((_, packed)) = &result {
+        let hashed = if options.compression == Compression::None { 0 } else { packed.size };
+        options.work.bytes_hashed.add(packed.unpacked_size + hashed);
+        if options.compression != Compression::None {
+            options.work.bytes_compressed.add(packed.unpacked_size);
+        }
+    }
+    result
+}
+
+fn run_alone<T, E>(
+    options: &PackOptions<'_>,
+    output: &mut dyn Write,
+    produce: impl FnOnce(&mut BlockWriter<'_>) -> Result<T, E>,
+) -> Result<(T, Packed), PipelineError<E>> {
+    let compressor = Compressor::new(options.compression).map_err(PipelineError::Level)?;
+    let mut stages = Alone {
+        tar: Hasher::sha256(),
+        compressor,
+        compressed: Vec::new(),
+        collector: Collector::new(options.compression, output),
+        unpacked_size: 0,
+        failure: None,
+    };
+    let mut writer = BlockWriter::new(&mut stages, Block::new());
+    let outcome = produce(&mut writer);
+    let finished = writer.finish();
+    match (stages.failure.take(), outcome, finished) {
+        (Some(failure), _, _) => Err(failure),
+        (None, Err(error), _) => Err(PipelineError::Produce(error)),
+        (None, Ok(_), Err(error)) => Err(PipelineError::Output(error)),
+        (None, Ok(value), Ok(())) => {
+            let diff_id = DiffId(stages.tar.finish());
+            Ok((value, stages.collector.finish(diff_id, stages.unpacked_size)))
+        }
+    }
+}
+
+struct Alone<'a, E> {
+    tar: Hasher,
+    compressor: Compressor,
+    compressed: Vec<u8>,
+    collector: Collector<'a>,
+    unpacked_size: u64,
+    failure: Option<PipelineError<E>>,
+}
+
+impl<E> Alone<'_, E> {
+    fn pass(&mut self, block: &Block) -> Result<(), PipelineError<E>> {
+        self.tar.update(block.filled());
+        self.unpacked_size += block.filled().len() as u64;
+        if matches!(self.compressor, Compressor::None) {
+            return self.collector.collect(block.filled()).map_err(PipelineError::Output);
+        }
+        self.compressor.compress(block.filled(), &mut self.compressed).map_err(PipelineError::Compress)?;
+        self.collector.collect(&self.compressed).map_err(PipelineError::Output)
+    }
+}
+
+impl<E> BlockSink for Alone<'_, E> {
+    fn exchange(&mut self, mut block: Block) -> io::Result<Block> {
+        if let Err(failure) = self.pass(&block) {
+            self.failure = Some(failure);
+            return Err(stopped());
+        }
+        block.clear();
+        Ok(block)
+    }
+}
+
+/// Writes compressed blocks and hashes them, unless they are the tar, which is hashed already.
+struct Collector<'a> {
+    output: &'a mut dyn Write,
+    hasher: Option<Hasher>,
+    size: u64,
+}
+
+impl<'a> Collector<'a> {
+    fn new(compression: Compression, output: &'a mut dyn Write) -> Self {
+        let hasher = (compression != Compression::None).then(Hasher::sha256);
+        Self { output, hasher, size: 0 }
+    }
+
+    fn collect(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
+        self.size += bytes.len() as u64;
+        self.output.write_all(bytes)
+    }
+
+    fn finish(self, diff_id: DiffId, unpacked_size: u64) -> Packed {
+        let digest = self.hasher.map_or_else(|| diff_id.0.clone(), Hasher::finish);
+        Packed { diff_id, digest, size: self.size, unpacked_size }
+    }
+}
+
+/// A block and its compressed form; the buffers travel together and are used again.
+struct Parcel {
+    block: Block,
+    compressed: Vec<u8>,
+}
+
+fn run_threads<T: Send, E: Send>(
+    options: &PackOptions<'_>,
+    output: &mut dyn Write,
+    produce: impl FnOnce(&mut BlockWriter<'_>) -> Result<T, E> + Send,
+) -> Result<(T, Packed), PipelineError<E>> {
+    let workers = if options.compression == Compression::None { 1 } else { options.threads.get().min(MOST_WORKERS) };
+    let mut compressors = Vec::new();
+    for _ in 0..workers {
+        compressors.push(Compressor::new(options.compression).map_err(PipelineError::Level)?);
+    }
+    let (give_back, empty) = channel();
+    for _ in 0..workers + 6 {
+        let _sent = give_back.send(Parcel { block: Block::new(), compressed: Vec::new() });
+    }
+    std::thread::scope(|scope| {
+        let (filled, to_hash) = channel();
+        let producer = scope.spawn(move || produce_blocks(empty, filled, produce));
+        let (inputs, outputs) = start_workers(scope, compressors);
+        let hasher = scope.spawn(move || hash_blocks(&to_hash, &inputs));
+        let mut collector = Collector::new(options.compression, output);
+        let collected = collect_blocks(&mut collector, &outputs, &give_back);
+        // The producer waits for empty blocks and sends to the hasher; without these ends both stop.
+        drop((give_back, outputs));
+        let (diff_id, unpacked_size) = join(hasher);
+        let produced = join(producer);
+        collected?;
+        let value = produced.map_err(PipelineError::Produce)?;
+        Ok((value, collector.finish(diff_id, unpacked_size)))
+    })
+}
+
+fn produce_blocks<T, E>(
+    empty: Receiver<Parcel>,
+    filled: Sender<Parcel>,
+    produce: impl FnOnce(&mut BlockWriter<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    struct Exchange {
+        empty: Receiver<Parcel>,
+        filled: Sender<Parcel>,
+        spare: Vec<u8>,
+    }
+    impl BlockSink for Exchange {
+        fn exchange(&mut self, block: Block) -> io::Result<Block> {
+            let parcel = Parcel { block, compressed: std::mem::take(&mut self.spare) };
+            self.filled.send(parcel).map_err(|_| stopped())?;
+            let next = self.empty.recv().map_err(|_| stopped())?;
+            self.spare = next.compressed;
+            Ok(next.block)
+        }
+    }
+    let mut exchange = Exchange { empty, filled, spare: Vec::new() };
+    let mut writer = BlockWriter::new(&mut exchange, Block::new());
+    let outcome = produce(&mut writer);
+    // If the other stages are gone, the collector has the reason.
+    let _sent = writer.finish();
+    outcome
+}
+
+fn hash_blocks(blocks: &Receiver<Parcel>, workers: &[Sender<Parcel>]) -> (DiffId, u64) {
+    let mut hasher = Hasher::sha256();
+    let mut size = 0;
+    for (parcel, worker) in blocks.iter().zip(workers.iter().cycle()) {
+        hasher.update(parcel.block.filled());
+        size += parcel.block.filled().len() as u64;
+        if worker.send(parcel).is_err() {
+            break;
+        }
+    }
+    (DiffId(hasher.finish()), size)
+}
+
+type Compressed = io::Result<Parcel>;
+
+fn start_workers<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    compressors: Vec<Compressor>,
+) -> (Vec<Sender<Parcel>>, Vec<Receiver<Compressed>>) {
+    let start = |mut compressor: Compressor| {
+        let (input, parcels) = channel::<Parcel>();
+        let (results, output) = channel();
+        scope.spawn(move || {
+            for mut parcel in parcels {
+                let result = match compressor {
+                    Compressor::None => Ok(()),
+                    _ => compressor.compress(parcel.block.filled(), &mut parcel.compressed),
+                };
+                if results.send(result.map(|()| parcel)).is_err() {
+                    return;
+                }
+            }
+        });
+        (input, output)
+    };
+    compressors.into_iter().map(start).unzip()
+}
+
+fn collect_blocks<E>(
+    collector: &mut Collector<'_>,
+    workers: &[Receiver<Compressed>],
+    give_back: &Sender<Parcel>,
+) -> Result<(), PipelineError<E>> {
+    for worker in workers.iter().cycle() {
+        // The worker whose turn it is has nothing more: the tar is at its end.
+        let Ok(result) = worker.recv() else { return Ok(()) };
+        let mut parcel = result.map_err(PipelineError::Compress)?;
+        let bytes = if collector.hasher.is_none() { parcel.block.filled() } else { &parcel.compressed };
+        collector.collect(bytes).map_err(PipelineError::Output)?;
+        parcel.block.clear();
+        let _given = give_back.send(parcel);
+    }
+    Ok(())
+}
+
+pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
