@@ -3,7 +3,7 @@
 //! A variable is honoured by every program and on every Platform API, whether or not the flag exists there.
 
 use super::go_flag::{Flag, Kind, Value, parse_switch};
-use super::variables::Variables;
+use crate::variables::Variables;
 
 /// A setting that flags and variables give.
 pub(crate) struct Setting {
@@ -88,7 +88,7 @@ pub(crate) fn flags(variables: &Variables) -> Vec<Flag> {
 
 impl Setting {
     fn value(&self, variables: &Variables) -> Value {
-        let mut given = self.variables.iter().filter_map(|name| variables.get(name));
+        let mut given = self.variables.iter().filter_map(|name| variables.given(name));
         match self.kind {
             Kind::Text | Kind::Duration => Value::Text(given.next().unwrap_or(self.fallback).to_owned()),
             Kind::Number => Value::Number(given.next().and_then(|text| text.parse().ok()).unwrap_or(0)),
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     fn value(name: &str, variables: &[(&str, &str)]) -> Value {
-        let variables = variables.iter().copied().collect();
+        let variables = Variables::of(variables.iter().copied());
         flags(&variables).into_iter().find(|flag| flag.name == name).unwrap().value
     }
 
