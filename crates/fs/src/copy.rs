@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 
 use crate::{AtomicFile, Operation, PathError};
 
@@ -26,22 +27,47 @@ pub enum CopyMethod {
 /// A hard link is made only of a regular file that the caller owns, of mode 0644: its content then
 /// cannot be changed by someone else through the other name. Not synced.
 pub fn copy_file(source: &Path, destination: &Path) -> Result<CopyMethod, PathError> {
-    let fail = |cause: rustix::io::Errno| PathError::new(Operation::Copy, source, cause);
-    let handle =
-        rustix::fs::open(source, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).map_err(fail)?;
-    let stat = rustix::fs::fstat(&handle).map_err(fail)?;
-    let linkable = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o7777 == 0o644;
-    if linkable && rustix::fs::link(source, destination).is_ok() {
-        return Ok(CopyMethod::HardLink);
+    let directory = destination.parent().unwrap_or(Path::new("."));
+    if let Some(method) = share_file(source, destination, directory)? {
+        return Ok(method);
     }
+    let handle = open_source(source)?;
     let mut target = AtomicFile::create(destination, 0o644)?;
-    let method = if rustix::fs::ioctl_ficlone(target.file(), &handle).is_ok() {
-        CopyMethod::Reflink
-    } else {
-        CopyMethod::Bytes(copy_bytes(source, File::from(handle), destination, &mut target)?)
-    };
+    let bytes = copy_bytes(source, File::from(handle), destination, &mut target)?;
     target.commit_unsynced(destination)?;
-    Ok(method)
+    Ok(CopyMethod::Bytes(bytes))
+}
+
+/// As [`copy_file`], but only if no byte has to be copied: by hard link, else by reflink, else `None`
+/// and nothing is changed. A reflink is made in `staging`, a directory of the same file system.
+pub fn share_file(source: &Path, destination: &Path, staging: &Path) -> Result<Option<CopyMethod>, PathError> {
+    let handle = open_source(source)?;
+    let stat = rustix::fs::fstat(&handle).map_err(|cause| PathError::new(Operation::Copy, source, cause))?;
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let is_own = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o7777 == 0o644;
+    if is_file && is_own && rustix::fs::link(source, destination).is_ok() {
+        return Ok(Some(CopyMethod::HardLink));
+    }
+    let target = AtomicFile::create_in(staging, destination, 0o644)?;
+    if rustix::fs::ioctl_ficlone(target.file(), &handle).is_err() {
+        return Ok(None);
+    }
+    target.commit_unsynced(destination)?;
+    Ok(Some(CopyMethod::Reflink))
+}
+
+/// Sets the times of `path` itself to now, which moves its ctime too.
+pub fn touch(path: &Path) -> Result<(), PathError> {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let times = Timestamps { last_access: now, last_modification: now };
+    rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|source| PathError::new(Operation::SetTimes, path, source))
+}
+
+/// Without NONBLOCK a fifo put in the source's place would block the open for ever.
+fn open_source(source: &Path) -> Result<OwnedFd, PathError> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    rustix::fs::open(source, flags, Mode::empty()).map_err(|cause| PathError::new(Operation::Copy, source, cause))
 }
 
 fn copy_bytes(source: &Path, mut from: File, destination: &Path, to: &mut AtomicFile) -> Result<u64, PathError> {

@@ -12,7 +12,7 @@ mod stat;
 mod work;
 
 pub use atomic::{AtomicFile, TemporaryDirectory, sync_filesystem};
-pub use copy::{CopyMethod, copy_file};
+pub use copy::{CopyMethod, copy_file, share_file, touch};
 pub use error::{Operation, PathError};
 pub use lock::{Lock, LockError, LockMode};
 pub use root::{DirectoryEntry, Root};

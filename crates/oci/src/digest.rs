@@ -127,10 +127,10 @@ impl FromStr for DiffId {
 }
 
 /// Computes a digest from bytes handed in piece by piece.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Hasher(Algorithm);
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Algorithm {
     Sha256(Sha256),
     Sha512(Box<Sha512>),

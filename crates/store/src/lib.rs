@@ -1,1 +1,20 @@
 //! Where blobs live: OCI layouts, archives, the verified reader, graph copy.
+//!
+//! Content is reached through narrow traits ([`BlobSource`], [`BlobSink`], [`ImageSource`]); whatever is
+//! read is checked against its descriptor on the way ([`verify`]), and nothing is named by a layout's
+//! `index.json` before it is stored whole.
+
+mod blob;
+mod graph;
+mod layout;
+mod normalise;
+mod resolve;
+mod staging;
+pub mod verify;
+
+pub use blob::{Adopted, BlobError, BlobSink, BlobSource, Presence, Stored, read_document};
+pub use graph::{Completeness, Copied, CopyError, copy_graph};
+pub use layout::{Finding, GcReport, Layout, LayoutError, SPARSE};
+pub use normalise::normalise;
+pub use resolve::{ImageSource, LoadedImage, Query, ResolveError, Resolved, Wanted};
+pub use staging::BlobWriter;

@@ -1,0 +1,70 @@
+//! `run.toml` and `stack.toml`: which run images there are.
+
+use crate::label::RunImageNames;
+use crate::toml_read::{Fields, TomlError, parse};
+
+/// What `run.toml` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFile {
+    /// The run images; the first is the default.
+    pub images: Vec<RunImageNames>,
+}
+
+/// What `stack.toml` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StackFile {
+    /// The run image.
+    pub run_image: RunImageNames,
+    /// The name of the build image.
+    pub build_image: String,
+}
+
+fn names(fields: &Fields<'_>) -> Result<RunImageNames, TomlError> {
+    Ok(RunImageNames { image: fields.text("image")?, mirrors: fields.texts("mirrors")?.unwrap_or_default() })
+}
+
+impl RunFile {
+    /// Parses the file.
+    pub fn parse(text: &str) -> Result<Self, TomlError> {
+        let document = parse(text)?;
+        Ok(Self { images: Fields::of(&document).tables("images", names)? })
+    }
+}
+
+impl StackFile {
+    /// Parses the file.
+    pub fn parse(text: &str) -> Result<Self, TomlError> {
+        let document = parse(text)?;
+        let fields = Fields::of(&document);
+        Ok(Self {
+            run_image: fields.table("run-image")?.map(|fields| names(&fields)).transpose()?.unwrap_or_default(),
+            build_image: match fields.table("build-image")? {
+                Some(image) => image.text("image")?,
+                None => String::new(),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_images_come_in_their_order_with_mirrors() {
+        let file =
+            RunFile::parse("[[images]]\nimage = \"a\"\nmirrors = [\"m:5000/a\"]\n[[images]]\nimage = \"b\"").unwrap();
+        assert_eq!(file.images[0].mirrors, ["m:5000/a"]);
+        assert_eq!(file.images[1].image, "b");
+        assert_eq!(RunFile::parse("[[images]]").unwrap().images, [RunImageNames::default()]);
+        assert_eq!(RunFile::parse("").unwrap(), RunFile::default());
+    }
+
+    #[test]
+    fn a_stack_names_its_run_and_build_images() {
+        let file =
+            StackFile::parse("[run-image]\nimage = \"r\"\nmirrors = [\"m\"]\n[build-image]\nimage = \"b\"").unwrap();
+        assert_eq!((file.run_image.image.as_str(), file.build_image.as_str()), ("r", "b"));
+        assert_eq!(StackFile::parse("").unwrap(), StackFile::default());
+    }
+}

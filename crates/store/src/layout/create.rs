@@ -1,0 +1,133 @@
+//! Recognising a layout, and making an empty one.
+
+use std::path::{Path, PathBuf};
+
+use dhow_fs::{AtomicFile, FileKind, Lock, LockMode, Root};
+use dhow_oci::{Document, Index, go_json};
+use serde::{Deserialize, Serialize};
+
+use super::{LayoutError, found};
+use crate::staging::{DIRECTORY_MODE, FILE_MODE, ensure_blob_directory};
+
+const VERSION: &str = "1.0.0";
+const LAYOUT_FILE_LIMIT: u64 = 4096;
+
+/// The content of `oci-layout`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Marker {
+    image_layout_version: String,
+}
+
+/// Opens the directory of a layout.
+pub(super) fn open_root(path: &Path) -> Result<Root, LayoutError> {
+    let stat = found(Root::host()?.metadata(path))?;
+    match stat.map(|stat| stat.kind) {
+        None => Err(LayoutError::Missing(path.to_owned())),
+        Some(FileKind::Directory) => Ok(Root::open(path)?),
+        Some(FileKind::File) => not_a_layout(path, "a file is there; an archive is named `oci-archive:`".to_owned()),
+        Some(other) => not_a_layout(path, format!("a {other:?} is there")),
+    }
+}
+
+/// Checks that `root` is a layout of the known version, whose blob directories do not lead elsewhere.
+pub(super) fn require_layout(root: &Root, path: &Path) -> Result<(), LayoutError> {
+    let Some(version) = version(root, path)? else {
+        let held = held(root)?;
+        let held = if held.is_empty() { "it is an empty directory".to_owned() } else { format!("it holds {held}") };
+        return not_a_layout(path, format!("it has no `oci-layout` file; {held}"));
+    };
+    if version != VERSION {
+        return Err(LayoutError::Version { path: path.to_owned(), found: version });
+    }
+    for directory in ["/blobs", "/blobs/sha256", "/blobs/sha512"] {
+        match found(root.symlink_metadata(Path::new(directory)))?.map(|stat| stat.kind) {
+            None | Some(FileKind::Directory) => {}
+            Some(other) => return not_a_layout(path, format!("its `{}` is a {other:?}", &directory[1..])),
+        }
+    }
+    if found(root.symlink_metadata(Path::new("/index.json")))?.is_none() {
+        return not_a_layout(path, format!("it has no `index.json` file; it holds {}", held(root)?));
+    }
+    Ok(())
+}
+
+/// Makes `path` a layout unless it is one. Refuses a directory that holds something else.
+pub(super) fn ensure_layout(path: &Path) -> Result<(), LayoutError> {
+    let host = Root::host()?;
+    if found(host.metadata(path))?.is_none() {
+        host.create_directories(path, DIRECTORY_MODE)?;
+        host.set_mode(path, DIRECTORY_MODE)?;
+    }
+    let root = open_root(path)?;
+    if is_complete(&root) {
+        return Ok(());
+    }
+    let _lock = Lock::take(path, LockMode::Exclusive, || {})?;
+    if version(&root, path)?.is_none() {
+        let held = held(&root)?;
+        if !held.is_empty() {
+            return not_a_layout(path, format!("it has no `oci-layout` file; it holds {held}"));
+        }
+        let marker = Marker { image_layout_version: VERSION.to_owned() };
+        AtomicFile::replace(&path.join("oci-layout"), &go_json::to_vec(&marker), FILE_MODE)?;
+    }
+    ensure_blob_directory(path, "sha256")?;
+    if found(root.symlink_metadata(Path::new("/index.json")))?.is_none() {
+        AtomicFile::replace(&path.join("index.json"), Document::of(Index::default()).bytes(), FILE_MODE)?;
+    }
+    Ok(())
+}
+
+fn is_complete(root: &Root) -> bool {
+    ["/oci-layout", "/index.json", "/blobs/sha256"].iter().all(|path| root.exists(Path::new(path)))
+}
+
+/// Returns the version that `oci-layout` states; `None` without that file. Text that is no JSON is its own version.
+fn version(root: &Root, path: &Path) -> Result<Option<String>, LayoutError> {
+    let bytes = match root.read(Path::new("/oci-layout"), LAYOUT_FILE_LIMIT) {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(stated_version(&bytes, path)?))
+}
+
+/// Returns the version that the bytes of an `oci-layout` file state.
+pub(crate) fn stated_version(bytes: &[u8], path: &Path) -> Result<String, LayoutError> {
+    let malformed = || LayoutError::Version {
+        path: path.to_owned(),
+        found: String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned(),
+    };
+    let marker: Marker = serde_json::from_slice(bytes).map_err(|_| malformed())?;
+    Ok(marker.image_layout_version)
+}
+
+/// Checks the bytes of an `oci-layout` file.
+pub(crate) fn require_version(bytes: &[u8], path: &Path) -> Result<(), LayoutError> {
+    match stated_version(bytes, path)? {
+        version if version == VERSION => Ok(()),
+        found => Err(LayoutError::Version { path: path.to_owned(), found }),
+    }
+}
+
+/// Returns the bytes of an `oci-layout` file.
+pub(crate) fn marker() -> Vec<u8> {
+    go_json::to_vec(&Marker { image_layout_version: VERSION.to_owned() })
+}
+
+/// Names the first few entries of a directory, for a message; empty if nothing but unfinished files is there.
+fn held(root: &Root) -> Result<String, LayoutError> {
+    let entries = root.read_directory(Path::new("/"))?;
+    let names: Vec<String> = entries
+        .iter()
+        .filter(|entry| !entry.name.as_encoded_bytes().starts_with(b".dhow-"))
+        .map(|entry| format!("`{}`", PathBuf::from(&entry.name).display()))
+        .collect();
+    let shown = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    Ok(if names.len() > 5 { format!("{shown} and {} more", names.len() - 5) } else { shown })
+}
+
+fn not_a_layout<T>(path: &Path, found: String) -> Result<T, LayoutError> {
+    Err(LayoutError::NotALayout { path: path.to_owned(), found })
+}

@@ -1,0 +1,155 @@
+//! Changes of `index.json`: read, modify, write, under the layout's lock.
+
+use std::io::Write;
+use std::path::Path;
+
+use dhow_fs::{AtomicFile, Lock, LockMode, Operation, PathError, Stat, sync_filesystem};
+use dhow_oci::{Descriptor, Document, Index, annotation};
+
+use super::{Layout, LayoutError, found};
+use crate::staging::FILE_MODE;
+use crate::{Completeness, graph};
+
+/// The annotation of a descriptor in `index.json` whose image's layers are left out on purpose: `true`.
+pub const SPARSE: &str = "dev.dhow.sparse";
+
+/// How often an edit is made anew because another program, without lock, replaced `index.json` meanwhile.
+const ATTEMPTS: usize = 100;
+
+impl Layout {
+    /// Names an image: adds `descriptor` under `name`, in place of what had exactly that name, and returns
+    /// the entry as written. Other entries and unknown fields stay as they are.
+    ///
+    /// Fails if blobs that the image needs are not here (for [`Completeness::Sparse`]: manifests and
+    /// configs). Durable when it returns. Blocks while another process edits; `on_wait` is called before that.
+    pub fn tag(
+        &self,
+        name: &str,
+        descriptor: Descriptor,
+        completeness: Completeness,
+        on_wait: &dyn Fn(),
+    ) -> Result<Descriptor, LayoutError> {
+        check_name(name)?;
+        let entry = entry(name, descriptor, completeness);
+        if self.own_session().is_some() {
+            // Before the lock, so that writers wait for each other's index only.
+            sync_filesystem(&self.path)?;
+        }
+        let _lock = self.lock(on_wait)?;
+        // Under the lock, so that no `gc` comes between the look and the name.
+        self.require_closure(name, &entry, completeness)?;
+        self.edit_index(|index| replace(index, name, &entry))?;
+        Ok(entry)
+    }
+
+    /// Removes every entry with exactly this name; tells whether there was one. Its blobs stay until `gc`.
+    pub fn untag(&self, name: &str, on_wait: &dyn Fn()) -> Result<bool, LayoutError> {
+        let _lock = self.lock(on_wait)?;
+        let before = self.index()?.value().manifests.len();
+        self.edit_index(|index| index.manifests.retain(|entry| entry.ref_name() != Some(name)))?;
+        Ok(self.index()?.value().manifests.len() < before)
+    }
+
+    pub(super) fn lock(&self, on_wait: &dyn Fn()) -> Result<Lock, LayoutError> {
+        Ok(Lock::take(&self.path, LockMode::Exclusive, on_wait)?)
+    }
+
+    fn require_closure(&self, name: &str, entry: &Descriptor, completeness: Completeness) -> Result<(), LayoutError> {
+        let walk = graph::walk(self, entry, completeness)?;
+        let missing: Vec<_> = walk.missing.into_iter().map(|descriptor| descriptor.digest).collect();
+        if completeness == Completeness::Sparse || missing.is_empty() {
+            return Ok(());
+        }
+        let (path, root) = (self.path.clone(), entry.digest.clone());
+        Err(LayoutError::Incomplete { path, name: name.to_owned(), root, missing })
+    }
+
+    /// Other tools take no lock, so the file is looked at again right before it is replaced.
+    fn edit_index(&self, edit: impl Fn(&mut Index)) -> Result<(), LayoutError> {
+        let path = self.path.join("index.json");
+        for _ in 0..ATTEMPTS {
+            let before = self.index_stat()?;
+            let current = self.index()?;
+            let edited = current.edited(&edit);
+            if edited.value() == current.value() {
+                return Ok(());
+            }
+            let file = written(&path, &edited)?;
+            if self.index_stat()? == before {
+                return Ok(file.commit()?);
+            }
+        }
+        Err(LayoutError::Unsettled(path))
+    }
+
+    fn index_stat(&self) -> Result<Option<Stat>, PathError> {
+        found(self.root.symlink_metadata(Path::new("/index.json")))
+    }
+}
+
+fn written(path: &Path, document: &Document<Index>) -> Result<AtomicFile, PathError> {
+    let mut file = AtomicFile::create(path, FILE_MODE)?;
+    file.write_all(document.bytes()).map_err(|source| PathError::new(Operation::Write, path, source))?;
+    file.file().sync_all().map_err(|source| PathError::new(Operation::Sync, path, source))?;
+    Ok(file)
+}
+
+/// Returns `descriptor` as `index.json` lists it under `name`.
+fn entry(name: &str, mut descriptor: Descriptor, completeness: Completeness) -> Descriptor {
+    descriptor.annotations.insert(annotation::REF_NAME.to_owned(), name.to_owned());
+    match completeness {
+        Completeness::Full => descriptor.annotations.remove(SPARSE),
+        Completeness::Sparse => descriptor.annotations.insert(SPARSE.to_owned(), "true".to_owned()),
+    };
+    descriptor
+}
+
+/// Puts the entry where the first of its name was, else last, so that the order of an index is stable.
+fn replace(index: &mut Index, name: &str, entry: &Descriptor) {
+    let is_named = |existing: &Descriptor| existing.ref_name() == Some(name);
+    let place = index.manifests.iter().position(is_named);
+    index.manifests.retain(|existing| !is_named(existing));
+    match place {
+        Some(place) => index.manifests.insert(place, entry.clone()),
+        None => index.manifests.push(entry.clone()),
+    }
+}
+
+/// Checks the grammar of `org.opencontainers.image.ref.name` (image-spec `annotations.md`), loosely.
+fn check_name(name: &str) -> Result<(), LayoutError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:@+/".contains(&byte);
+    let starts_well = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if starts_well && name.len() <= 512 && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(LayoutError::TagName(name.chars().take(160).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use dhow_oci::MediaType;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_replaced_in_place_and_its_doubles_go() {
+        let named = |name: &str, content: &[u8]| {
+            entry(name, Descriptor::of(MediaType::OciManifest, content), Completeness::Full)
+        };
+        let mut index = Index::default();
+        index.manifests = vec![named("a", b"1"), named("b", b"2"), named("a", b"3"), named("c", b"4")];
+        let new = named("a", b"5");
+        replace(&mut index, "a", &new);
+        assert_eq!(index.manifests, [new, named("b", b"2"), named("c", b"4")]);
+    }
+
+    #[test]
+    fn names_outside_of_the_grammar_are_refused() {
+        for name in ["", "-x", "a b", "a\n", "é", "/x", ".."] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+        for name in ["latest", "v1.2-3_4", "docker.io/library/x:1", "x@sha256:00"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Why a layout cannot be read or written.
+
+use std::path::PathBuf;
+
+use dhow_fs::{LockError, PathError};
+use dhow_oci::{Digest, DocumentError};
+
+use crate::{BlobError, CopyError};
+
+/// Why a layout cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// Nothing is at the path.
+    #[error("no OCI layout at {}: nothing is there", .0.display())]
+    Missing(PathBuf),
+    /// Something else is at the path.
+    #[error("no OCI layout at {}: {found}", .path.display())]
+    NotALayout {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// The layout is of a version that is not known.
+    #[error("the layout at {} states the version `{found}` in `oci-layout`; expected `1.0.0`", .path.display())]
+    Version {
+        /// The layout.
+        path: PathBuf,
+        /// What its `oci-layout` file says.
+        found: String,
+    },
+    /// `index.json` is malformed.
+    #[error("cannot read {}", .path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DocumentError,
+    },
+    /// The name cannot be an `org.opencontainers.image.ref.name`.
+    #[error(
+        "`{0}` cannot name an image in a layout; use letters, digits and `-._:@+/`, beginning with a letter or digit"
+    )]
+    TagName(String),
+    /// The image to be named is not all there.
+    #[error("cannot name {name} in {}: of {root}, {} blobs are missing, the first is {}", .path.display(), .missing.len(), .missing[0])]
+    Incomplete {
+        /// The layout.
+        path: PathBuf,
+        /// The tag.
+        name: String,
+        /// The manifest or index.
+        root: Digest,
+        /// The blobs that are missing; never empty.
+        missing: Vec<Digest>,
+    },
+    /// `index.json` was replaced again and again by a program that takes no lock.
+    #[error("{} is being rewritten by another program", .0.display())]
+    Unsettled(PathBuf),
+    /// A document that decides what is kept cannot be read, so nothing was removed.
+    #[error("cannot tell what {digest} refers to; nothing was removed")]
+    Unreadable {
+        /// The document.
+        digest: Digest,
+        /// What is wrong with it.
+        source: BlobError,
+    },
+    /// A blob cannot be read or stored.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The graph of an image cannot be walked.
+    #[error(transparent)]
+    Graph(#[from] CopyError),
+    /// A file or directory cannot be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The layout's lock cannot be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+}

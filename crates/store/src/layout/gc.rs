@@ -1,0 +1,212 @@
+//! What may be removed from a layout, and its removal.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use dhow_fs::FileKind;
+use dhow_oci::{Descriptor, Digest, MANIFEST_LIMIT, MediaType};
+
+use super::session::sweep;
+use super::{Layout, LayoutError};
+use crate::blob::is_document;
+use crate::graph::{Pointers, pointers};
+use crate::resolve::completeness;
+use crate::staging::in_layout;
+use crate::{BlobError, BlobSource, Completeness, Presence, read_document};
+
+/// What [`Layout::gc`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GcReport {
+    /// The number of blobs that are referred to.
+    pub kept: usize,
+    /// The number of unreferenced blobs that were left because a writer at work may need them.
+    pub spared: usize,
+    /// The blobs that were removed, sorted.
+    pub removed: Vec<Digest>,
+    /// The sum of their sizes in bytes.
+    pub freed: u64,
+    /// The number of dead writers whose unfinished files were removed.
+    pub reclaimed: usize,
+}
+
+impl Layout {
+    /// Removes the blobs that nothing refers to, and what dead writers left.
+    ///
+    /// Kept is what any descriptor of `index.json` leads to, tagged or not, whatever its media type, what that
+    /// has as subject, and the manifests whose subject is kept. Blobs that were stored or touched since the
+    /// oldest live writer began are spared. Removes nothing if a manifest that is kept cannot be read.
+    pub fn gc(&self, on_wait: &dyn Fn()) -> Result<GcReport, LayoutError> {
+        let _lock = self.lock(on_wait)?;
+        let sweep = sweep(&self.path, None)?;
+        let blobs = self.blobs()?;
+        let kept = self.keep(self.index()?.value().manifests.clone(), &blobs)?;
+        let mut report = GcReport { reclaimed: sweep.reclaimed, ..GcReport::default() };
+        for (digest, blob) in &blobs {
+            if kept.contains_key(digest) {
+                report.kept += 1;
+            } else if sweep.oldest_live.is_some_and(|began| blob.ctime_ns >= began) {
+                report.spared += 1;
+            } else {
+                self.root.remove_file(&in_layout(digest))?;
+                report.removed.push(digest.clone());
+                report.freed += blob.size;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Removes those of `candidates` that no full image of the layout needs, and returns them.
+    ///
+    /// For a sparse image that takes the place of a full one, whose base is then left out. Manifests and
+    /// configs of sparse images stay, and so does what another live writer may need.
+    pub fn drop_unneeded(&self, candidates: &[Digest], on_wait: &dyn Fn()) -> Result<Vec<Digest>, LayoutError> {
+        let _lock = self.lock(on_wait)?;
+        let own = self.own_session();
+        let sweep = sweep(&self.path, own.as_deref().map(super::Session::directory))?;
+        let blobs = self.blobs()?;
+        let index = self.index()?;
+        let (full, sparse): (Vec<_>, Vec<_>) =
+            index.value().manifests.iter().cloned().partition(|entry| completeness(entry) == Completeness::Full);
+        let full = self.keep(full, &blobs)?;
+        let sparse = self.keep(sparse, &blobs)?;
+        let mut dropped = Vec::new();
+        for digest in candidates {
+            let Some(blob) = blobs.get(digest) else { continue };
+            let is_needed = full.contains_key(digest) || sparse.get(digest) == Some(&Role::Document);
+            if is_needed || sweep.oldest_live.is_some_and(|began| blob.ctime_ns >= began) {
+                continue;
+            }
+            self.root.remove_file(&in_layout(digest))?;
+            dropped.push(digest.clone());
+        }
+        Ok(dropped)
+    }
+
+    /// Returns the regular files of the blob directories that have a digest's name.
+    pub(super) fn blobs(&self) -> Result<BTreeMap<Digest, dhow_fs::Stat>, LayoutError> {
+        let mut blobs = BTreeMap::new();
+        for algorithm in ["sha256", "sha512"] {
+            let directory = PathBuf::from("blobs").join(algorithm);
+            let entries = match self.root.read_directory(&directory) {
+                Err(error) if error.is_not_found() => continue,
+                other => other?,
+            };
+            for entry in entries {
+                let Ok(digest) = format!("{algorithm}:{}", Path::new(&entry.name).display()).parse() else { continue };
+                let stat = self.root.symlink_metadata(&directory.join(&entry.name))?;
+                if stat.kind == FileKind::File {
+                    blobs.insert(digest, stat);
+                }
+            }
+        }
+        Ok(blobs)
+    }
+
+    fn keep(
+        &self,
+        roots: Vec<Descriptor>,
+        blobs: &BTreeMap<Digest, dhow_fs::Stat>,
+    ) -> Result<HashMap<Digest, Role>, LayoutError> {
+        let mut keeper = Keeper { layout: self, seen: HashSet::new(), kept: HashMap::new(), left: roots };
+        keeper.drain(&HashMap::new())?;
+        let referrers = self.referrers(blobs, &keeper.kept);
+        let found: Vec<Descriptor> =
+            keeper.kept.keys().filter_map(|digest| referrers.get(digest)).flatten().cloned().collect();
+        keeper.left.extend(found);
+        keeper.drain(&referrers)?;
+        Ok(keeper.kept)
+    }
+
+    /// Returns, by subject, the manifests among the blobs that are not kept yet.
+    fn referrers(
+        &self,
+        blobs: &BTreeMap<Digest, dhow_fs::Stat>,
+        kept: &HashMap<Digest, Role>,
+    ) -> HashMap<Digest, Vec<Descriptor>> {
+        let mut referrers: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
+        for (digest, blob) in blobs {
+            if kept.contains_key(digest) || blob.size > MANIFEST_LIMIT.0 {
+                continue;
+            }
+            // Whatever is not a readable document refers to nothing.
+            let descriptor = Descriptor::new(MediaType::OciManifest, digest.clone(), blob.size);
+            let Ok(Some(Pointers { subject: Some(subject), .. })) = self.pointers_of(&descriptor) else { continue };
+            referrers.entry(subject.digest).or_default().push(descriptor);
+        }
+        referrers
+    }
+
+    /// Returns what a blob points at if it is a JSON object; of other content only the first byte is read.
+    fn pointers_of(&self, descriptor: &Descriptor) -> Result<Option<Pointers>, BlobError> {
+        let mut file = self.root.open_file_nofollow(&in_layout(&descriptor.digest))?;
+        let mut first = [0];
+        let is_object = std::io::Read::read(&mut file, &mut first).is_ok_and(|count| count == 1) && first == *b"{";
+        if !is_object && !is_index_or_manifest(descriptor) {
+            return Ok(None);
+        }
+        Ok(pointers(&read_document(self, descriptor, MANIFEST_LIMIT)?))
+    }
+}
+
+/// What a kept blob is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Document,
+    Content,
+}
+
+struct Keeper<'a> {
+    layout: &'a Layout,
+    /// One digest may be named with several media types; each is looked into.
+    seen: HashSet<(Digest, MediaType)>,
+    kept: HashMap<Digest, Role>,
+    left: Vec<Descriptor>,
+}
+
+impl Keeper<'_> {
+    fn drain(&mut self, referrers: &HashMap<Digest, Vec<Descriptor>>) -> Result<(), LayoutError> {
+        while let Some(descriptor) = self.left.pop() {
+            if !self.seen.insert((descriptor.digest.clone(), descriptor.media_type.clone())) {
+                continue;
+            }
+            let role = if is_document(&descriptor.media_type) { Role::Document } else { Role::Content };
+            let known = self.kept.entry(descriptor.digest.clone()).or_insert(role);
+            if role == Role::Document {
+                *known = role;
+            }
+            self.left.extend(referrers.get(&descriptor.digest).into_iter().flatten().cloned());
+            let Some(pointers) = self.look_into(&descriptor)? else { continue };
+            self.left.extend(pointers.parts);
+            self.left.extend(pointers.subject);
+        }
+        Ok(())
+    }
+
+    fn look_into(&self, descriptor: &Descriptor) -> Result<Option<Pointers>, LayoutError> {
+        let is_decisive = is_index_or_manifest(descriptor);
+        if !is_decisive && !may_point(descriptor) {
+            return Ok(None);
+        }
+        let unreadable = |source| LayoutError::Unreadable { digest: descriptor.digest.clone(), source };
+        match self.layout.presence(descriptor) {
+            Ok(Presence::Absent) => return Ok(None),
+            Ok(Presence::Present) => {}
+            Err(error) if is_decisive => return Err(unreadable(error)),
+            Err(_) => return Ok(None),
+        }
+        match self.layout.pointers_of(descriptor) {
+            Err(error) if is_decisive => Err(unreadable(error)),
+            Err(_) => Ok(None),
+            Ok(pointers) => Ok(pointers),
+        }
+    }
+}
+
+fn is_index_or_manifest(descriptor: &Descriptor) -> bool {
+    descriptor.media_type.is_index() || descriptor.media_type.is_manifest()
+}
+
+/// Unknown media types may be manifests of other kinds; layers and configs point at nothing.
+fn may_point(descriptor: &Descriptor) -> bool {
+    matches!(descriptor.media_type, MediaType::Other(_)) && descriptor.size <= MANIFEST_LIMIT.0
+}

@@ -1,0 +1,251 @@
+//! OCI image layouts on disk (image-spec `image-layout.md`).
+//!
+//! At every instant a reader sees the old or the new `index.json` and, whole, everything that it names:
+//! blobs appear by rename or link, the file system is synced, and `index.json` is replaced last.
+//! Writers take turns by a lock on the layout's directory; see [`session`] for what they leave.
+
+mod check;
+mod create;
+mod edit;
+mod error;
+mod gc;
+mod session;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dhow_fs::{CopyMethod, FileKind, PathError, Root, Work};
+use dhow_oci::{Descriptor, Document, Image, Index, Limit, MANIFEST_LIMIT, MediaType};
+
+pub use check::Finding;
+pub use edit::SPARSE;
+pub use error::LayoutError;
+pub use gc::GcReport;
+pub(crate) use session::{Session, exclude_gc};
+
+use crate::blob::is_document;
+use crate::staging::{blob_path, ensure_blob_directory, in_layout, write_error};
+use crate::verify::VerifiedReader;
+use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, ImageSource, Presence, read_document};
+
+/// The largest `index.json` that is read.
+const INDEX_LIMIT: Limit = Limit(64 * 1024 * 1024);
+
+/// An OCI image layout directory.
+///
+/// Its first write begins a session that lasts until the value and its writers are dropped; until then
+/// the blobs that it stored or adopted survive a `gc` of any other process.
+#[derive(Debug)]
+pub struct Layout {
+    path: PathBuf,
+    root: Root,
+    work: Arc<Work>,
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+impl Layout {
+    /// Opens the layout at `path`; it must be there and of version 1.0.0.
+    pub fn open(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
+        let layout = Self::at(path, work)?;
+        create::require_layout(&layout.root, path)?;
+        Ok(layout)
+    }
+
+    /// Opens the layout at `path`, or makes an empty one where nothing or an empty directory is.
+    pub fn open_or_create(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
+        create::ensure_layout(path)?;
+        Self::open(path, work)
+    }
+
+    fn at(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
+        let root = create::open_root(path)?;
+        Ok(Self { path: path.to_owned(), root, work: Arc::clone(work), session: Mutex::new(None) })
+    }
+
+    /// Returns the layout's directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns `index.json`. An index that states a Docker manifest list's type, or none, is accepted.
+    pub fn index(&self) -> Result<Document<Index>, LayoutError> {
+        let bytes = self.root.read(Path::new("/index.json"), INDEX_LIMIT.0)?;
+        Index::parse(bytes).map_err(|source| LayoutError::Index { path: self.path.join("index.json"), source })
+    }
+
+    /// Returns the blobs that `image` needs and that are not here, its manifest first. Looks at sizes only.
+    pub fn closure(&self, image: &Image) -> Result<Vec<Descriptor>, BlobError> {
+        let manifest = image.descriptor();
+        let mut missing = Vec::new();
+        for descriptor in std::iter::once(&manifest).chain(image.blobs()) {
+            if self.presence(descriptor)? == Presence::Absent {
+                missing.push(descriptor.clone());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Begins the session of this writer, if it has not begun: call it before relying on a blob that was
+    /// found present, so that no `gc` removes it in between. Storing and adopting do it by themselves.
+    pub fn hold(&self) -> Result<(), LayoutError> {
+        self.session()?;
+        Ok(())
+    }
+
+    fn session(&self) -> Result<Arc<Session>, BlobError> {
+        let mut slot = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = &*slot {
+            return Ok(Arc::clone(session));
+        }
+        let session = Arc::new(Session::begin(&self.path)?);
+        *slot = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    fn own_session(&self) -> Option<Arc<Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn counted(&self, media_type: &MediaType) -> Option<Arc<Work>> {
+        (!is_document(media_type)).then(|| Arc::clone(&self.work))
+    }
+
+    /// Marks a blob as in use, so that `gc` spares it while this writer lives, and tells whether it is here.
+    /// Another user's blob cannot be marked; [`Layout::tag`] still notices when it is gone.
+    fn claim(&self, descriptor: &Descriptor) -> Result<bool, BlobError> {
+        self.session()?;
+        let _no_gc = exclude_gc(&self.path)?;
+        let _foreign = dhow_fs::touch(&blob_path(&self.path, &descriptor.digest));
+        // One of the wrong size is replaced by what is stored next.
+        Ok(self.presence(descriptor).is_ok_and(|presence| presence == Presence::Present))
+    }
+
+    fn link(&self, source: &Path, descriptor: &Descriptor) -> Result<bool, BlobError> {
+        let session = self.session()?;
+        ensure_blob_directory(&self.path, descriptor.digest.algorithm())?;
+        let destination = blob_path(&self.path, &descriptor.digest);
+        let _no_gc = exclude_gc(&self.path)?;
+        let method = dhow_fs::share_file(source, &destination, session.directory())?;
+        Ok(matches!(method, Some(CopyMethod::HardLink | CopyMethod::Reflink)))
+    }
+
+    fn copy(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<(), BlobError> {
+        let mut reader = from.open(descriptor)?;
+        // The reader verifies; hashing again while writing would double the cost.
+        let mut writer = BlobWriter::create(&self.path, self.session()?, None)?.without_hashing();
+        let mut buffer = vec![0; 1024 * 1024];
+        loop {
+            let read = reader.read(&mut buffer);
+            let source_path = || from.file(descriptor).unwrap_or_default();
+            let count = read.map_err(|error| BlobError::of_read(error, &descriptor.digest, source_path()))?;
+            if count == 0 {
+                break;
+            }
+            std::io::Write::write_all(&mut writer, &buffer[..count]).map_err(|error| write_error(&self.path, error))?;
+        }
+        writer.finish_known(&descriptor.digest, descriptor.size)?;
+        self.work.blob_bytes_copied.add(descriptor.size);
+        Ok(())
+    }
+}
+
+impl BlobSource for Layout {
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, BlobError> {
+        let path = blob_path(&self.path, &descriptor.digest);
+        if self.presence(descriptor)? == Presence::Absent {
+            return Err(BlobError::Absent { digest: descriptor.digest.clone(), place: self.path.clone() });
+        }
+        let file = self.root.open_file_nofollow(&in_layout(&descriptor.digest))?;
+        let work = self.counted(&descriptor.media_type);
+        if let Some(work) = &work {
+            work.blobs_opened.add(1);
+        }
+        Ok(Box::new(VerifiedReader::new(file, descriptor, path, work)))
+    }
+
+    fn presence(&self, descriptor: &Descriptor) -> Result<Presence, BlobError> {
+        let (digest, path) = (descriptor.digest.clone(), blob_path(&self.path, &descriptor.digest));
+        match self.root.symlink_metadata(&in_layout(&descriptor.digest)) {
+            Err(error) if error.is_not_found() => Ok(Presence::Absent),
+            Err(error) => Err(error.into()),
+            Ok(stat) if stat.kind != FileKind::File => Err(BlobError::NotAFile { digest, path, found: stat.kind }),
+            Ok(stat) if stat.size != descriptor.size => {
+                Err(BlobError::Size { digest, path, expected: descriptor.size, found: stat.size })
+            }
+            Ok(_) => Ok(Presence::Present),
+        }
+    }
+
+    fn file(&self, descriptor: &Descriptor) -> Option<PathBuf> {
+        Some(blob_path(&self.path, &descriptor.digest))
+    }
+}
+
+impl BlobSink for Layout {
+    fn stage(&self) -> Result<BlobWriter, BlobError> {
+        BlobWriter::create(&self.path, self.session()?, Some(Arc::clone(&self.work)))
+    }
+
+    fn store(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, BlobError> {
+        let work = self.counted(&media_type);
+        let descriptor = Descriptor::of(media_type, bytes);
+        if self.claim(&descriptor)? && self.holds(&descriptor, bytes) {
+            return Ok(descriptor);
+        }
+        let mut writer = BlobWriter::create(&self.path, self.session()?, work)?.without_hashing();
+        std::io::Write::write_all(&mut writer, bytes).map_err(|error| write_error(&self.path, error))?;
+        writer.finish_known(&descriptor.digest, descriptor.size)?;
+        Ok(descriptor)
+    }
+
+    fn adopt(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError> {
+        if is_document(&descriptor.media_type) && descriptor.size <= MANIFEST_LIMIT.0 {
+            let bytes = read_document(from, descriptor, MANIFEST_LIMIT)?;
+            self.store(&bytes, descriptor.media_type.clone())?;
+            return Ok(Adopted::Copied);
+        }
+        if self.claim(descriptor)? {
+            return Ok(Adopted::Present);
+        }
+        if from.presence(descriptor)? == Presence::Absent {
+            // Opening it makes the error in the source's own words.
+            from.open(descriptor)?;
+        }
+        if let Some(source) = from.file(descriptor)
+            && self.link(&source, descriptor)?
+        {
+            self.work.blobs_linked.add(1);
+            return Ok(Adopted::Linked);
+        }
+        self.copy(from, descriptor)?;
+        Ok(Adopted::Copied)
+    }
+}
+
+impl Layout {
+    /// Tells whether the blob's bytes are these.
+    fn holds(&self, descriptor: &Descriptor, bytes: &[u8]) -> bool {
+        self.root.read(&in_layout(&descriptor.digest), descriptor.size).is_ok_and(|held| held == bytes)
+    }
+}
+
+impl ImageSource for Layout {
+    fn location(&self) -> &Path {
+        &self.path
+    }
+
+    fn index(&self) -> Result<Document<Index>, LayoutError> {
+        Self::index(self)
+    }
+}
+
+/// Tells apart the absence of a path from other failures.
+fn found(result: Result<dhow_fs::Stat, PathError>) -> Result<Option<dhow_fs::Stat>, PathError> {
+    match result {
+        Ok(stat) => Ok(Some(stat)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,106 @@
+//! Writers at work, and what dead ones left.
+//!
+//! ```text
+//! LAYOUT/.dhow-<unique>/        one for each writer, mode 0700, removed when the writer is done
+//!                       lock    locked (flock) while the writer lives; its ctime is when the writer began
+//!                       .dhow-… blobs that are being written
+//! LAYOUT/.dhow-<unique>         index.json or oci-layout being written, under the layout's lock
+//! ```
+//! The layout's own lock is an flock on its directory, so that no file tells of it; other tools ignore all of this.
+//! A session begins and ends its first steps under that lock, therefore whoever holds it sees whole sessions only.
+
+use std::path::{Path, PathBuf};
+
+use dhow_fs::{FileKind, Lock, LockError, LockMode, PathError, Root, TemporaryDirectory};
+
+const PREFIX: &[u8] = b".dhow-";
+const LOCK_FILE: &str = "lock";
+
+/// A writer's hold on its layout: while it lives, `gc` spares every blob that was stored or touched since it began.
+#[derive(Debug)]
+pub(crate) struct Session {
+    directory: TemporaryDirectory,
+    _lock: Lock,
+}
+
+/// What a [`sweep`] found.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    /// The number of dead writers whose files were removed.
+    pub(crate) reclaimed: usize,
+    /// When the oldest live writer began, as the file system's clock has it (ctime, nanoseconds).
+    pub(crate) oldest_live: Option<i128>,
+}
+
+impl Session {
+    /// Begins a session and removes what dead ones left.
+    pub(crate) fn begin(layout: &Path) -> Result<Self, LockError> {
+        let _layout_lock = Lock::take(layout, LockMode::Exclusive, || {})?;
+        sweep(layout, None)?;
+        let directory = TemporaryDirectory::create_in(layout)?;
+        let lock = Lock::take(&directory.path().join(LOCK_FILE), LockMode::Exclusive, || {})?;
+        Ok(Self { directory, _lock: lock })
+    }
+
+    /// Returns the directory for unfinished files.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+/// Keeps `gc` away while a blob gets its name or is found present: between its look at a blob's age and the
+/// removal, the name must not come to mean a younger one.
+pub(crate) fn exclude_gc(layout: &Path) -> Result<Lock, LockError> {
+    Lock::take(layout, LockMode::Shared, || {})
+}
+
+/// Removes what dead writers left and finds the oldest live one but `except`. The caller holds the layout's lock.
+pub(crate) fn sweep(layout: &Path, except: Option<&Path>) -> Result<Sweep, LockError> {
+    let root = Root::open(layout)?;
+    let mut sweep = Sweep::default();
+    for entry in root.read_directory(Path::new("/"))? {
+        if !entry.name.as_encoded_bytes().starts_with(PREFIX) {
+            continue;
+        }
+        let path = Path::new("/").join(&entry.name);
+        if except.is_some_and(|except| except.file_name() == Some(&entry.name)) {
+            continue;
+        }
+        match began(&root, &path)? {
+            Some(time) => sweep.oldest_live = Some(sweep.oldest_live.map_or(time, |oldest| oldest.min(time))),
+            None => {
+                root.remove_all(&path)?;
+                sweep.reclaimed += 1;
+            }
+        }
+    }
+    Ok(sweep)
+}
+
+/// Returns when a live writer began; `None` for a dead one. Another user's, into which one cannot look, counts
+/// as live since ever.
+fn began(root: &Root, directory: &Path) -> Result<Option<i128>, LockError> {
+    if root.symlink_metadata(directory)?.kind != FileKind::Directory {
+        return Ok(None);
+    }
+    let lock: PathBuf = directory.join(LOCK_FILE);
+    let stat = match root.symlink_metadata(&lock) {
+        Ok(stat) => stat,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) if is_denied(&error) => return Ok(Some(i128::MIN)),
+        Err(error) => return Err(error.into()),
+    };
+    if stat.kind != FileKind::File {
+        return Ok(None);
+    }
+    match Lock::attempt(&root.host_path(&lock), LockMode::Exclusive) {
+        Ok(_dead) => Ok(None),
+        Err(LockError::Held(_)) => Ok(Some(stat.ctime_ns)),
+        Err(LockError::Path(error)) if is_denied(&error) => Ok(Some(i128::MIN)),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_denied(error: &PathError) -> bool {
+    error.source.kind() == std::io::ErrorKind::PermissionDenied
+}

@@ -1,0 +1,132 @@
+//! Finding one image in a layout or archive: by tag or digest, then by platform.
+
+mod error;
+mod search;
+
+use std::path::Path;
+
+use dhow_oci::{
+    Descriptor, Document, Image, ImageConfig, Index, MANIFEST_LIMIT, Manifest, Platform, Reference, Selector,
+    annotation,
+};
+
+pub use error::ResolveError;
+
+use crate::layout::SPARSE;
+use crate::{BlobSource, Completeness, LayoutError, read_document};
+
+/// A place with an `index.json`: a layout or an archive of one.
+pub trait ImageSource: BlobSource {
+    /// Returns where it is, for messages.
+    fn location(&self) -> &Path;
+
+    /// Returns its `index.json`.
+    fn index(&self) -> Result<Document<Index>, LayoutError>;
+
+    /// Finds the manifest of one image; see [`ImageSource::find`].
+    fn resolve(&self, selector: Option<&Selector>, platform: &Platform) -> Result<Resolved, ResolveError> {
+        self.find(&Query::new(selector, platform))
+    }
+
+    /// Finds and reads one image; see [`ImageSource::find`].
+    fn image(&self, selector: Option<&Selector>, platform: &Platform) -> Result<LoadedImage, ResolveError> {
+        self.load(&Query::new(selector, platform))
+    }
+
+    /// Finds the manifest of one image, through nested indexes and Docker manifest lists.
+    ///
+    /// A tag names the entries with exactly that `ref.name`; if there is none, those whose `ref.name` or
+    /// containerd name is a full reference with that tag. Entries that state no platform are looked at
+    /// through their config. Of several that serve the platform, one of the very variant wins, then the first.
+    fn find(&self, query: &Query<'_>) -> Result<Resolved, ResolveError> {
+        search::find(self, query)
+    }
+
+    /// Finds one image as [`ImageSource::find`] does, and reads its manifest and config.
+    fn load(&self, query: &Query<'_>) -> Result<LoadedImage, ResolveError> {
+        let mut resolved = self.find(query)?;
+        let manifest = Manifest::parse(read_document(self, &resolved.descriptor, MANIFEST_LIMIT)?)?;
+        let config = read_document(self, &manifest.value().config, MANIFEST_LIMIT)?;
+        let config = Document::<ImageConfig>::parse("config", config)?;
+        let image = Image::new(manifest, config)?;
+        resolved.descriptor.platform.get_or_insert_with(|| image.config().value().platform());
+        Ok(LoadedImage { image, resolved })
+    }
+}
+
+/// Which image is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// By name.
+    pub wanted: Wanted<'a>,
+    /// By platform; without one, whatever the only image is for.
+    pub platform: Option<&'a Platform>,
+}
+
+/// How an image is chosen among the entries of `index.json`.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// The only one.
+    Only,
+    /// The one that is named so.
+    Exactly(&'a Selector),
+    /// The only one, or if there are several, the one with this tag.
+    Preferably(&'a str),
+}
+
+impl<'a> Query<'a> {
+    /// Asks for the image that `selector` names, or the only one, for a platform.
+    #[must_use]
+    pub fn new(selector: Option<&'a Selector>, platform: &'a Platform) -> Self {
+        let wanted = selector.map_or(Wanted::Only, Wanted::Exactly);
+        Self { wanted, platform: Some(platform) }
+    }
+}
+
+/// An image that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// The image's manifest, with its platform if a descriptor on the way stated it.
+    pub descriptor: Descriptor,
+    /// What the tag or digest names: an index, or the manifest itself.
+    pub named: Descriptor,
+    /// The entry of `index.json` that leads to it.
+    pub entry: Descriptor,
+}
+
+/// An image that was found and read.
+#[derive(Clone, Debug)]
+pub struct LoadedImage {
+    /// The image.
+    pub image: Image,
+    /// How it was found.
+    pub resolved: Resolved,
+}
+
+impl Resolved {
+    /// Returns the reference under which the image is known, if the layout records one.
+    #[must_use]
+    pub fn known_name(&self) -> Option<&str> {
+        let containerd = self.entry.annotations.get(annotation::CONTAINERD_IMAGE_NAME).map(String::as_str);
+        containerd.into_iter().chain(self.entry.ref_name()).find(|name| is_full_reference(name))
+    }
+
+    /// Returns whether the layout records that layers were left out on purpose.
+    #[must_use]
+    pub fn completeness(&self) -> Completeness {
+        completeness(&self.entry)
+    }
+}
+
+/// Returns what an entry of `index.json` records about its image's layers.
+pub(crate) fn completeness(entry: &Descriptor) -> Completeness {
+    match entry.annotations.get(SPARSE).map(String::as_str) {
+        Some("true") => Completeness::Sparse,
+        _ => Completeness::Full,
+    }
+}
+
+/// A bare tag parses as a reference too; only text with a `/` says which repository it means.
+fn is_full_reference(name: &str) -> bool {
+    name.contains('/') && name.parse::<Reference>().is_ok()
+}

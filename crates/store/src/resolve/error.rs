@@ -1,0 +1,107 @@
+//! Why no image, or not one image, was found.
+
+use std::path::PathBuf;
+
+use dhow_oci::{Digest, DocumentError, ImageError, MediaType};
+
+use crate::{BlobError, LayoutError};
+
+/// Why no image, or not one image, was found.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// The index has no entries.
+    #[error("{} holds no image", .0.display())]
+    Empty(PathBuf),
+    /// No entry has the tag.
+    #[error("{} has no image `{wanted}`; it has {}", .place.display(), listed(.tags, "no tags"))]
+    NoSuchTag {
+        /// The layout or archive.
+        place: PathBuf,
+        /// The tag.
+        wanted: String,
+        /// The tags that are there.
+        tags: Vec<String>,
+    },
+    /// No entry, nor one of an index that is listed, has the digest.
+    #[error("{} does not list {wanted}; it has {}", .place.display(), listed(.digests, "nothing"))]
+    NoSuchDigest {
+        /// The layout or archive.
+        place: PathBuf,
+        /// The digest.
+        wanted: Digest,
+        /// The digests that `index.json` lists.
+        digests: Vec<String>,
+    },
+    /// No image serves the platform.
+    #[error("{} has no image for {wanted}; it has {}", .place.display(), listed(.platforms, "none that states a platform"))]
+    NoSuchPlatform {
+        /// The layout or archive.
+        place: PathBuf,
+        /// The platform.
+        wanted: String,
+        /// The platforms that are there.
+        platforms: Vec<String>,
+    },
+    /// What was named is no image.
+    #[error("{digest} in {} is not an image: its type is `{media_type}`", .place.display())]
+    NotAnImage {
+        /// The layout or archive.
+        place: PathBuf,
+        /// What was named.
+        digest: Digest,
+        /// Its media type, as stated.
+        media_type: MediaType,
+    },
+    /// Several images qualify.
+    #[error("{} has several images that qualify: {}; name one", .place.display(), listed(.choices, "none"))]
+    Ambiguous {
+        /// The layout or archive.
+        place: PathBuf,
+        /// What could be named instead.
+        choices: Vec<String>,
+    },
+    /// Indexes are nested too deep, or too many documents would have to be read.
+    #[error("{digest} in {} has {reason}", .place.display())]
+    TooMuch {
+        /// The layout or archive.
+        place: PathBuf,
+        /// The index.
+        digest: Digest,
+        /// What there is too much of.
+        reason: &'static str,
+    },
+    /// `index.json` cannot be read.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A manifest, index or config cannot be read.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// A manifest, index or config is malformed.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// Manifest and config do not belong together.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+impl ResolveError {
+    /// Tells whether what was asked for is not there, rather than there and unusable.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Empty(_) | Self::NoSuchTag { .. } | Self::NoSuchDigest { .. })
+            || matches!(self, Self::Layout(LayoutError::Missing(_)))
+    }
+}
+
+/// Lists the first few of `items`, quoted.
+fn listed(items: &[String], none: &str) -> String {
+    const SHOWN: usize = 10;
+    if items.is_empty() {
+        return none.to_owned();
+    }
+    let shown: Vec<String> = items.iter().take(SHOWN).map(|item| format!("`{item}`")).collect();
+    match items.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

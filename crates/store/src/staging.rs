@@ -1,0 +1,127 @@
+//! Blobs on their way into a layout.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dhow_fs::{AtomicFile, Operation, PathError, Root, Work};
+use dhow_oci::{Digest, Hasher};
+
+use crate::layout::{Session, exclude_gc};
+use crate::{BlobError, Stored};
+
+/// The mode of every file of a layout.
+pub(crate) const FILE_MODE: u32 = 0o644;
+/// The mode of every directory of a layout.
+pub(crate) const DIRECTORY_MODE: u32 = 0o755;
+
+/// Writes one blob: hashes what is written to it and, when finished, gives it its name.
+///
+/// Until then the bytes are in a file of the layout that no reader looks at; dropped unfinished it is
+/// removed. Write in large pieces: each `write` is a system call.
+#[derive(Debug)]
+pub struct BlobWriter {
+    file: AtomicFile,
+    hasher: Option<Hasher>,
+    size: u64,
+    layout: PathBuf,
+    work: Option<Arc<Work>>,
+    _session: Arc<Session>,
+}
+
+impl BlobWriter {
+    pub(crate) fn create(layout: &Path, session: Arc<Session>, work: Option<Arc<Work>>) -> Result<Self, BlobError> {
+        let file = AtomicFile::create_in(session.directory(), &session.directory().join("blob"), FILE_MODE)?;
+        let hasher = Some(Hasher::sha256());
+        Ok(Self { file, hasher, size: 0, layout: layout.to_owned(), work, _session: session })
+    }
+
+    /// Returns this writer without its hasher, for a caller that hashes and ends with [`BlobWriter::finish_known`].
+    #[must_use]
+    pub fn without_hashing(self) -> Self {
+        Self { hasher: None, ..self }
+    }
+
+    /// Names the blob by the digest of what was written, replacing a file of that name.
+    ///
+    /// # Panics
+    /// If the hasher was given up with [`BlobWriter::without_hashing`].
+    pub fn finish(mut self) -> Result<Stored, BlobError> {
+        let hasher = self.hasher.take().expect("a writer without hasher is finished with finish_known");
+        let stored = Stored { digest: hasher.finish(), size: self.size };
+        self.publish(stored)
+    }
+
+    /// Names the blob by a digest that the caller computed. What was counted and hashed here must agree.
+    pub fn finish_known(mut self, digest: &Digest, size: u64) -> Result<Stored, BlobError> {
+        let (digest, path) = (digest.clone(), blob_path(&self.layout, digest));
+        if size != self.size {
+            return Err(BlobError::Size { digest, path, expected: size, found: self.size });
+        }
+        if let Some(found) = self.hasher.take().map(Hasher::finish)
+            && found.algorithm() == digest.algorithm()
+            && found != digest
+        {
+            return Err(BlobError::Digest { expected: digest, path, found });
+        }
+        self.publish(Stored { digest, size })
+    }
+
+    /// The rename replaces what is there, so a corrupt blob of that name is healed.
+    fn publish(self, stored: Stored) -> Result<Stored, BlobError> {
+        ensure_blob_directory(&self.layout, stored.digest.algorithm())?;
+        let _no_gc = exclude_gc(&self.layout)?;
+        self.file.commit_unsynced(&blob_path(&self.layout, &stored.digest))?;
+        Ok(stored)
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.size += count as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&bytes[..count]);
+        }
+        if let Some(work) = &self.work {
+            work.blob_bytes_written.add(count as u64);
+            work.bytes_hashed.add(if self.hasher.is_some() { count as u64 } else { 0 });
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Returns where the layout at `layout` keeps a blob. A digest is parsed strictly, so the path stays inside.
+pub(crate) fn blob_path(layout: &Path, digest: &Digest) -> PathBuf {
+    layout.join(in_layout(digest))
+}
+
+/// Returns a blob's path within its layout.
+pub(crate) fn in_layout(digest: &Digest) -> PathBuf {
+    ["blobs", digest.algorithm(), digest.hex()].iter().collect()
+}
+
+/// Creates `blobs/<algorithm>` where it is missing.
+pub(crate) fn ensure_blob_directory(layout: &Path, algorithm: &str) -> Result<(), PathError> {
+    let root = Root::open(layout)?;
+    for directory in [Path::new("/blobs").to_owned(), Path::new("/blobs").join(algorithm)] {
+        match root.symlink_metadata(&directory) {
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {
+                root.create_directory(&directory, DIRECTORY_MODE)?;
+                root.set_mode(&directory, DIRECTORY_MODE)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Joins a write's error with the blob's place.
+pub(crate) fn write_error(layout: &Path, error: io::Error) -> BlobError {
+    PathError::new(Operation::Write, layout.join("blobs"), error).into()
+}
