@@ -1,1 +1,8 @@
 //! The buildpack lifecycle's phases as functions.
+
+pub mod files;
+mod go_error;
+mod log;
+
+pub use go_error::{GoPathError, words as error_words};
+pub use log::{Level, Log, MemoryLog};

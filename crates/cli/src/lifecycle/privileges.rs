@@ -46,8 +46,9 @@ impl User {
         }
         let Err(error) = self.own_tree(root, directory) else { return Ok(()) };
         let needed = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
-        let is_usable = self.is_current() && rustix::fs::access(root.host_path(directory), needed).is_ok();
-        if is_usable { Ok(()) } else { Err(error) }
+        let is_useless = self.is_current() && rustix::fs::access(root.host_path(directory), needed).is_err();
+        // For another user than this one it shows when the directory is used.
+        if is_useless { Err(error) } else { Ok(()) }
     }
 
     fn own_tree(self, root: &Root, path: &Path) -> Result<(), PathError> {
@@ -65,12 +66,13 @@ impl User {
         rustix::process::getuid().as_raw() == self.uid && rustix::process::getgid().as_raw() == self.gid
     }
 
-    /// Becomes the user, unless this process is the user already.
+    /// Becomes the user, unless this process is the user already, or is one that may not become another:
+    /// then the phase runs as who it is (platforms that give each container an id of its own).
     ///
     /// The kernel changes the identity of one thread; it is the whole process because no other thread has been
     /// started. Supplementary groups stay: platforms give access to volumes by them.
     pub(crate) fn become_user(self) -> Result<(), Failure> {
-        if self.is_current() {
+        if self.is_current() || !rustix::process::geteuid().is_root() {
             return Ok(());
         }
         let (uid, gid) = (rustix::process::Uid::from_raw(self.uid), rustix::process::Gid::from_raw(self.gid));

@@ -34,7 +34,18 @@ impl Terminal<io::Stdout> {
     }
 }
 
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the lifecycle's answers and complaints go there")]
 impl<W: Write> Terminal<W> {
+    /// Prints an answer, such as a version.
+    pub(crate) fn answer(&self, text: &str) {
+        println!("{text}");
+    }
+
+    /// Prints what the flag parser says to standard error.
+    pub(crate) fn complain(&self, text: &str) {
+        eprint!("{text}");
+    }
+
     fn to(writer: W) -> Self {
         Self { writer: Mutex::new(writer), level: Level::Info, colour: Colour::Always }
     }

@@ -53,10 +53,8 @@ pub(crate) fn scenarios(case: &str, folder: &Folder) -> Vec<Scenario> {
     let mut by_variant: BTreeMap<String, Vec<Run>> = BTreeMap::new();
     for path in folder.files.keys() {
         let Some(run_path) = path.strip_prefix("expected/").and_then(|path| path.strip_suffix("/run.json")) else { continue };
-        let (variant, number) = match run_path.rsplit_once("/run") {
-            Some((variant, number)) => (variant, number.parse().expect("runs are numbered")),
-            None => (run_path, 1),
-        };
+        let numbered = run_path.rsplit_once("/run").and_then(|(variant, number)| Some((variant, number.parse().ok()?)));
+        let (variant, number) = numbered.unwrap_or((run_path, 1));
         let run = Run {
             name: format!("{case}/{run_path}"),
             number,

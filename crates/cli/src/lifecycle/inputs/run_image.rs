@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dhow_cnb::toml_read::{Fields, parse as parse_toml};
+use dhow_cnb::{RunFile, RunImageNames, StackFile};
 use dhow_fs::Root;
 use dhow_lifecycle::{Level, Log};
 use dhow_oci::Reference;
@@ -12,13 +12,6 @@ use crate::lifecycle::failure::{Failure, chain};
 
 /// More than any list of run images needs.
 const LIMIT: u64 = 4 << 20;
-
-/// A run image and the places where copies of it are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Names {
-    image: String,
-    mirrors: Vec<String>,
-}
 
 /// Returns the name of the run image for an app that is written to `output`.
 pub(crate) fn resolve(given: &Given, root: &Root, output: &str, log: &dyn Log) -> Result<String, Failure> {
@@ -32,26 +25,18 @@ pub(crate) fn resolve(given: &Given, root: &Root, output: &str, log: &dyn Log) -
     choose(&names, output)
 }
 
-fn from_run_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<Names, Failure> {
+fn from_run_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<RunImageNames, Failure> {
     let none = || Failure::input("-run-image is required when there is no run metadata available");
     let Some(text) = read(root, path, "run", log)? else { return Err(none()) };
-    let images = parse_toml(&text).and_then(|document| Fields::of(&document).tables("images", names));
-    let images = images.map_err(|error| unreadable("run", &error))?;
+    let images = RunFile::parse(&text).map_err(|error| unreadable("run", &error))?.images;
     images.into_iter().next().ok_or_else(none)
 }
 
-fn from_stack_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<Names, Failure> {
+fn from_stack_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<RunImageNames, Failure> {
     let none = || Failure::input("-run-image is required when there is no stack metadata available");
     let Some(text) = read(root, path, "stack", log)? else { return Err(none()) };
-    let names = parse_toml(&text).and_then(|document| match Fields::of(&document).table("run-image")? {
-        Some(fields) => names(&fields),
-        None => Ok(Names::default()),
-    });
-    names.map_err(|error| unreadable("stack", &error))
-}
-
-fn names(fields: &Fields<'_>) -> Result<Names, dhow_cnb::TomlError> {
-    Ok(Names { image: fields.text("image")?, mirrors: fields.texts("mirrors")?.unwrap_or_default() })
+    let file = StackFile::parse(&text).map_err(|error| unreadable("stack", &error))?;
+    Ok(file.run_image)
 }
 
 fn read(root: &Root, path: &Path, what: &str, log: &dyn Log) -> Result<Option<String>, Failure> {
@@ -70,7 +55,7 @@ fn unreadable(what: &str, error: &dyn std::error::Error) -> Failure {
 }
 
 /// Returns the first name on the output's registry, or else the first. Whether it can be read shows when it is.
-fn choose(names: &Names, output: &str) -> Result<String, Failure> {
+fn choose(names: &RunImageNames, output: &str) -> Result<String, Failure> {
     if names.image.is_empty() {
         return Err(Failure::input("missing run image metadata (-run-image)"));
     }
@@ -86,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_mirror_on_the_output_registry_is_chosen() {
-        let names = Names { image: "a/run".to_owned(), mirrors: vec!["example.org/a/run".to_owned(), "example.org/b/run".to_owned()] };
+        let names = RunImageNames { image: "a/run".to_owned(), mirrors: vec!["example.org/a/run".to_owned(), "example.org/b/run".to_owned()] };
         assert_eq!(choose(&names, "example.org/my/app").unwrap(), "example.org/a/run");
         assert_eq!(choose(&names, "my/app").unwrap(), "a/run");
         assert_eq!(choose(&names, "other.org/my/app").unwrap(), "a/run");
@@ -94,7 +79,7 @@ mod tests {
 
     #[test]
     fn metadata_without_a_name_is_refused() {
-        let failure = choose(&Names::default(), "my/app").unwrap_err();
+        let failure = choose(&RunImageNames::default(), "my/app").unwrap_err();
         assert_eq!(failure.text, "failed to resolve inputs: missing run image metadata (-run-image)");
     }
 }
