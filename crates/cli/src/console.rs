@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use dhow_lifecycle::log::Level;
+use dhow_lifecycle::Level;
 use dhow_platform::{Event, Events, Progress};
 
 use crate::timestamp;
