@@ -71,6 +71,8 @@ pub struct BuildRequest {
     pub cache_directory: PathBuf,
     /// The program that is placed in every image.
     pub launcher: Arc<[u8]>,
+    /// dhow itself: what runs as phase program in the sandbox.
+    pub executable: PathBuf,
     /// The facts of this machine that the embedded builder needs.
     pub machine: Machine,
 }
@@ -84,6 +86,8 @@ pub struct Machine {
     pub home: Option<PathBuf>,
     /// Where rustup keeps its toolchains, if the caller says so.
     pub rustup_home: Option<PathBuf>,
+    /// The toolchain that rustup is to use, if the caller says so.
+    pub rustup_toolchain: Option<String>,
     /// Proxy variables and the like that buildpacks get, as with pack.
     pub proxies: Vec<(String, String)>,
 }
