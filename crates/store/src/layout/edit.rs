@@ -136,8 +136,8 @@ mod tests {
         let named = |name: &str, content: &[u8]| {
             entry(name, Descriptor::of(MediaType::OciManifest, content), Completeness::Full)
         };
-        let mut index = Index::default();
-        index.manifests = vec![named("a", b"1"), named("b", b"2"), named("a", b"3"), named("c", b"4")];
+        let manifests = vec![named("a", b"1"), named("b", b"2"), named("a", b"3"), named("c", b"4")];
+        let mut index = Index { manifests, ..Index::default() };
         let new = named("a", b"5");
         replace(&mut index, "a", &new);
         assert_eq!(index.manifests, [new, named("b", b"2"), named("c", b"4")]);

@@ -242,10 +242,10 @@ impl ImageSource for Layout {
     }
 }
 
-/// Tells apart the absence of a path from other failures.
-fn found(result: Result<dhow_fs::Stat, PathError>) -> Result<Option<dhow_fs::Stat>, PathError> {
+/// Tells apart what is not there, or not any more, from other failures.
+fn found<T>(result: Result<T, PathError>) -> Result<Option<T>, PathError> {
     match result {
-        Ok(stat) => Ok(Some(stat)),
+        Ok(value) => Ok(Some(value)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
