@@ -129,7 +129,11 @@ impl Layout {
         let destination = blob_path(&self.path, &descriptor.digest);
         let _no_gc = exclude_gc(&self.path)?;
         let method = dhow_fs::share_file(source, &destination, session.directory())?;
-        Ok(matches!(method, Some(CopyMethod::HardLink | CopyMethod::Reflink)))
+        let is_linked = matches!(method, Some(CopyMethod::HardLink | CopyMethod::Reflink));
+        if is_linked {
+            session.note_written();
+        }
+        Ok(is_linked)
     }
 
     fn copy(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<(), BlobError> {

@@ -10,6 +10,7 @@
 //! A session begins and ends its first steps under that lock, therefore whoever holds it sees whole sessions only.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dhow_fs::{FileKind, Lock, LockError, LockMode, PathError, Root, TemporaryDirectory};
 
@@ -23,6 +24,8 @@ const LOCK_FILE: &str = "lock";
 pub(crate) struct Session {
     directory: TemporaryDirectory,
     _lock: Lock,
+    /// Whether blobs were stored that are not synced yet.
+    written: AtomicBool,
 }
 
 /// What a [`sweep`] found.
@@ -41,12 +44,22 @@ impl Session {
         sweep(layout, None)?;
         let directory = TemporaryDirectory::create_in(layout)?;
         let lock = Lock::take(&directory.path().join(LOCK_FILE), LockMode::Exclusive, || {})?;
-        Ok(Self { directory, _lock: lock })
+        Ok(Self { directory, _lock: lock, written: AtomicBool::new(false) })
     }
 
     /// Returns the directory for unfinished files.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Notes that a blob got its name.
+    pub(crate) fn note_written(&self) {
+        self.written.store(true, Ordering::Release);
+    }
+
+    /// Tells whether blobs got names since the last call.
+    pub(crate) fn take_written(&self) -> bool {
+        self.written.swap(false, Ordering::AcqRel)
     }
 }
 
