@@ -202,9 +202,12 @@ pub(crate) struct RunArguments {
     /// Platform of the image
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<dhow_oci::Platform>,
-    /// Process type, or after `--` a command, with its arguments
-    #[arg(value_name = "PROCESS|-- COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) command: Vec<std::ffi::OsString>,
+    /// Process type of the image with its arguments; for other images arguments of the entrypoint
+    #[arg(value_name = "PROCESS")]
+    pub(crate) process: Vec<String>,
+    /// Command to run in the image, or arguments of PROCESS that begin with a dash
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 /// Show what an image is made of

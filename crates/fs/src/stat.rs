@@ -80,6 +80,15 @@ impl Stat {
     }
 }
 
+/// Returns the clock from which the kernel stamps files, in nanoseconds since 1970.
+///
+/// It moves in ticks of some milliseconds: a file changed now may bear the same time as one changed a moment ago.
+#[must_use]
+pub fn file_clock_ns() -> i128 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
+}
+
 /// How owners on disk are presented.
 ///
 /// Without subordinate ids everything on disk belongs to the caller, although in the container it

@@ -4,5 +4,5 @@ pub mod files;
 mod go_error;
 mod log;
 
-pub use go_error::{GoPathError, words as error_words};
+pub use go_error::GoPathError;
 pub use log::{Level, Log, MemoryLog};

@@ -4,6 +4,7 @@
 //! read is checked against its descriptor on the way ([`verify`]), and nothing is named by a layout's
 //! `index.json` before it is stored whole.
 
+pub mod archive;
 mod blob;
 mod graph;
 mod layout;
@@ -12,6 +13,7 @@ mod resolve;
 mod staging;
 pub mod verify;
 
+pub use archive::{Archive, ArchiveError};
 pub use blob::{Adopted, BlobError, BlobSink, BlobSource, Presence, Stored, read_document};
 pub use graph::{Completeness, Copied, CopyError, copy_graph};
 pub use layout::{Finding, GcReport, Layout, LayoutError, SPARSE};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dhow_oci::Platform;
 use dhow_store::Completeness;
 
-use crate::{Location, Place, Volume};
+use crate::{Location, Network, Place, Volume};
 
 /// Everything that decides a build.
 #[derive(Debug)]
@@ -109,15 +109,6 @@ pub enum BuildpackChoice {
     },
     /// A directory of this machine.
     Directory(PathBuf),
-}
-
-/// What of the network a program in a sandbox sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
-    /// This machine's network.
-    Host,
-    /// Only a loopback interface.
-    None,
 }
 
 /// Why a text does not name a buildpack.

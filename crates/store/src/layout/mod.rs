@@ -19,6 +19,7 @@ use dhow_fs::{CopyMethod, FileKind, PathError, Root, Work};
 use dhow_oci::{Descriptor, Document, Image, Index, Limit, MANIFEST_LIMIT, MediaType};
 
 pub use check::Finding;
+pub(crate) use create::{marker, require_version};
 pub use edit::SPARSE;
 pub use error::LayoutError;
 pub use gc::GcReport;
@@ -30,7 +31,7 @@ use crate::verify::VerifiedReader;
 use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, ImageSource, Presence, read_document};
 
 /// The largest `index.json` that is read.
-const INDEX_LIMIT: Limit = Limit(64 * 1024 * 1024);
+pub(crate) const INDEX_LIMIT: Limit = Limit(64 * 1024 * 1024);
 
 /// An OCI image layout directory.
 ///

@@ -1,0 +1,61 @@
+//! Writes the id map of a new user namespace.
+
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+use dhow_fs::IdRun;
+use rustix::fs::{Mode, OFlags};
+
+use crate::error::SandboxError;
+use crate::host;
+use crate::id_map::{IdMap, MapWriter};
+
+/// Writes `map` for the user namespace of `process`, a child that waits for it.
+pub(crate) fn write(process: u32, map: &IdMap) -> Result<(), SandboxError> {
+    match map.writer {
+        MapWriter::Root => {
+            write_file(process, "gid_map", &lines(&map.gids))?;
+            write_file(process, "uid_map", &lines(&map.uids))
+        }
+        MapWriter::Helpers => {
+            run_helper("newgidmap", process, &map.gids)?;
+            run_helper("newuidmap", process, &map.uids)
+        }
+        MapWriter::Single => {
+            // The kernel's condition for mapping one's own group without privileges (user_namespaces(7)).
+            write_file(process, "setgroups", "deny")?;
+            write_file(process, "gid_map", &lines(&map.gids))?;
+            write_file(process, "uid_map", &lines(&map.uids))
+        }
+    }
+}
+
+fn lines(runs: &[IdRun]) -> String {
+    runs.iter().map(|run| format!("{} {} {}\n", run.inside, run.outside, run.count)).collect()
+}
+
+fn write_file(process: u32, file: &'static str, content: &str) -> Result<(), SandboxError> {
+    let failed = |source: rustix::io::Errno| SandboxError::IdMap { file, source: source.into() };
+    let path = format!("/proc/{process}/{file}");
+    let opened = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    rustix::io::write(&opened, content.as_bytes()).map_err(failed)?;
+    Ok(())
+}
+
+fn run_helper(program: &'static str, process: u32, runs: &[IdRun]) -> Result<(), SandboxError> {
+    let failed = |message: String| SandboxError::MapHelper { program, message };
+    let path = host::helper(program).ok_or_else(|| failed("it is not installed".to_owned()))?;
+    let numbers = runs.iter().flat_map(|run| [run.inside, run.outside, run.count]);
+    let arguments = std::iter::once(process).chain(numbers).map(|number| OsString::from(number.to_string()));
+    let output = Command::new(path)
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(failed(if message.is_empty() { output.status.to_string() } else { message }))
+}

@@ -1,0 +1,189 @@
+//! `oci-archive` files: the tar of a layout, read in place and written reproducibly.
+
+mod tar;
+mod write;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dhow_fs::{FileKind, Operation, PathError, Root, Work};
+use dhow_oci::{Descriptor, Document, Index};
+
+pub use write::write;
+
+use crate::blob::is_document;
+use crate::layout::{INDEX_LIMIT, require_version};
+use crate::staging::in_layout;
+use crate::verify::VerifiedReader;
+use crate::{BlobError, BlobSource, CopyError, ImageSource, LayoutError, Presence};
+use tar::{Catalogue, Member};
+
+/// The largest `oci-layout` file that is read.
+const MARKER_LIMIT: u64 = 4096;
+
+/// A layout in an uncompressed tar file. Nothing is extracted: blobs are read where they are.
+///
+/// The file must not change while it is open.
+#[derive(Debug)]
+pub struct Archive {
+    path: PathBuf,
+    file: Arc<File>,
+    members: Catalogue,
+    work: Arc<Work>,
+}
+
+/// Why an archive cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The file is compressed; only plain tar can be read in place.
+    #[error("{} is compressed with {format}; an oci-archive is read uncompressed", .path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// The name of the compression.
+        format: &'static str,
+    },
+    /// The file is not a well-formed tar.
+    #[error("{} is not a tar archive of an OCI layout: {reason} at byte {offset}", .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+        /// Where.
+        offset: u64,
+    },
+    /// A file of the layout is not in the archive.
+    #[error("{} is no OCI archive: it has no regular file `{member}`", .path.display())]
+    NoMember {
+        /// The file.
+        path: PathBuf,
+        /// The member.
+        member: &'static str,
+    },
+    /// What is in the archive is no layout of a known version.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The image to be written is not complete, or too large to be walked.
+    #[error(transparent)]
+    Graph(#[from] CopyError),
+    /// A blob to be written cannot be read.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The file cannot be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl Archive {
+    /// Opens the archive at `path` and notes where its files are. Reads headers only.
+    pub fn open(path: &Path, work: &Arc<Work>) -> Result<Self, ArchiveError> {
+        let file = Root::host()?.open_file(path)?;
+        let members = tar::scan(&file, path)?;
+        let archive = Self { path: path.to_owned(), file: Arc::new(file), members, work: Arc::clone(work) };
+        let marker = archive.small("oci-layout", MARKER_LIMIT)?;
+        require_version(&marker, path)?;
+        archive.member("index.json")?;
+        Ok(archive)
+    }
+
+    /// Returns the archive's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn member(&self, name: &'static str) -> Result<(u64, u64), ArchiveError> {
+        match self.members.get(Path::new(name)) {
+            Some(Member::File { offset, size }) => Ok((*offset, *size)),
+            _ => Err(ArchiveError::NoMember { path: self.path.clone(), member: name }),
+        }
+    }
+
+    fn small(&self, name: &'static str, limit: u64) -> Result<Vec<u8>, ArchiveError> {
+        let (offset, size) = self.member(name)?;
+        let fail = |source: io::Error| PathError::new(Operation::Read, &self.path, source);
+        if size > limit {
+            return Err(fail(io::Error::new(io::ErrorKind::FileTooLarge, format!("`{name}` has {size} bytes"))).into());
+        }
+        let mut bytes = Vec::new();
+        self.slice(offset, size).read_to_end(&mut bytes).map_err(fail)?;
+        Ok(bytes)
+    }
+
+    fn slice(&self, offset: u64, size: u64) -> Slice {
+        Slice { file: Arc::clone(&self.file), offset, end: offset.saturating_add(size) }
+    }
+
+    fn place(&self, descriptor: &Descriptor) -> PathBuf {
+        self.path.join(in_layout(&descriptor.digest))
+    }
+}
+
+/// A stretch of the archive's file, with a position of its own.
+struct Slice {
+    file: Arc<File>,
+    offset: u64,
+    end: u64,
+}
+
+impl Read for Slice {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.end - self.offset;
+        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let count = self.file.read_at(&mut buffer[..wanted], self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+impl BlobSource for Archive {
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, BlobError> {
+        let absent = BlobError::Absent { digest: descriptor.digest.clone(), place: self.path.clone() };
+        self.presence(descriptor)?;
+        let Some(Member::File { offset, size }) = self.members.get(&in_layout(&descriptor.digest)) else {
+            return Err(absent);
+        };
+        let work = (!is_document(&descriptor.media_type)).then(|| Arc::clone(&self.work));
+        if let Some(work) = &work {
+            work.blobs_opened.add(1);
+        }
+        let slice = self.slice(*offset, *size);
+        Ok(Box::new(VerifiedReader::new(slice, descriptor, self.place(descriptor), work)))
+    }
+
+    fn presence(&self, descriptor: &Descriptor) -> Result<Presence, BlobError> {
+        let (digest, path) = (descriptor.digest.clone(), self.place(descriptor));
+        match self.members.get(&in_layout(&descriptor.digest)) {
+            None => Ok(Presence::Absent),
+            Some(Member::Other) => Err(BlobError::NotAFile { digest, path, found: FileKind::Symlink }),
+            Some(Member::File { size, .. }) if *size != descriptor.size => {
+                Err(BlobError::Size { digest, path, expected: descriptor.size, found: *size })
+            }
+            Some(Member::File { .. }) => Ok(Presence::Present),
+        }
+    }
+
+    fn file(&self, _descriptor: &Descriptor) -> Option<PathBuf> {
+        None
+    }
+}
+
+impl ImageSource for Archive {
+    fn location(&self) -> &Path {
+        &self.path
+    }
+
+    fn index(&self) -> Result<Document<Index>, LayoutError> {
+        let path = self.path.join("index.json");
+        let bytes = match self.small("index.json", INDEX_LIMIT.0) {
+            Ok(bytes) => bytes,
+            Err(ArchiveError::Path(error)) => return Err(error.into()),
+            Err(other) => return Err(LayoutError::NotALayout { path, found: other.to_string() }),
+        };
+        Index::parse(bytes).map_err(|source| LayoutError::Index { path, source })
+    }
+}

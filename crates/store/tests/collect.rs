@@ -1,0 +1,385 @@
+//! `gc`, `check`, and what a sparse image leaves out.
+
+mod common;
+
+use std::io::Write;
+use std::path::Path;
+
+use common::{Scratch, blob, image, store_documents, store_image, store_index, tag, tree, work, write_index};
+use dhow_oci::{Descriptor, Digest, Document, Image, Index, LayerRef, Manifest, MediaType};
+use dhow_store::{BlobSink, BlobSource, Completeness, Layout, Presence};
+use proptest::prelude::*;
+
+fn collect(path: &Path) -> dhow_store::GcReport {
+    Layout::open(path, &work()).unwrap().gc(&|| {}).unwrap()
+}
+
+fn findings(path: &Path) -> Vec<String> {
+    let chain = |finding: &dhow_store::Finding| {
+        let mut text = finding.to_string();
+        let mut cause = std::error::Error::source(finding);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    };
+    Layout::open(path, &work()).unwrap().check().unwrap().iter().map(chain).collect()
+}
+
+fn referrer(layout: &Layout, subject: &Descriptor, content: &str) -> Descriptor {
+    let config = layout.store(b"{}", MediaType::OciEmpty).unwrap();
+    let part = layout.store(content.as_bytes(), MediaType::Other("application/x".into())).unwrap();
+    let manifest = Manifest { subject: Some(subject.clone()), ..Manifest::new(config, vec![part]) };
+    layout.store(Document::of(manifest).bytes(), MediaType::OciManifest).unwrap()
+}
+
+#[test]
+fn gc_keeps_blobs_reachable_through_a_referrer_of_a_referrer() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let kept = store_image(&layout, "linux/amd64", &["kept"]);
+    tag(&layout, "kept", &kept);
+    let sbom = referrer(&layout, &kept.descriptor(), "sbom");
+    referrer(&layout, &sbom, "signature");
+    let dropped = store_image(&layout, "linux/amd64", &["dropped"]);
+    referrer(&layout, &dropped.descriptor(), "of dropped");
+    let path = layout.path().to_owned();
+    drop(layout);
+    let report = collect(&path);
+    let removed: Vec<String> = report.removed.iter().map(ToString::to_string).collect();
+    assert_eq!(removed.len(), 5, "{removed:?}");
+    for content in ["dropped", "of dropped"] {
+        assert!(removed.contains(&Digest::of(content.as_bytes()).to_string()), "{content}");
+    }
+    // Manifest, config, layer; two referrers with a part each and one empty config.
+    assert_eq!((report.kept, report.spared, report.reclaimed), (8, 0, 0));
+    assert_eq!(collect(&path).removed, []);
+    assert_eq!(findings(&path), [""; 0]);
+}
+
+#[test]
+fn gc_keeps_untagged_entries_unknown_media_types_and_their_subjects() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let image = store_image(&layout, "linux/amd64", &["x"]);
+    let part = layout.store(b"part", MediaType::Other("application/y".into())).unwrap();
+    let unknown = format!(
+        r#"{{"blobs":[{}],"subject":{}}}"#,
+        serde_json::to_string(&part).unwrap(),
+        serde_json::to_string(&image.descriptor()).unwrap()
+    );
+    let unknown = layout.store(unknown.as_bytes(), MediaType::Other("application/vnd.unknown+json".into())).unwrap();
+    write_index(&layout, Index { manifests: vec![unknown], ..Index::default() });
+    let path = layout.path().to_owned();
+    drop(layout);
+    let report = collect(&path);
+    assert_eq!((report.kept, report.removed.len()), (5, 0));
+}
+
+#[test]
+fn gc_removes_nothing_when_a_manifest_that_is_kept_is_damaged() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let image = store_image(&layout, "linux/amd64", &["x"]);
+    tag(&layout, "x", &image);
+    layout.store(b"garbage", MediaType::OciLayer).unwrap();
+    let path = layout.path().to_owned();
+    drop(layout);
+    let manifest = blob(&path, image.manifest().digest());
+    let bytes = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, bytes.replace("schemaVersion\":2", "schemaVersion\":3")).unwrap();
+    let before = tree(&path);
+    let error = Layout::open(&path, &work()).unwrap().gc(&|| {}).unwrap_err();
+    assert!(error.to_string().contains(image.manifest().digest().as_str()));
+    assert_eq!(tree(&path), before);
+}
+
+#[test]
+fn gc_spares_what_a_live_writer_stored_or_found() {
+    let scratch = Scratch::new();
+    let old = scratch.layout("layout");
+    let path = old.path().to_owned();
+    let found = old.store(b"found", MediaType::OciLayer).unwrap();
+    let garbage = old.store(b"garbage", MediaType::OciLayer).unwrap();
+    drop(old);
+    // The writer's clock is the file system's; its next tick tells the garbage from what follows.
+    let before =
+        |digest: &Digest| std::os::unix::fs::MetadataExt::ctime_nsec(&std::fs::metadata(blob(&path, digest)).unwrap());
+    let tick = before(&garbage.digest);
+    while std::os::unix::fs::MetadataExt::ctime_nsec(&scratch_tick(&scratch)) == tick {}
+
+    let writer = Layout::open(&path, &work()).unwrap();
+    let mut unfinished = writer.stage().unwrap();
+    unfinished.write_all(b"unfinished").unwrap();
+    let stored = writer.store(b"stored", MediaType::OciLayer).unwrap();
+    writer.store(b"found", MediaType::OciLayer).unwrap();
+    let report = collect(&path);
+    assert_eq!(report.removed, [garbage.digest]);
+    assert_eq!(report.spared, 2);
+    let unfinished = unfinished.finish().unwrap();
+    assert_eq!(writer.presence(&found).unwrap(), Presence::Present);
+    drop(writer);
+    assert_eq!(collect(&path).removed.len(), 3);
+    assert!(!blob(&path, &unfinished.digest).exists() && !blob(&path, &stored.digest).exists());
+}
+
+fn scratch_tick(scratch: &Scratch) -> std::fs::Metadata {
+    let path = scratch.path("tick");
+    std::fs::write(&path, "").unwrap();
+    let metadata = std::fs::metadata(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    metadata
+}
+
+#[test]
+fn gc_reclaims_what_dead_writers_left() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let path = layout.path().to_owned();
+    drop(layout);
+    std::fs::create_dir(path.join(".dhow-1-2-3")).unwrap();
+    std::fs::write(path.join(".dhow-1-2-3/lock"), "").unwrap();
+    std::fs::write(path.join(".dhow-1-2-3/.dhow-1-2-4"), "half a blob").unwrap();
+    std::fs::write(path.join(".dhow-1-2-5"), "half an index").unwrap();
+    assert_eq!(findings(&path), [""; 0], "leftovers are nothing wrong");
+    assert_eq!(collect(&path).reclaimed, 2);
+    assert_eq!(tree(&path), ["index.json", "oci-layout"]);
+}
+
+#[test]
+fn a_sparse_image_over_a_full_one_drops_what_no_full_image_needs() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let shared = store_image(&layout, "linux/amd64", &["base 1", "base 2", "app"]);
+    let other = store_image(&layout, "linux/amd64", &["base 2"]);
+    tag(&layout, "app", &shared);
+    tag(&layout, "other", &other);
+    let base: Vec<Digest> = shared.manifest().value().layers[..2].iter().map(|layer| layer.digest.clone()).collect();
+    assert_eq!(layout.drop_unneeded(&base, &|| {}).unwrap(), [], "a full tag needs both");
+    layout.tag("app", shared.descriptor(), Completeness::Sparse, &|| {}).unwrap();
+    let mut candidates = base.clone();
+    candidates.push(shared.config().digest().clone());
+    assert_eq!(layout.drop_unneeded(&candidates, &|| {}).unwrap(), base[..1]);
+    let missing: Vec<Digest> = layout.closure(&shared).unwrap().into_iter().map(|blob| blob.digest).collect();
+    assert_eq!(missing, base[..1]);
+    let path = layout.path().to_owned();
+    drop(layout);
+    assert_eq!(findings(&path), [""; 0]);
+    assert_eq!(collect(&path).removed, []);
+    let layout = Layout::open(&path, &work()).unwrap();
+    assert!(layout.tag("app", shared.descriptor(), Completeness::Full, &|| {}).is_err());
+    layout.store(b"base 1", MediaType::OciLayer).unwrap();
+    tag(&layout, "app", &shared);
+}
+
+#[test]
+fn blobs_that_another_writer_may_need_are_not_dropped() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let image = store_image(&layout, "linux/amd64", &["base"]);
+    layout.tag("app", image.descriptor(), Completeness::Sparse, &|| {}).unwrap();
+    let base = image.manifest().value().layers[0].clone();
+    let other = Layout::open(layout.path(), &work()).unwrap();
+    other.adopt(&layout, &base).unwrap();
+    assert_eq!(layout.drop_unneeded(std::slice::from_ref(&base.digest), &|| {}).unwrap(), []);
+    drop(other);
+    assert_eq!(layout.drop_unneeded(std::slice::from_ref(&base.digest), &|| {}).unwrap(), [base.digest]);
+}
+
+/// A way to damage a file.
+type Damage = (&'static str, fn(&Path));
+
+const DAMAGES: [Damage; 8] = [
+    ("flip", |path| {
+        let mut bytes = std::fs::read(path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    }),
+    ("append", |path| {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes.push(b'\n');
+        std::fs::write(path, bytes).unwrap();
+    }),
+    ("truncate", |path| {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes.pop();
+        std::fs::write(path, bytes).unwrap();
+    }),
+    ("empty", |path| std::fs::write(path, "").unwrap()),
+    ("delete", |path| std::fs::remove_file(path).unwrap()),
+    ("symlink", |path| {
+        let moved = path.with_extension("moved");
+        std::fs::rename(path, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, path).unwrap();
+    }),
+    ("fifo", |path| {
+        std::fs::remove_file(path).unwrap();
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    }),
+    ("directory", |path| {
+        std::fs::remove_file(path).unwrap();
+        std::fs::create_dir(path).unwrap();
+    }),
+];
+
+/// A layout with an index, two images and a referrer; returns the digests of all blobs.
+fn rich_layout(scratch: &Scratch, name: &str) -> (std::path::PathBuf, Vec<Digest>) {
+    let layout = scratch.layout(name);
+    let one = store_image(&layout, "linux/amd64", &["base", "app"]);
+    let two = store_image(&layout, "linux/arm64", &["other"]);
+    let index = store_index(&layout, MediaType::OciIndex, vec![one.descriptor(), two.descriptor()]);
+    layout.tag("latest", index, Completeness::Full, &|| {}).unwrap();
+    referrer(&layout, &one.descriptor(), "sbom");
+    let mut digests: Vec<Digest> = tree(&layout.path().join("blobs/sha256"))
+        .into_iter()
+        .map(|hex| format!("sha256:{hex}").parse().unwrap())
+        .collect();
+    digests.sort();
+    (layout.path().to_owned(), digests)
+}
+
+#[test]
+fn every_kind_of_damage_to_every_blob_is_reported_by_its_digest() {
+    let scratch = Scratch::new();
+    let (path, digests) = rich_layout(&scratch, "whole");
+    assert_eq!(findings(&path), [""; 0]);
+    assert_eq!(digests.len(), 11);
+    // The referrer and its parts are not reachable from index.json: their absence shows to nobody.
+    let reachable = |digest: &Digest| {
+        let content = std::fs::read(blob(&path, digest)).unwrap();
+        content != b"sbom" && content != b"{}" && !String::from_utf8_lossy(&content).contains("subject")
+    };
+    for digest in &digests {
+        for (kind, damage) in DAMAGES {
+            let name = format!("{kind}-{}", digest.hex());
+            let (copy, _) = rich_layout(&scratch, &name);
+            damage(&blob(&copy, digest));
+            let found = findings(&copy);
+            let silent = kind == "delete" && !reachable(digest);
+            let named = found.iter().any(|finding| finding.contains(digest.as_str()));
+            assert_eq!(named, !silent, "{kind} {digest}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_blob_is_never_yielded_by_a_reader() {
+    let scratch = Scratch::new();
+    for (kind, damage) in DAMAGES {
+        let layout = scratch.layout(kind);
+        let descriptor = layout.store(b"content", MediaType::OciLayerGzip).unwrap();
+        damage(&blob(layout.path(), &descriptor.digest));
+        let read = BlobSource::open(&layout, &descriptor)
+            .map_err(std::io::Error::other)
+            .and_then(|mut reader| std::io::copy(&mut reader, &mut std::io::sink()));
+        assert!(read.is_err(), "{kind}");
+        let fresh = scratch.layout(&format!("{kind} copy"));
+        let kinds_of_link_trust_content = kind == "flip";
+        assert_eq!(fresh.adopt(&layout, &descriptor).is_err(), !kinds_of_link_trust_content, "{kind}");
+    }
+}
+
+#[test]
+fn contradictions_and_strays_are_reported() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let one = store_image(&layout, "linux/amd64", &["1"]);
+    let two = store_image(&layout, "linux/amd64", &["2"]);
+    let short = one.manifest().edited(|manifest| manifest.layers.clear());
+    let short = layout.store(short.bytes(), MediaType::OciManifest).unwrap();
+    let mut entries = vec![one.descriptor(), two.descriptor(), short];
+    for entry in &mut entries[..2] {
+        entry.annotations.insert(dhow_oci::annotation::REF_NAME.into(), "x".into());
+    }
+    write_index(&layout, Index { manifests: entries, ..Index::default() });
+    std::fs::write(layout.path().join("blobs/sha256/notes.txt"), "").unwrap();
+    let path = layout.path().to_owned();
+    drop(layout);
+    let found = findings(&path);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert_eq!(found[0], "two images are named `x`");
+    assert!(found[1].contains("lists 0 layers, but its config lists 1 diffIDs"), "{}", found[1]);
+    assert!(found[2].ends_with("notes.txt is not a blob: its name is not a digest"), "{}", found[2]);
+    std::fs::write(path.join("index.json"), "{nope").unwrap();
+    assert!(findings(&path)[0].starts_with("cannot read "));
+}
+
+#[test]
+fn a_sparse_image_may_lack_layers_but_not_its_config() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let image = store_image(&layout, "linux/amd64", &["base", "app"]);
+    layout.tag("x", image.descriptor(), Completeness::Sparse, &|| {}).unwrap();
+    let path = layout.path().to_owned();
+    drop(layout);
+    std::fs::remove_file(blob(&path, &image.manifest().value().layers[0].digest)).unwrap();
+    assert_eq!(findings(&path), [""; 0]);
+    std::fs::remove_file(blob(&path, image.config().digest())).unwrap();
+    let needed_by = format!("`x` ({})", image.manifest().digest());
+    assert_eq!(findings(&path), [format!("blob {} is missing; {needed_by} needs it", image.config().digest())]);
+}
+
+/// What a generated layout holds: images by the numbers of their layers, some of them tagged or referred to.
+#[derive(Clone, Debug)]
+struct Plan {
+    images: Vec<(Vec<u8>, Option<u8>, bool)>,
+}
+
+fn plans() -> impl Strategy<Value = Plan> {
+    let image = (proptest::collection::vec(0_u8..6, 1..4), proptest::option::of(0_u8..4), any::<bool>());
+    proptest::collection::vec(image, 1..6).prop_map(|images| Plan { images })
+}
+
+fn built(layout: &Layout, plan: &Plan) -> Vec<Image> {
+    let mut images = Vec::new();
+    for (layers, name, has_referrer) in &plan.images {
+        let layers: Vec<LayerRef> = layers
+            .iter()
+            .map(|number| LayerRef {
+                descriptor: layout.store(&[*number], MediaType::OciLayer).unwrap(),
+                diff_id: dhow_oci::DiffId(Digest::of(&[*number])),
+            })
+            .collect();
+        let image = image("linux/amd64", &layers);
+        store_documents(layout, &image);
+        if let Some(name) = name {
+            tag(layout, &format!("t{name}"), &image);
+        }
+        if *has_referrer {
+            referrer(layout, &image.descriptor(), "sbom");
+        }
+        images.push(image);
+    }
+    images
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn after_gc_every_tag_resolves_to_the_last_image_tagged_so_and_is_whole(plan in plans()) {
+        let scratch = Scratch::new();
+        let layout = scratch.layout("layout");
+        let images = built(&layout, &plan);
+        let path = layout.path().to_owned();
+        drop(layout);
+        collect(&path);
+        prop_assert_eq!(findings(&path), Vec::<String>::new());
+        let layout = Layout::open(&path, &work()).unwrap();
+        let mut last = std::collections::BTreeMap::new();
+        for ((_, name, has_referrer), image) in plan.images.iter().zip(&images) {
+            if let Some(name) = name { last.insert(*name, (image, *has_referrer)); }
+        }
+        for (name, (image, has_referrer)) in &last {
+            let selector = dhow_oci::Selector::Tag(format!("t{name}"));
+            let loaded = dhow_store::ImageSource::image(&layout, Some(&selector), &common::platform("linux/amd64")).unwrap();
+            prop_assert_eq!(loaded.image.manifest().digest(), image.manifest().digest());
+            prop_assert_eq!(layout.closure(image).unwrap(), vec![]);
+            let sbom = Descriptor::of(MediaType::OciLayer, b"sbom");
+            if *has_referrer { prop_assert_eq!(layout.presence(&sbom).unwrap(), Presence::Present); }
+        }
+        if last.is_empty() { prop_assert_eq!(tree(&path.join("blobs")).len(), 0); }
+    }
+}
