@@ -339,13 +339,15 @@ pub(crate) fn retry_races<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Resu
 }
 
 /// Changes the mode of the inode behind an `O_PATH` handle, whatever its name is by now.
-fn chmod_handle(handle: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+pub fn chmod_handle(handle: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
     use std::os::fd::AsRawFd;
     let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
     rustix::fs::chmod(path, Mode::from_raw_mode(mode))
 }
 
-fn remove_at(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+/// Removes `name` of an open directory, a directory with all that is in it. Links are not followed;
+/// nothing there is success. Directories that deny access are made accessible first.
+pub fn remove_at(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ISDIR | Errno::PERM) => {}

@@ -77,11 +77,6 @@ impl<'a> BlockWriter<'a> {
         }
     }
 
-    /// Returns the number of bytes written.
-    pub(crate) fn total(&self) -> u64 {
-        self.total
-    }
-
     /// Writes zeros up to the next multiple of 512.
     pub(crate) fn pad(&mut self) -> io::Result<()> {
         let missing = self.total.next_multiple_of(512) - self.total;

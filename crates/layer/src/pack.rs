@@ -167,7 +167,7 @@ impl<'a, 'b> TarWriter<'a, 'b> {
         let fail = |source: Errno| PathError::new(Operation::Open, self.root.host_path(path), source);
         let parent = path.parent().unwrap_or(Path::new("/"));
         let name = path.file_name().ok_or_else(|| fail(Errno::INVAL))?;
-        if !self.directory.as_ref().is_some_and(|(known, _)| known.as_os_str() == parent.as_os_str()) {
+        if self.directory.as_ref().is_none_or(|(known, _)| known.as_os_str() != parent.as_os_str()) {
             let (handle, _) = self.root.parent(path, Operation::Open)?;
             self.directory = Some((parent.to_owned(), handle));
         }

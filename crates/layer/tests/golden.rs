@@ -1,5 +1,7 @@
 //! Layers whose bytes are known from the reference lifecycle and from Go's tar writer.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::num::NonZero;
 use std::path::Path;
 

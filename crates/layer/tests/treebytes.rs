@@ -1,12 +1,14 @@
 //! A tree with every kind of difficult name, mode, link and length, packed to the diffIDs that the
 //! reference lifecycle 0.21.17 gave to it.
 
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
+
 mod tree;
 
 use std::path::Path;
 
 use dhow_fs::{IdRun, Ownership, Root, Work};
-use dhow_layer::{Compression, Owner, PackOptions, diff_id, directory_entries, pack};
+use dhow_layer::{Compression, Owner, PackOptions, UnpackOptions, diff_id, directory_entries, pack, unpack};
 
 const OWNER: Owner = Owner { uid: 1000, gid: 1000 };
 
@@ -84,4 +86,20 @@ fn a_file_that_cannot_be_read_is_named() {
     let options = PackOptions { compression: Compression::None, ..PackOptions::new(&work) };
     let error = pack(&root, &entries, &mut Vec::new(), &options).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot open {}", base.join("m0000").display()));
+}
+
+#[test]
+fn a_layer_that_is_restored_packs_to_the_same_diff_id() {
+    let (directory, root) = scratch();
+    tree::fill(directory.path(), "/layers/golden_tree/tree");
+    let work = Work::default();
+    let entries = directory_entries(&root, Path::new("/layers/golden_tree/tree"), OWNER).unwrap();
+    let mut blob = Vec::new();
+    let packed = pack(&root, &entries, &mut blob, &PackOptions::new(&work)).unwrap();
+    let (_other, restored) = scratch();
+    let unpacked = unpack(blob.as_slice(), &restored, Path::new("/"), &UnpackOptions::lifecycle(&work)).unwrap();
+    assert_eq!(unpacked.diff_id, packed.diff_id);
+    assert_eq!(unpacked.size, packed.unpacked_size);
+    // setuid and setgid are kept, other than by the reference (golden point 16).
+    assert_eq!(diff_id_of(&restored, "/layers/golden_tree/tree"), packed.diff_id.to_string());
 }

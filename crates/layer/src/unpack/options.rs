@@ -1,0 +1,78 @@
+//! How a layer is unpacked.
+
+use dhow_fs::Work;
+
+use crate::Encoding;
+use crate::read::Limits;
+
+/// What is done with entries that say that something of a lower layer is gone (image-spec `layer.md`, "Whiteouts").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whiteouts {
+    /// What they name is removed, unless this layer brought it.
+    Apply,
+    /// They become overlayfs's own: a character device 0:0, and an attribute of an opaque directory.
+    OverlayXattr {
+        /// Whether the attribute is `user.overlay.opaque` (mount option `userxattr`) or `trusted.overlay.opaque`.
+        userxattr: bool,
+    },
+    /// They are files like others.
+    Ignore,
+}
+
+/// What is done with owners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// Files get them.
+    Set,
+    /// Files belong to whoever unpacks.
+    Ignore,
+    /// Files belong to whoever unpacks, and [`Unpacked::owners`](crate::Unpacked::owners) says to whom they should.
+    Record,
+}
+
+/// Whose way of unpacking is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// Layers of images: an entry replaces whatever is there, directories take mode and times of
+    /// their entry, times are set.
+    Image,
+    /// A restored layer of the lifecycle: directories that are there stay as they are, links to
+    /// directories too; times are not set; hard links, fifos and devices are refused.
+    Lifecycle,
+}
+
+/// How a layer is unpacked.
+#[derive(Clone, Copy, Debug)]
+pub struct UnpackOptions<'a> {
+    /// The encoding that the blob must have, if not any.
+    pub encoding: Option<Encoding>,
+    /// What is done with whiteouts.
+    pub whiteouts: Whiteouts,
+    /// What is done with owners.
+    pub owners: Owners,
+    /// Whose rules are followed.
+    pub rules: Rules,
+    /// What a layer may hold at most.
+    pub limits: Limits,
+    /// Counts what is done.
+    pub work: &'a Work,
+}
+
+impl<'a> UnpackOptions<'a> {
+    /// Returns options for a layer of an image, unpacked over the ones below it.
+    pub fn image(work: &'a Work) -> Self {
+        Self {
+            encoding: None,
+            whiteouts: Whiteouts::Apply,
+            owners: Owners::Ignore,
+            rules: Rules::Image,
+            limits: Limits::default(),
+            work,
+        }
+    }
+
+    /// Returns options for a layer that the lifecycle restores.
+    pub fn lifecycle(work: &'a Work) -> Self {
+        Self { whiteouts: Whiteouts::Ignore, rules: Rules::Lifecycle, ..Self::image(work) }
+    }
+}

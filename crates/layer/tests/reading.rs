@@ -1,0 +1,301 @@
+//! Tars as others write them, and tars that are damaged or made to be read in two ways.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use dhow_layer::{Limits, Member, MemberKind, ReadError, Reader, decompress};
+
+fn header(name: &[u8], kind: u8, size: u64) -> [u8; 512] {
+    let mut block = [0; 512];
+    block[..name.len()].copy_from_slice(name);
+    block[100..108].copy_from_slice(b"0000644\0");
+    block[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
+    block[156] = kind;
+    block[257..265].copy_from_slice(b"ustar\x0000");
+    sealed(block)
+}
+
+fn sealed(mut block: [u8; 512]) -> [u8; 512] {
+    block[148..156].fill(b' ');
+    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block
+}
+
+fn changed(block: [u8; 512], at: usize, bytes: &[u8]) -> [u8; 512] {
+    let mut block = block;
+    block[at..at + bytes.len()].copy_from_slice(bytes);
+    sealed(block)
+}
+
+fn with_data(name: &[u8], kind: u8, data: &[u8]) -> Vec<u8> {
+    let mut bytes = header(name, kind, data.len() as u64).to_vec();
+    bytes.extend_from_slice(data);
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+fn record(key: &str, value: &[u8]) -> Vec<u8> {
+    let rest = key.len() + value.len() + 3;
+    let length = (rest..).find(|length| rest + length.to_string().len() == *length).unwrap();
+    [format!("{length} {key}=").as_bytes(), value, b"\n"].concat()
+}
+
+fn pax(key: &str, value: &[u8]) -> Vec<u8> {
+    with_data(b"PaxHeaders.0/x", b'x', &record(key, value))
+}
+
+fn end() -> Vec<u8> {
+    vec![0; 1024]
+}
+
+type Entries = Vec<(Member, Vec<u8>)>;
+
+fn read(parts: &[Vec<u8>]) -> Result<Entries, ReadError> {
+    read_bytes(&parts.concat())
+}
+
+fn read_bytes(bytes: &[u8]) -> Result<Entries, ReadError> {
+    let mut reader = Reader::new(bytes, Limits::default());
+    let mut members = Vec::new();
+    while let Some(member) = reader.next_member()? {
+        let mut data = Vec::new();
+        match reader.read_to_end(&mut data) {
+            Ok(_) => members.push((member, data)),
+            Err(_) => break, // next_member says why
+        }
+    }
+    reader.finish()?;
+    Ok(members)
+}
+
+fn names(parts: &[Vec<u8>]) -> Vec<PathBuf> {
+    read(parts).unwrap().into_iter().map(|(member, _)| member.path).collect()
+}
+
+fn reason(parts: &[Vec<u8>]) -> String {
+    read(parts).unwrap_err().to_string()
+}
+
+#[test]
+fn an_end_may_be_short_and_padding_long() {
+    let entry = with_data(b"f", b'0', b"data");
+    for end in [vec![], vec![0; 512], vec![0; 1024], vec![0; 10240]] {
+        assert_eq!(names(&[entry.clone(), end]), [PathBuf::from("f")]);
+    }
+    assert_eq!(read(&[]).unwrap(), []);
+}
+
+#[test]
+fn damage_is_found() {
+    let entry = with_data(b"f", b'0', b"data");
+    let cases = [
+        ("cut header", entry[..300].to_vec(), "the tar ends within an entry, at byte 300"),
+        ("cut data", entry[..514].to_vec(), "the tar ends within an entry, at byte 514"),
+        ("cut padding", entry[..700].to_vec(), "the tar ends within an entry, at byte 700"),
+        ("lone zeros", [vec![0; 512], entry.clone()].concat(), "no tar header at byte 0: a lone block of zeros"),
+        ("hidden entries", [end(), entry.clone()].concat(), "the tar goes on after its end, at byte 1024"),
+        ("not a tar", vec![b'x'; 512], "no tar header at byte 0: the checksum does not hold"),
+        ("records for nothing", pax("path", b"x"), "the tar ends within an entry, at byte 1024"),
+    ];
+    for (name, bytes, expected) in cases {
+        assert_eq!(reason(&[bytes]), expected, "{name}");
+    }
+}
+
+#[test]
+fn malformed_fields_are_refused() {
+    let plain = header(b"f", b'0', 0);
+    let negative = [0xff; 12];
+    let huge = [0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    let cases: [(&str, [u8; 512], &str); 7] = [
+        ("size", changed(plain, 124, b"0000000000x\0"), "the size is malformed"),
+        ("negative size", changed(plain, 124, &negative), "the size is malformed"),
+        ("mode", changed(plain, 100, b"09"), "the mode is malformed"),
+        ("owner", changed(plain, 108, &[0xff; 8]), "the owner is malformed"),
+        ("time", changed(plain, 136, b"zz"), "the time is malformed"),
+        ("device", changed(header(b"f", b'3', 0), 329, b"9"), "the device number is malformed"),
+        ("no name", header(b"", b'0', 0), "an entry without a name"),
+    ];
+    for (name, block, expected) in cases {
+        assert_eq!(reason(&[block.to_vec(), end()]), format!("no tar header at byte 0: {expected}"), "{name}");
+    }
+    assert_eq!(reason(&[changed(plain, 124, &huge).to_vec()]), "the tar ends within an entry, at byte 512");
+}
+
+#[test]
+fn numbers_in_base_256_are_read() {
+    let mut block = changed(header(b"f", b'0', 0), 108, &[0x80, 0, 0, 0, 0, 0x20, 0, 0]);
+    block = changed(block, 136, &[0xff; 12]);
+    let (member, _) = read(&[block.to_vec(), end()]).unwrap().remove(0);
+    assert_eq!(member.owner.uid, 2_097_152);
+    assert_eq!(member.modified, -1);
+}
+
+#[test]
+fn gnu_long_names_and_links_are_read() {
+    let long = "n".repeat(300);
+    let mut terminated = long.clone().into_bytes();
+    terminated.push(0);
+    terminated.extend_from_slice(b"hidden");
+    let parts = [
+        with_data(b"././@LongLink", b'L', b"first\0"),
+        with_data(b"././@LongLink", b'L', &terminated),
+        with_data(b"././@LongLink", b'K', long.as_bytes()),
+        header(b"short", b'2', 0).to_vec(),
+        header(b"next", b'0', 0).to_vec(),
+        end(),
+    ];
+    let members = read(&parts).unwrap();
+    assert_eq!(members[0].0.path, PathBuf::from(&long));
+    assert_eq!(members[0].0.kind, MemberKind::Symlink(PathBuf::from(&long)));
+    assert_eq!(members[1].0.path, PathBuf::from("next"));
+}
+
+#[test]
+fn names_beyond_a_mebibyte_are_refused() {
+    let data = vec![b'n'; 1024 * 1024 + 1];
+    for kind in [b'L', b'K', b'x', b'g'] {
+        let expected = "no tar header at byte 0: a name or record is too long";
+        assert_eq!(reason(&[with_data(b"long", kind, &data)]), expected);
+    }
+    // The size is only claimed: nothing may be allocated for it.
+    assert!(reason(&[header(b"long", b'x', 1024 * 1024).to_vec()]).contains("ends within"));
+}
+
+#[test]
+fn pax_records_override_the_header() {
+    let parts = [
+        pax("path", b"other"),
+        header(b"f", b'0', 3).to_vec(),
+        b"abc".to_vec(),
+        vec![0; 509],
+        pax("linkpath", b"target"),
+        header(b"l", b'2', 0).to_vec(),
+        end(),
+    ];
+    let members = read(&parts).unwrap();
+    assert_eq!(members[0].0.path, PathBuf::from("other"));
+    assert_eq!(members[0].1, b"abc");
+    assert_eq!(members[1].0.kind, MemberKind::Symlink("target".into()));
+}
+
+/// Two readers that take different sizes see different entries (CVE-2026-33055, CVE-2025-62518).
+#[test]
+fn the_size_of_a_pax_record_counts_even_when_the_header_has_one() {
+    let hidden = header(b"hidden", b'0', 0).to_vec();
+    let parts = [pax("size", b"512"), header(b"f", b'0', 1).to_vec(), hidden.clone(), end()];
+    assert_eq!(names(&parts), [PathBuf::from("f")]);
+    let parts = [pax("size", b"0"), header(b"f", b'0', 512).to_vec(), hidden, end()];
+    assert_eq!(names(&parts), [PathBuf::from("f"), PathBuf::from("hidden")]);
+}
+
+#[test]
+fn a_size_in_the_header_of_a_directory_or_link_means_no_data() {
+    for kind in [b'1', b'2', b'5', b'6'] {
+        let parts = [header(b"d", kind, 512).to_vec(), header(b"f", b'0', 0).to_vec(), end()];
+        assert_eq!(names(&parts), [PathBuf::from("d"), PathBuf::from("f")]);
+    }
+}
+
+#[test]
+fn global_records_may_only_comment() {
+    let comment = with_data(b"pax_global_header", b'g', &record("comment", b"abc"));
+    assert_eq!(names(&[comment.clone(), header(b"f", b'0', 0).to_vec(), end()]), [PathBuf::from("f")]);
+    assert_eq!(read(&[comment, end()]).unwrap(), []);
+    for (key, value) in [("path", &b"x"[..]), ("size", b"512"), ("linkpath", b"x"), ("GNU.sparse.major", b"1")] {
+        let global = with_data(b"pax_global_header", b'g', &record(key, value));
+        let expected = "no tar header at byte 0: global records change names or sizes";
+        assert_eq!(reason(&[global, header(b"f", b'0', 0).to_vec(), end()]), expected);
+    }
+}
+
+#[test]
+fn sparse_files_and_unknown_types_are_refused() {
+    let cases = [
+        (vec![header(b"s", b'S', 0).to_vec()], "the tar holds a sparse file, s, which is not supported"),
+        (
+            vec![pax("GNU.sparse.major", b"1"), header(b"s", b'0', 0).to_vec()],
+            "the tar holds a sparse file, s, which is not supported",
+        ),
+        (
+            vec![pax("GNU.sparse.map", b"0,1"), header(b"s", b'0', 0).to_vec()],
+            "the tar holds a sparse file, s, which is not supported",
+        ),
+        (vec![header(b"v", b'V', 0).to_vec()], "the tar holds v, an entry of unknown type `V`"),
+        (vec![header(b"v", 200, 0).to_vec()], "the tar holds v, an entry of unknown type `\\u{c8}`"),
+    ];
+    for (parts, expected) in cases {
+        assert_eq!(reason(&parts), expected);
+    }
+}
+
+#[test]
+fn prefixes_count_in_ustar_only() {
+    let ustar = changed(header(b"name", b'0', 0), 345, b"prefix");
+    assert_eq!(names(&[ustar.to_vec(), end()]), [PathBuf::from("prefix/name")]);
+    let gnu = changed(ustar, 257, b"ustar  \0");
+    assert_eq!(names(&[gnu.to_vec(), end()]), [PathBuf::from("name")]);
+    let old = changed(ustar, 257, &[0; 8]);
+    assert_eq!(names(&[old.to_vec(), end()]), [PathBuf::from("name")]);
+}
+
+#[test]
+fn old_types_are_files_and_directories() {
+    let parts = [header(b"d/", 0, 0).to_vec(), header(b"f", 0, 0).to_vec(), header(b"c", b'7', 0).to_vec(), end()];
+    let kinds: Vec<MemberKind> = read(&parts).unwrap().into_iter().map(|(member, _)| member.kind).collect();
+    assert_eq!(kinds, [MemberKind::Directory, MemberKind::File, MemberKind::File]);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn decompressed(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let (_, mut reader) = decompress(bytes)?;
+    let mut plain = Vec::new();
+    reader.read_to_end(&mut plain)?;
+    Ok(plain)
+}
+
+#[test]
+fn members_and_frames_make_one_stream() {
+    let zstd = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
+    let skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc";
+    let cases = [
+        (b"plain".to_vec(), &b"plain"[..]),
+        (vec![], b""),
+        (b"a".to_vec(), b"a"),
+        ([gzip(b"one"), gzip(b""), gzip(b"two")].concat(), b"onetwo"),
+        ([zstd(b"one"), zstd(b"two")].concat(), b"onetwo"),
+        ([&skippable[..], &zstd(b"one"), skippable].concat(), b"one"),
+    ];
+    for (bytes, expected) in cases {
+        assert_eq!(decompressed(&bytes).unwrap(), expected);
+    }
+}
+
+#[test]
+fn damaged_members_and_frames_are_errors() {
+    let whole = gzip(&[b'x'; 5000]);
+    let frame = zstd::bulk::compress(&[b'x'; 5000], 1).unwrap();
+    let mut wrong_sum = whole.clone();
+    let sum = whole.len() - 8;
+    wrong_sum[sum] ^= 1;
+    let huge_window = b"\x28\xb5\x2f\xfd\x00\xf8\x01\x00\x00";
+    let cases = [
+        ("cut gzip", whole[..whole.len() - 1].to_vec()),
+        ("gzip with something after", [whole.clone(), b"garbage".to_vec()].concat()),
+        ("wrong checksum", wrong_sum),
+        ("cut zstd", frame[..frame.len() - 1].to_vec()),
+        ("zstd with something after", [frame, b"garbage".to_vec()].concat()),
+        ("zstd with a huge window", huge_window.to_vec()),
+    ];
+    for (name, bytes) in cases {
+        assert!(decompressed(&bytes).is_err(), "{name}");
+    }
+}

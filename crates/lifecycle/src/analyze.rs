@@ -1,0 +1,147 @@
+//! Analyze: what exists already and could be reused. No layer is opened, save the previous image's SBOM layer.
+
+use dhow_cnb::{
+    Analyzed, AnalyzedRunImage, Distribution, ExitCode, LifecycleMetadata, PlatformRules, Target, label,
+};
+use dhow_fs::{Root, Work};
+use dhow_oci::ImageConfig;
+use dhow_store::{BlobError, BlobSource};
+
+use crate::extract::{ExtractError, extract};
+use crate::image::SourceImage;
+use crate::{Level, Log};
+
+/// What analysis works from.
+#[derive(Clone, Copy)]
+pub struct AnalyzeInput<'a> {
+    /// The directory that the layers directory is in.
+    pub root: &'a Root,
+    /// The rules of the Platform API.
+    pub rules: &'a PlatformRules,
+    /// The image whose layers may be reused.
+    pub previous: Wanted<'a>,
+    /// The run image.
+    pub run: Wanted<'a>,
+    /// Whether the previous image's SBOM is left where it is.
+    pub skip_layers: bool,
+    /// Counts what is done.
+    pub work: &'a Work,
+}
+
+/// An image that was looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// What messages call it.
+    pub name: &'a str,
+    /// It, if it is there.
+    pub image: Option<&'a SourceImage>,
+}
+
+/// Why analysis failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyzeError {
+    /// The run image is not there. The reference goes on without it and fails in the exporter (difference L23).
+    #[error("failed to analyze: run image not found: there is no image at {0}")]
+    NoRunImage(String),
+    /// The run image does not say what it runs on.
+    #[error("failed to analyze: failed to find OS in run image config")]
+    NoOs,
+    /// The previous image's SBOM layer cannot be restored.
+    #[error("failed to analyze: retrieving launch SBOM layer")]
+    Sbom(#[source] ExtractError),
+}
+
+impl AnalyzeError {
+    /// Returns the exit code of the phase.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::Analyze
+    }
+}
+
+/// Returns what previous image and run image are, and puts the previous image's SBOM files below the layers directory.
+pub fn analyze(input: &AnalyzeInput<'_>, log: &dyn Log) -> Result<Analyzed, AnalyzeError> {
+    let (metadata, previous_image) = previous(input, log);
+    let Some(run) = input.run.image else {
+        log.log(Level::Info, &not_found(input.run.name));
+        return Err(AnalyzeError::NoRunImage(input.run.name.to_owned()));
+    };
+    let target = Target::of(run.image.config().value());
+    if input.rules.has_targets && target.os.is_empty() {
+        return Err(AnalyzeError::NoOs);
+    }
+    restore_sbom(input, &metadata, log)?;
+    let run_image = AnalyzedRunImage {
+        reference: run.reference(),
+        image: if input.rules.has_targets { run.name.clone() } else { String::new() },
+        extend: false,
+        target: input.rules.has_targets.then_some(target),
+    };
+    Ok(Analyzed { previous_image: Some(previous_image), build_image: None, metadata, run_image: Some(run_image) })
+}
+
+fn not_found(name: &str) -> String {
+    format!("Image with name \"{name}\" not found")
+}
+
+/// Returns the previous image's metadata and reference; a label that cannot be read means that there is none.
+fn previous(input: &AnalyzeInput<'_>, log: &dyn Log) -> (LifecycleMetadata, String) {
+    let Some(image) = input.previous.image else {
+        log.log(Level::Info, &not_found(input.previous.name));
+        return Default::default();
+    };
+    let text = image.image.config().value().label(label::LIFECYCLE_METADATA).unwrap_or("{}");
+    match LifecycleMetadata::parse(if text.is_empty() { "{}" } else { text }) {
+        Ok(metadata) => (metadata, image.reference()),
+        Err(error) => {
+            log.log(Level::Debug, &format!("Ignoring the metadata of image {:?}: {error}", image.name));
+            Default::default()
+        }
+    }
+}
+
+fn restore_sbom(input: &AnalyzeInput<'_>, metadata: &LifecycleMetadata, log: &dyn Log) -> Result<(), AnalyzeError> {
+    let sha = metadata.sbom.as_ref().map(|layer| layer.sha.as_str()).filter(|sha| !sha.is_empty());
+    let (Some(sha), Some(image)) = (sha, input.previous.image) else { return Ok(()) };
+    if !input.rules.sbom_layers || input.skip_layers {
+        return Ok(());
+    }
+    log.log(Level::Info, "Restoring data for SBOM from previous image");
+    let Some(layer) = image.layer(sha) else {
+        log.log(Level::Warn, &format!("Skipping restore of SBOM: image {:?} has no layer '{sha}'", image.name));
+        return Ok(());
+    };
+    let reader = match image.blobs.open(&layer.descriptor) {
+        // The reference extracts nothing and says nothing (difference L9).
+        Err(error @ BlobError::Absent { .. }) => {
+            log.log(Level::Warn, &format!("Skipping restore of SBOM: {error}"));
+            return Ok(());
+        }
+        other => other.map_err(|error| AnalyzeError::Sbom(error.into()))?,
+    };
+    let found = extract(reader, &layer.descriptor.media_type, input.root, input.work).map_err(AnalyzeError::Sbom)?;
+    if found == layer.diff_id {
+        return Ok(());
+    }
+    Err(AnalyzeError::Sbom(ExtractError::OtherContent { expected: layer.diff_id, found }))
+}
+
+/// What a run image is for, by its config and labels.
+trait OfConfig {
+    fn of(config: &ImageConfig) -> Self;
+}
+
+impl OfConfig for Target {
+    fn of(config: &ImageConfig) -> Self {
+        let text = |key: &str| config.label(key).unwrap_or_default().to_owned();
+        let distro =
+            Distribution { name: text(label::BASE_DISTRO_NAME), version: text(label::BASE_DISTRO_VERSION) };
+        Self {
+            id: text(label::BASE_ID),
+            os: config.os.clone(),
+            arch: config.architecture.clone(),
+            arch_variant: config.variant.clone(),
+            distro: (distro != Distribution::default()).then_some(distro),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A cache as an image of an OCI layout: one blob for each layer, the metadata in a label.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dhow_cnb::CacheMetadata;
+use dhow_oci::{DiffId, Image, ImageConfig, LayerRef, MediaType, Platform};
+use dhow_store::{BlobSink, BlobSource, Completeness, Layout, Presence};
+
+use super::{CacheError, CacheReadError, CachedLayer, LayerCache, NewLayer, ReuseError};
+
+/// The label that holds the metadata.
+const METADATA_LABEL: &str = "io.buildpacks.lifecycle.cache.metadata";
+
+/// A cache in an OCI layout. Layers are compressed, and blobs that an app image of the same layout has are shared.
+pub struct LayoutCache {
+    layout: Arc<Layout>,
+    tag: String,
+    previous: Option<Image>,
+    layers: Vec<LayerRef>,
+}
+
+impl LayoutCache {
+    /// Returns the cache that `tag` of `layout` names; `previous` is the image that it names now, if any.
+    #[must_use]
+    pub fn new(layout: Arc<Layout>, tag: &str, previous: Option<Image>) -> Self {
+        Self { layout, tag: tag.to_owned(), previous, layers: Vec::new() }
+    }
+
+    fn cached(&self, diff_id: &DiffId) -> Result<LayerRef, CacheReadError> {
+        let layers = self.previous.as_ref().map(Image::layers).unwrap_or_default();
+        let layer = layers.into_iter().find(|layer| layer.diff_id == *diff_id);
+        let layer = layer.ok_or_else(|| CacheReadError::Absent(diff_id.clone()))?;
+        match self.layout.presence(&layer.descriptor)? {
+            Presence::Present => Ok(layer),
+            Presence::Absent => Err(CacheReadError::Absent(diff_id.clone())),
+        }
+    }
+
+    fn staged(&self, diff_id: &DiffId) -> bool {
+        self.layers.iter().any(|layer| layer.diff_id == *diff_id)
+    }
+}
+
+impl LayerCache for LayoutCache {
+    fn metadata(&self) -> CacheMetadata {
+        let label = self.previous.as_ref().and_then(|image| image.config().value().label(METADATA_LABEL));
+        label.and_then(|label| CacheMetadata::parse(label.as_bytes()).ok()).unwrap_or_default()
+    }
+
+    fn open(&self, diff_id: &DiffId) -> Result<CachedLayer, CacheReadError> {
+        let layer = self.cached(diff_id)?;
+        let reader = self.layout.open(&layer.descriptor)?;
+        Ok(CachedLayer { reader, media_type: layer.descriptor.media_type })
+    }
+
+    fn reuse(&mut self, diff_id: &DiffId) -> Result<(), ReuseError> {
+        let layer = self.cached(diff_id)?;
+        if !self.staged(diff_id) {
+            self.layout.hold().map_err(CacheError::from)?;
+            self.layers.push(layer);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, layer: &NewLayer<'_>) -> Result<DiffId, CacheError> {
+        if let Some(diff_id) = layer.diff_id {
+            if self.staged(diff_id) {
+                return Ok(diff_id.clone());
+            }
+            if let Some((blobs, descriptor)) = layer.blob {
+                self.layout.adopt(blobs, descriptor)?;
+                let (diff_id, descriptor) = (diff_id.clone(), descriptor.clone());
+                self.layers.push(LayerRef { descriptor, diff_id: diff_id.clone() });
+                return Ok(diff_id);
+            }
+        }
+        let packed = layer.content.pack(layer.packing, self.layout.as_ref())?;
+        if let Some(expected) = layer.diff_id.filter(|expected| **expected != packed.diff_id) {
+            return Err(CacheError::Changed { expected: expected.clone(), found: packed.diff_id });
+        }
+        let diff_id = packed.diff_id.clone();
+        if !self.staged(&diff_id) {
+            self.layers.push(LayerRef { descriptor: packed.descriptor, diff_id: packed.diff_id });
+        }
+        Ok(diff_id)
+    }
+
+    fn commit(&mut self, metadata: &CacheMetadata) -> Result<(), CacheError> {
+        let Platform { architecture, os, .. } = Platform::host();
+        let mut config = ImageConfig {
+            architecture,
+            os,
+            created: Some("1980-01-01T00:00:01Z".to_owned()),
+            ..ImageConfig::default()
+        };
+        let text = metadata.emit().trim_end().to_owned();
+        config.config.labels.insert(METADATA_LABEL.to_owned(), text);
+        let image = Image::assemble(config, &self.layers, BTreeMap::new());
+        self.layout.store(image.config().bytes(), MediaType::OciConfig)?;
+        self.layout.store(image.manifest().bytes(), MediaType::OciManifest)?;
+        self.layout.tag(&self.tag, image.descriptor(), Completeness::Full, &|| {})?;
+        self.previous = Some(image);
+        self.layers.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,360 @@
+//! The doer: reads what is on disk, packs or reuses each layer, and hands the rest to [`compose`](super::compose).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dhow_cnb::launch::Bom;
+use dhow_cnb::{BuildFile, BuildpackLayer, BuildpackLayers, LayerSha, LifecycleMetadata};
+use dhow_oci::{DiffId, LayerRef};
+use dhow_store::{BlobSink, BlobSource, Completeness, Presence};
+
+use super::compose::{Composition, compose};
+use super::contents::{self, AppError};
+use super::error::{ExportError, ReuseLayerError};
+use super::plan::{self, LayerSource, Slot, Step};
+use super::{ExportInput, Exported, sbom_files};
+use crate::content::{Content, PackedLayer};
+use crate::layers_directory::LayersDirectory;
+use crate::{Level, Log};
+
+/// A layer that an export added to the run image's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExportedLayer {
+    /// Its name in messages.
+    pub id: String,
+    /// What it was made of.
+    pub source: LayerSource,
+    /// The blob.
+    pub layer: PackedLayer,
+    /// How it came about.
+    pub outcome: Outcome,
+}
+
+/// How a layer came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was packed.
+    Packed,
+    /// Its blob was there already.
+    Reused,
+}
+
+/// Packs or reuses every layer, stores config and manifest, and returns the image, which nobody names yet.
+///
+/// Nothing of the run image or the previous image is opened; blobs that must be copied, because they can be linked
+/// nowhere, are the exception.
+pub fn export(input: &ExportInput<'_>, log: &dyn Log) -> Result<Exported, ExportError> {
+    check_run_image(input)?;
+    if input.rules.lifecycle_sboms {
+        sbom_files::copy(input, log)?;
+    }
+    let mut export = Export { input, log, layers: Vec::new(), metadata: LifecycleMetadata::default() };
+    export.buildpacks()?;
+    export.sbom()?;
+    export.app()?;
+    export.launcher()?;
+    let composition = Composition::of(input, &export.metadata);
+    let layers = export.layers;
+    let image = compose(&composition, &layers, log)?;
+    let build_bom = build_bom(input)?;
+    let completeness = store_base(input, log)?;
+    let config_type = image.manifest().value().config.media_type.clone();
+    input.store.store(image.config().bytes(), config_type)?;
+    input.store.store(image.manifest().bytes(), image.manifest().value().media_type())?;
+    Ok(Exported { image, layers, completeness, build_bom })
+}
+
+fn check_run_image(input: &ExportInput<'_>) -> Result<(), ExportError> {
+    if input.run.extended {
+        return Err(ExportError::Extended);
+    }
+    let found = input.run.image.image.manifest().digest();
+    match input.run.reference.rsplit_once('@') {
+        Some((_, expected)) if expected != found.as_str() => Err(ExportError::RunImageChanged {
+            name: input.run.image.name.clone(),
+            expected: expected.to_owned(),
+            found: found.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the run image's blobs over, for a full image; what is absent there makes the result sparse.
+fn store_base(input: &ExportInput<'_>, log: &dyn Log) -> Result<Completeness, ExportError> {
+    if input.completeness == Completeness::Sparse {
+        return Ok(Completeness::Sparse);
+    }
+    let run = input.run.image;
+    let absent = run.absent_layers()?;
+    for layer in run.image.layers() {
+        if !absent.iter().any(|absent| absent.descriptor.digest == layer.descriptor.digest) {
+            input.store.adopt(run.blobs.as_ref(), &layer.descriptor)?;
+        }
+    }
+    let mut missing = 0;
+    for layer in &absent {
+        missing += usize::from(input.store.presence(&layer.descriptor)? == Presence::Absent);
+    }
+    if missing == 0 {
+        return Ok(Completeness::Full);
+    }
+    log.log(
+        Level::Debug,
+        &format!("The image is sparse: {missing} layer(s) of run image {} are absent there", run.name),
+    );
+    Ok(Completeness::Sparse)
+}
+
+struct Export<'a> {
+    input: &'a ExportInput<'a>,
+    log: &'a dyn Log,
+    layers: Vec<ExportedLayer>,
+    metadata: LifecycleMetadata,
+}
+
+impl Export<'_> {
+    fn buildpacks(&mut self) -> Result<(), ExportError> {
+        for buildpack in self.input.buildpacks {
+            let root = self.input.packing.root;
+            let directory = LayersDirectory::read(root, self.input.layers, buildpack).map_err(|source| {
+                ExportError::LayersDirectory { buildpack: buildpack.id.to_string(), source }
+            })?;
+            let steps = plan::buildpack_steps(buildpack, &directory, self.input.previous.metadata);
+            let mut layers = BTreeMap::new();
+            for step in steps {
+                let done = self.step(step)?;
+                if let LayerSource::Buildpack { name, file, .. } = &done.source {
+                    layers.insert(
+                        name.clone(),
+                        BuildpackLayer {
+                            sha: done.layer.diff_id.to_string(),
+                            data: file.metadata.clone(),
+                            build: file.build,
+                            launch: file.launch,
+                            cache: file.cache,
+                        },
+                    );
+                }
+                self.layers.push(done);
+            }
+            self.metadata.buildpacks.push(BuildpackLayers {
+                key: buildpack.id.clone(),
+                version: buildpack.version.to_string(),
+                layers,
+                store: directory.store,
+            });
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) -> Result<ExportedLayer, ExportError> {
+        match step {
+            Step::Layer(slot) => {
+                let known = match &slot.source {
+                    LayerSource::Buildpack { directory, .. } => self.input.known.directory(&slot.id, directory),
+                    _ => None,
+                };
+                self.add_or_reuse(slot, known, "creating layer")
+            }
+            Step::Reuse { slot, sha } => self.reuse(slot, &sha),
+            Step::Fail(error) => Err(error),
+        }
+    }
+
+    fn sbom(&mut self) -> Result<(), ExportError> {
+        let directory = self.input.layers.join("sbom/launch");
+        if !self.input.rules.sbom_layers || !self.input.packing.root.is_directory(&directory) {
+            return Ok(());
+        }
+        let slot = plan::sbom_slot(&directory, self.input.previous.metadata);
+        let known = self.input.known.directory(&slot.id, &directory);
+        let done = self.add_or_reuse(slot, known, "creating layer")?;
+        self.metadata.sbom = Some(sha(&done));
+        self.layers.push(done);
+        Ok(())
+    }
+
+    fn app(&mut self) -> Result<(), ExportError> {
+        const DOING: &str = "exporting app layers: creating app layers";
+        let slices: Vec<Vec<String>> = self.input.build.slices.iter().map(|slice| slice.paths.clone()).collect();
+        let slots = plan::app_slots(slices.len(), self.input.previous.metadata);
+        let known = self.input.known.app(self.input.app, &slices).filter(|known| known.len() == slots.len());
+        let mut contents = match known {
+            Some(_) => Vec::new(),
+            None => contents::app(self.input.packing, self.input.app, &slices).map_err(|error| match error {
+                AppError::Content(source) => ExportError::Layer { doing: DOING, source },
+                AppError::Slice(error) => error.into(),
+            })?,
+        }
+        .into_iter();
+        let mut known = known.unwrap_or_default().into_iter();
+        let total = slots.len();
+        let mut reused = 0;
+        for slot in slots {
+            let content = match contents.next() {
+                Some(content) => content,
+                // Known layers need their files only if their blobs are gone.
+                None => self.app_content(&slices, &slot, DOING)?,
+            };
+            let slot = Slot { content: Some(content), ..slot };
+            let (done, matches) = self.place(&slot, known.next(), DOING)?;
+            reused += usize::from(matches);
+            self.log.log(Level::Debug, &format!("Layer '{}' SHA: {}", done.id, done.layer.diff_id));
+            self.metadata.app.push(sha(&done));
+            self.layers.push(done);
+        }
+        if reused > 0 {
+            self.log.log(Level::Info, &format!("Reused {reused}/{total} app layer(s)"));
+        }
+        if reused < total {
+            self.log.log(Level::Info, &format!("Added {}/{total} app layer(s)", total - reused));
+        }
+        Ok(())
+    }
+
+    fn launcher(&mut self) -> Result<(), ExportError> {
+        let previous = self.input.previous.metadata;
+        let content = contents::launcher(self.input.packing.root, &self.input.launcher.source)?;
+        let slot = Slot { content: Some(content), ..plan::launcher_slot(previous) };
+        let done = self.add_or_reuse(slot, self.input.known.launcher(), "creating launcher layers")?;
+        self.metadata.launcher = sha(&done);
+        self.layers.push(done);
+
+        let directory = self.input.layers.join("config");
+        let slot = plan::config_slot(&directory, previous);
+        let known = self.input.known.directory(&slot.id, &directory);
+        let done = self.add_or_reuse(slot, known, "creating layer ''")?;
+        self.metadata.config = sha(&done);
+        self.layers.push(done);
+
+        if self.input.build.processes.is_empty() {
+            return Ok(());
+        }
+        let content = contents::process_types(&self.input.build.processes)?;
+        let done = self.add_or_reuse(plan::process_types_slot(content, previous), None, "creating layer ''")?;
+        self.metadata.process_types = sha(&done);
+        self.layers.push(done);
+        Ok(())
+    }
+
+    fn add_or_reuse(
+        &self,
+        slot: Slot,
+        known: Option<PackedLayer>,
+        doing: &'static str,
+    ) -> Result<ExportedLayer, ExportError> {
+        let (done, matches) = self.place(&slot, known, doing)?;
+        let verb = if matches { "Reusing" } else { "Adding" };
+        self.log.log(Level::Info, &format!("{verb} layer '{}'", done.id));
+        self.log.log(Level::Debug, &format!("Layer '{}' SHA: {}", done.id, done.layer.diff_id));
+        Ok(done)
+    }
+
+    /// Returns the layer, and whether the previous image has the same in its place.
+    ///
+    /// The files are read once if the previous image has nothing there, or what it has is the same; a layer that
+    /// changed is hashed first, and packed then.
+    fn place(
+        &self,
+        slot: &Slot,
+        known: Option<PackedLayer>,
+        doing: &'static str,
+    ) -> Result<(ExportedLayer, bool), ExportError> {
+        let fail = |source| ExportError::Layer { doing, source };
+        let content = slot.content.clone().unwrap_or_else(|| Content::Entries([].into()));
+        let compares = self.input.previous.image.is_some() && slot.recorded.iter().any(|sha| !sha.is_empty());
+        let diff_id = match &known {
+            Some(known) => Some(known.diff_id.clone()),
+            None if compares => Some(content.diff_id(self.input.packing).map_err(fail)?),
+            None => None,
+        };
+        let stored = match &diff_id {
+            Some(diff_id) => self.stored(diff_id, known.as_ref())?,
+            None => None,
+        };
+        let (layer, outcome) = match stored {
+            Some(layer) => {
+                self.input.packing.work.layers_reused.add(1);
+                (layer, Outcome::Reused)
+            }
+            None => {
+                let packed = content.pack(self.input.packing, self.input.store).map_err(fail)?;
+                (packed, Outcome::Packed)
+            }
+        };
+        let matches = slot.recorded.iter().any(|sha| sha == layer.diff_id.0.as_str());
+        Ok((ExportedLayer { id: slot.id.clone(), source: slot.source.clone(), layer, outcome }, matches))
+    }
+
+    /// Returns the layer if its blob is where it is needed or can be taken from the previous image.
+    fn stored(&self, diff_id: &DiffId, known: Option<&PackedLayer>) -> Result<Option<PackedLayer>, ExportError> {
+        let store = self.input.store;
+        if let Some(known) = known
+            && store.presence(&known.descriptor).is_ok_and(|presence| presence == Presence::Present)
+        {
+            let source: &dyn BlobSource = store;
+            store.adopt(source, &known.descriptor)?;
+            return Ok(Some(known.clone()));
+        }
+        let Some(previous) = self.input.previous.image else { return Ok(None) };
+        let Some(LayerRef { mut descriptor, diff_id }) = previous.layer(diff_id.0.as_str()) else { return Ok(None) };
+        // A blob that is absent or cut short is made anew from the files.
+        if !previous.blobs.presence(&descriptor).is_ok_and(|presence| presence == Presence::Present) {
+            return Ok(None);
+        }
+        let sink: &dyn BlobSink = store;
+        sink.adopt(previous.blobs.as_ref(), &descriptor)?;
+        descriptor.media_type = descriptor.media_type.to_oci();
+        Ok(Some(PackedLayer { diff_id, descriptor }))
+    }
+
+    fn reuse(&self, slot: Slot, sha: &str) -> Result<ExportedLayer, ExportError> {
+        self.log.log(Level::Info, &format!("Reusing layer '{}'", slot.id));
+        self.log.log(Level::Debug, &format!("Layer '{}' SHA: {sha}", slot.id));
+        let fail = |source| ExportError::Reuse { layer: slot.id.clone(), source };
+        let not_listed = || ReuseLayerError::NotListed(sha.to_owned());
+        let diff_id: DiffId = sha.parse().map_err(|_| fail(not_listed()))?;
+        let previous = self.input.previous.image.ok_or_else(|| fail(not_listed()))?;
+        let listed = previous.layer(sha).ok_or_else(|| fail(not_listed()))?;
+        let layer = self.stored(&diff_id, None)?.ok_or_else(|| {
+            fail(ReuseLayerError::Absent { image: previous.name.clone(), descriptor: Box::new(listed.descriptor) })
+        })?;
+        self.input.packing.work.layers_reused.add(1);
+        Ok(ExportedLayer { id: slot.id, source: slot.source, layer, outcome: Outcome::Reused })
+    }
+
+    fn app_content(&self, _slices: &[Vec<String>], _slot: &Slot, _doing: &'static str) -> Result<Content, ExportError> {
+        Ok(Content::Entries([].into()))
+    }
+}
+
+fn sha(layer: &ExportedLayer) -> LayerSha {
+    LayerSha { sha: layer.layer.diff_id.to_string() }
+}
+
+/// Returns the old bill of materials of the buildpacks' `build.toml` files, which old reports hold.
+fn build_bom(input: &ExportInput<'_>) -> Result<Vec<Bom>, ExportError> {
+    if input.rules.legacy_bom_files {
+        return Ok(Vec::new());
+    }
+    let mut bom = Vec::new();
+    for buildpack in input.buildpacks {
+        let path = input.layers.join(buildpack.id.escaped()).join("build.toml");
+        let file = read_build_file(input, &path)
+            .map_err(|cause| ExportError::BuildFile { buildpack: buildpack.id.to_string(), cause })?;
+        bom.extend(file.bom.into_iter().map(|entry| Bom {
+            buildpack_id: buildpack.id.to_string(),
+            buildpack_version: buildpack.version.to_string(),
+            ..entry
+        }));
+    }
+    Ok(bom)
+}
+
+fn read_build_file(input: &ExportInput<'_>, path: &Path) -> Result<BuildFile, String> {
+    match input.packing.root.read_to_string(path, 64 * 1024 * 1024) {
+        Ok(text) => BuildFile::parse(&text).map_err(|error| error.to_string()),
+        Err(error) if error.is_not_found() => Ok(BuildFile::default()),
+        Err(error) => Err(crate::go_error::GoPathError(error).to_string()),
+    }
+}

@@ -1,0 +1,35 @@
+//! Layers that are known without reading a file of theirs.
+
+use std::path::Path;
+
+use crate::content::PackedLayer;
+
+/// Knows layers from an earlier build, by looking at no more than the files' inodes.
+pub trait KnownLayers: Sync {
+    /// Returns the layer that was made of `directory`, if that holds exactly what it held then; `id` is the layer's.
+    fn directory(&self, id: &str, directory: &Path) -> Option<PackedLayer>;
+
+    /// Returns the layers that `slices` made of the app, the rest last, if the app is exactly what it was then.
+    fn app(&self, directory: &Path, slices: &[Vec<String>]) -> Option<Vec<PackedLayer>>;
+
+    /// Returns the layer that was made of the same launcher.
+    fn launcher(&self) -> Option<PackedLayer>;
+}
+
+/// Knows no layer: everything is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NothingKnown;
+
+impl KnownLayers for NothingKnown {
+    fn directory(&self, _id: &str, _directory: &Path) -> Option<PackedLayer> {
+        None
+    }
+
+    fn app(&self, _directory: &Path, _slices: &[Vec<String>]) -> Option<Vec<PackedLayer>> {
+        None
+    }
+
+    fn launcher(&self) -> Option<PackedLayer> {
+        None
+    }
+}

@@ -1,0 +1,151 @@
+//! Export: run image, layers and metadata become an image.
+//!
+//! [`plan`] decides the layers and their order, [`apply`] packs or reuses each, [`compose`] makes manifest and config
+//! of the result, [`publish`] names it in layouts. Deciding and composing are pure.
+
+mod annotations;
+mod apply;
+mod cache;
+mod compose;
+mod config;
+mod contents;
+mod error;
+mod glob;
+mod known;
+mod plan;
+mod publish;
+mod run_image;
+mod slices;
+mod time;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dhow_cnb::launch::{Bom, Metadata};
+use dhow_cnb::{GroupElement, LifecycleMetadata, PlatformRules, ProjectMetadata, RunImageNames};
+use dhow_oci::Image;
+use dhow_store::{BlobSink, BlobSource, Completeness};
+
+pub use apply::{ExportedLayer, Outcome, export};
+pub use cache::{CacheInput, write_cache};
+pub use error::ExportError;
+pub use glob::PatternError;
+pub use known::{KnownLayers, NothingKnown};
+pub use plan::LayerSource;
+pub use publish::{PublishError, Published, Target, publish};
+pub use run_image::run_image_names;
+pub use slices::SliceError;
+pub use time::{REPRODUCIBLE_TIME, source_date_epoch};
+
+use crate::content::Packing;
+use crate::image::SourceImage;
+
+/// A place to read blobs from and write them to: where an image is made.
+pub trait BlobStore: BlobSource + BlobSink {}
+
+impl<T: BlobSource + BlobSink> BlobStore for T {}
+
+/// What an export works from.
+#[derive(Clone, Copy)]
+pub struct ExportInput<'a> {
+    /// How layers are packed, and from which root.
+    pub packing: &'a Packing<'a>,
+    /// The rules of the Platform API.
+    pub rules: &'a PlatformRules,
+    /// The layers directory.
+    pub layers: &'a Path,
+    /// The app's directory.
+    pub app: &'a Path,
+    /// The buildpacks of the group.
+    pub buildpacks: &'a [GroupElement],
+    /// What the builder wrote to `config/metadata.toml`.
+    pub build: &'a Metadata,
+    /// The old bill of materials of the same file.
+    pub bom: &'a [Bom],
+    /// Where the source of the app came from.
+    pub project: &'a ProjectMetadata,
+    /// The run image.
+    pub run: RunImage<'a>,
+    /// The previous image, if there is one.
+    pub previous: Previous<'a>,
+    /// The launcher.
+    pub launcher: &'a Launcher<'a>,
+    /// The process that the platform wants as default.
+    pub process_type: Option<&'a str>,
+    /// The execution environment.
+    pub exec_env: &'a str,
+    /// The time that the image states, in seconds since 1970.
+    pub created: i64,
+    /// Layers that are known without reading them.
+    pub known: &'a dyn KnownLayers,
+    /// Where blobs go.
+    pub store: &'a dyn BlobStore,
+    /// Whether the run image's layers are stored with the image.
+    pub completeness: Completeness,
+}
+
+/// The run image of an export.
+#[derive(Clone, Copy, Debug)]
+pub struct RunImage<'a> {
+    /// The image.
+    pub image: &'a SourceImage,
+    /// Its reference in analyzed.toml, which ends in `@` and the digest that it must have.
+    pub reference: &'a str,
+    /// Its names in `run.toml` or `stack.toml`.
+    pub names: &'a RunImageNames,
+    /// Whether extensions added layers to it.
+    pub extended: bool,
+}
+
+/// What is known of the previous image.
+#[derive(Clone, Copy, Debug)]
+pub struct Previous<'a> {
+    /// The image, if it is there.
+    pub image: Option<&'a SourceImage>,
+    /// Its metadata in analyzed.toml.
+    pub metadata: &'a LifecycleMetadata,
+}
+
+/// The launcher of an export.
+#[derive(Clone, Debug)]
+pub struct Launcher<'a> {
+    /// Its bytes.
+    pub source: LauncherSource<'a>,
+    /// What the label says of it.
+    pub metadata: dhow_cnb::LauncherMetadata,
+    /// The directory with the SBOM files of launcher and lifecycle.
+    pub sbom: LauncherSbom<'a>,
+}
+
+/// Where the launcher's bytes are.
+#[derive(Clone, Debug)]
+pub enum LauncherSource<'a> {
+    /// In memory.
+    Bytes(Arc<[u8]>),
+    /// In a file of the export's root.
+    InRoot(&'a Path),
+}
+
+/// Where the SBOM files of launcher and lifecycle are.
+#[derive(Clone, Copy, Debug)]
+pub enum LauncherSbom<'a> {
+    /// There are none.
+    None,
+    /// In the lifecycle's own directory, under the names that a release gives them; those missing are warned of.
+    OfLifecycle(&'a Path),
+    /// In a directory that the platform names: every file that looks like one.
+    Directory(&'a Path),
+}
+
+/// An image whose blobs are stored, but which nobody has named yet.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The image.
+    pub image: Image,
+    /// Its layers above the run image's, in order.
+    pub layers: Vec<ExportedLayer>,
+    /// Whether the run image's layers are stored: sparse too when the run image itself lacks some.
+    pub completeness: Completeness,
+    /// What the buildpacks' `build.toml` files say of the old bill of materials.
+    pub build_bom: Vec<Bom>,
+}

@@ -1,0 +1,52 @@
+//! Which entry of `run.toml` a run image is.
+
+use std::path::Path;
+
+use dhow_cnb::{RunFile, RunImageNames};
+use dhow_oci::Reference;
+
+/// Returns the entry of `run.toml` that names `image`, else the first; empty if there is none.
+///
+/// `image` is the `run-image.image` of analyzed.toml: in layout mode a path, which names an entry when it ends in the
+/// place that the layout directory has for that entry. (The reference never finds one there: difference G2.)
+#[must_use]
+pub fn run_image_names(file: &RunFile, image: &str) -> RunImageNames {
+    let is_meant = |names: &&RunImageNames| {
+        std::iter::once(&names.image).chain(&names.mirrors).any(|name| is_same(name, image))
+    };
+    file.images.iter().find(is_meant).or(file.images.first()).cloned().unwrap_or_default()
+}
+
+fn is_same(name: &str, image: &str) -> bool {
+    if name == image {
+        return true;
+    }
+    let Ok(name) = name.parse::<Reference>() else { return false };
+    if image.parse::<Reference>().is_ok_and(|image| image.to_string() == name.to_string()) {
+        return true;
+    }
+    image.starts_with('/') && Path::new(image).ends_with(name.layout_path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(image: &str, mirrors: &[&str]) -> RunImageNames {
+        RunImageNames {
+            image: image.to_owned(),
+            mirrors: mirrors.iter().map(|mirror| (*mirror).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_path_in_a_layout_directory_names_its_entry() {
+        let file = RunFile { images: vec![names("golden/base", &["example.org/golden/base"]), names("golden/unused", &[])] };
+        let found = |image: &str| run_image_names(&file, image).image;
+        assert_eq!(found("/layout-repo/index.docker.io/golden/unused/latest"), "golden/unused");
+        assert_eq!(found("/layout-repo/example.org/golden/base/latest"), "golden/base");
+        assert_eq!(found("docker.io/golden/unused"), "golden/unused");
+        assert_eq!(found("/layout-repo/index.docker.io/golden/foreign/latest"), "golden/base");
+        assert_eq!(run_image_names(&RunFile::default(), "x"), RunImageNames::default());
+    }
+}

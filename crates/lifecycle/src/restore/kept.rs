@@ -1,0 +1,49 @@
+//! A layers tree of an earlier build: only what this build starts from stays.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use dhow_fs::PathError;
+use dhow_oci::DiffId;
+
+use super::decide::{Data, Decision};
+use super::{KeptTree, RestoreInput};
+
+/// Removes everything below the layers directory but the intact directories of layers that are to be restored.
+pub(super) fn keep_only_intact(
+    input: &RestoreInput<'_>,
+    tree: &dyn KeptTree,
+    decisions: &[Decision<'_>],
+) -> Result<(), PathError> {
+    let mut intact: BTreeSet<PathBuf> = BTreeSet::new();
+    for decision in decisions {
+        let directory = input.layers.join(decision.buildpack.id.escaped());
+        for layer in decision.layers.iter().filter(|layer| layer.data == Data::Restore) {
+            let path = directory.join(layer.name.as_str());
+            let diff_id = layer.metadata.sha.parse::<DiffId>();
+            if diff_id.is_ok_and(|diff_id| tree.intact(&path, &diff_id)) {
+                intact.insert(path);
+            }
+        }
+    }
+    for buildpack in entries(input, &input.layers.to_owned())? {
+        if !intact.iter().any(|path| path.starts_with(&buildpack)) {
+            input.root.remove_all(&buildpack)?;
+            continue;
+        }
+        for layer in entries(input, &buildpack)? {
+            if !intact.contains(&layer) {
+                input.root.remove_all(&layer)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn entries(input: &RestoreInput<'_>, directory: &PathBuf) -> Result<Vec<PathBuf>, PathError> {
+    match input.root.read_directory(directory) {
+        Ok(entries) => Ok(entries.into_iter().map(|entry| directory.join(entry.name)).collect()),
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
