@@ -1,13 +1,13 @@
 //! Analyze: what exists already and could be reused. No layer is opened, save the previous image's SBOM layer.
 
-use dhow_cnb::{
-    Analyzed, AnalyzedRunImage, Distribution, ExitCode, LifecycleMetadata, PlatformRules, Target, label,
-};
+use std::path::Path;
+
+use dhow_cnb::{Analyzed, AnalyzedRunImage, Distribution, ExitCode, LifecycleMetadata, PlatformRules, Target, label};
 use dhow_fs::{Root, Work};
 use dhow_oci::ImageConfig;
-use dhow_store::{BlobError, BlobSource};
+use dhow_store::BlobError;
 
-use crate::extract::{ExtractError, extract};
+use crate::extract::{Destination, ExtractError, extract};
 use crate::image::SourceImage;
 use crate::{Level, Log};
 
@@ -16,6 +16,8 @@ use crate::{Level, Log};
 pub struct AnalyzeInput<'a> {
     /// The directory that the layers directory is in.
     pub root: &'a Root,
+    /// The layers directory.
+    pub layers: &'a Path,
     /// The rules of the Platform API.
     pub rules: &'a PlatformRules,
     /// The image whose layers may be reused.
@@ -59,17 +61,20 @@ impl AnalyzeError {
     }
 }
 
-/// Returns what previous image and run image are, and puts the previous image's SBOM files below the layers directory.
+/// Returns what previous image and run image are, and puts the previous image's SBOM files below the layers directory,
+/// instead of those of an earlier build.
 pub fn analyze(input: &AnalyzeInput<'_>, log: &dyn Log) -> Result<Analyzed, AnalyzeError> {
     let (metadata, previous_image) = previous(input, log);
     let Some(run) = input.run.image else {
         log.log(Level::Info, &not_found(input.run.name));
         return Err(AnalyzeError::NoRunImage(input.run.name.to_owned()));
     };
-    let target = Target::of(run.image.config().value());
+    let target = target(run.image.config().value());
     if input.rules.has_targets && target.os.is_empty() {
         return Err(AnalyzeError::NoOs);
     }
+    let stale = input.root.remove_all(&input.layers.join("sbom"));
+    stale.map_err(|error| AnalyzeError::Sbom(error.into()))?;
     restore_sbom(input, &metadata, log)?;
     let run_image = AnalyzedRunImage {
         reference: run.reference(),
@@ -119,29 +124,20 @@ fn restore_sbom(input: &AnalyzeInput<'_>, metadata: &LifecycleMetadata, log: &dy
         }
         other => other.map_err(|error| AnalyzeError::Sbom(error.into()))?,
     };
-    let found = extract(reader, &layer.descriptor.media_type, input.root, input.work).map_err(AnalyzeError::Sbom)?;
-    if found == layer.diff_id {
-        return Ok(());
-    }
-    Err(AnalyzeError::Sbom(ExtractError::OtherContent { expected: layer.diff_id, found }))
+    let directory = input.layers.join("sbom/launch");
+    let destination = Destination { root: input.root, layers: input.layers, directory: &directory };
+    extract(reader, &layer.descriptor.media_type, &layer.diff_id, &destination, input.work).map_err(AnalyzeError::Sbom)
 }
 
-/// What a run image is for, by its config and labels.
-trait OfConfig {
-    fn of(config: &ImageConfig) -> Self;
-}
-
-impl OfConfig for Target {
-    fn of(config: &ImageConfig) -> Self {
-        let text = |key: &str| config.label(key).unwrap_or_default().to_owned();
-        let distro =
-            Distribution { name: text(label::BASE_DISTRO_NAME), version: text(label::BASE_DISTRO_VERSION) };
-        Self {
-            id: text(label::BASE_ID),
-            os: config.os.clone(),
-            arch: config.architecture.clone(),
-            arch_variant: config.variant.clone(),
-            distro: (distro != Distribution::default()).then_some(distro),
-        }
+/// Returns what a run image is for, by its config and labels.
+fn target(config: &ImageConfig) -> Target {
+    let text = |key: &str| config.label(key).unwrap_or_default().to_owned();
+    let distro = Distribution { name: text(label::BASE_DISTRO_NAME), version: text(label::BASE_DISTRO_VERSION) };
+    Target {
+        id: text(label::BASE_ID),
+        os: config.os.clone(),
+        arch: config.architecture.clone(),
+        arch_variant: config.variant.clone(),
+        distro: (distro != Distribution::default()).then_some(distro),
     }
 }

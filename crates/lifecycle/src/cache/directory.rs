@@ -63,31 +63,10 @@ impl<'a> DirectoryCache<'a> {
         self.root.create_directory(Path::new(COMMITTED), 0o777)
     }
 
-    fn verify(&self, diff_id: &DiffId) -> Result<std::fs::File, CacheReadError> {
-        let path = tar(COMMITTED, diff_id);
-        let read_error = |source| CacheReadError::Path(GoPathError(PathError::new(Operation::Read, self.root.host_path(&path), source)));
-        let open = || {
-            self.root.open_file_nofollow(&path).map_err(|error| {
-                if error.is_not_found() { CacheReadError::Absent(diff_id.clone()) } else { GoPathError(error).into() }
-            })
-        };
-        let mut file = open()?;
-        let mut hasher = Hasher::sha256();
-        let mut buffer = vec![0; BLOCK];
-        loop {
-            let count = file.read(&mut buffer).map_err(read_error)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&buffer[..count]);
-            self.work.bytes_hashed.add(count as u64);
-        }
-        let found = DiffId(hasher.finish());
-        if found != *diff_id {
-            return Err(CacheReadError::Corrupt { expected: diff_id.clone(), found });
-        }
-        std::io::Seek::rewind(&mut file).map_err(read_error)?;
-        Ok(file)
+    fn open_tar(&self, diff_id: &DiffId) -> Result<std::fs::File, CacheReadError> {
+        self.root.open_file_nofollow(&tar(COMMITTED, diff_id)).map_err(|error| {
+            if error.is_not_found() { CacheReadError::Absent(diff_id.clone()) } else { GoPathError(error).into() }
+        })
     }
 
     fn writable(&self) -> Result<(), CacheError> {
@@ -102,13 +81,35 @@ impl LayerCache for DirectoryCache<'_> {
     }
 
     fn open(&self, diff_id: &DiffId) -> Result<CachedLayer, CacheReadError> {
-        let file = self.verify(diff_id)?;
+        let file = self.open_tar(diff_id)?;
         Ok(CachedLayer { reader: Box::new(file), media_type: MediaType::OciLayer })
+    }
+
+    fn verify(&self, diff_id: &DiffId) -> Result<(), CacheReadError> {
+        let path = tar(COMMITTED, diff_id);
+        let mut file = self.open_tar(diff_id)?;
+        let mut hasher = Hasher::sha256();
+        let mut buffer = vec![0; BLOCK];
+        loop {
+            let count = file
+                .read(&mut buffer)
+                .map_err(|source| GoPathError(PathError::new(Operation::Read, self.root.host_path(&path), source)))?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+            self.work.bytes_hashed.add(count as u64);
+        }
+        let found = DiffId(hasher.finish());
+        if found == *diff_id {
+            return Ok(());
+        }
+        Err(CacheReadError::Corrupt { expected: diff_id.clone(), found })
     }
 
     fn reuse(&mut self, diff_id: &DiffId) -> Result<(), ReuseError> {
         self.writable()?;
-        drop(self.verify(diff_id)?);
+        self.verify(diff_id)?;
         let staged = tar(STAGING, diff_id);
         if self.root.exists(&staged) {
             return Ok(());

@@ -1,10 +1,12 @@
 //! A cache as an image of an OCI layout: one blob for each layer, the metadata in a label.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::Arc;
 
 use dhow_cnb::CacheMetadata;
-use dhow_oci::{DiffId, Image, ImageConfig, LayerRef, MediaType, Platform};
+use dhow_layer::decompress;
+use dhow_oci::{DiffId, Hasher, Image, ImageConfig, LayerRef, MediaType, Platform};
 use dhow_store::{BlobSink, BlobSource, Completeness, Layout, Presence};
 
 use super::{CacheError, CacheReadError, CachedLayer, LayerCache, NewLayer, ReuseError};
@@ -54,6 +56,26 @@ impl LayerCache for LayoutCache {
         Ok(CachedLayer { reader, media_type: layer.descriptor.media_type })
     }
 
+    fn verify(&self, diff_id: &DiffId) -> Result<(), CacheReadError> {
+        let layer = self.cached(diff_id)?;
+        let fail = |source| CacheReadError::Decompress { diff_id: diff_id.clone(), source };
+        let (_encoding, mut tar) = decompress(self.layout.open(&layer.descriptor)?).map_err(fail)?;
+        let mut hasher = Hasher::sha256();
+        let mut buffer = vec![0; 1024 * 1024];
+        loop {
+            let count = tar.read(&mut buffer).map_err(fail)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+        }
+        let found = DiffId(hasher.finish());
+        if found == *diff_id {
+            return Ok(());
+        }
+        Err(CacheReadError::Corrupt { expected: diff_id.clone(), found })
+    }
+
     fn reuse(&mut self, diff_id: &DiffId) -> Result<(), ReuseError> {
         let layer = self.cached(diff_id)?;
         if !self.staged(diff_id) {
@@ -68,11 +90,15 @@ impl LayerCache for LayoutCache {
             if self.staged(diff_id) {
                 return Ok(diff_id.clone());
             }
-            if let Some((blobs, descriptor)) = layer.blob {
-                self.layout.adopt(blobs, descriptor)?;
-                let (diff_id, descriptor) = (diff_id.clone(), descriptor.clone());
-                self.layers.push(LayerRef { descriptor, diff_id: diff_id.clone() });
-                return Ok(diff_id);
+            let adopted = layer.blob.map(|(blobs, descriptor)| (self.layout.adopt(blobs, descriptor), descriptor));
+            match adopted {
+                Some((Ok(_), descriptor)) => {
+                    self.layers.push(LayerRef { descriptor: descriptor.clone(), diff_id: diff_id.clone() });
+                    return Ok(diff_id.clone());
+                }
+                Some((Err(error), _)) if !error.is_absent() => return Err(error.into()),
+                // A blob that is gone is packed anew.
+                Some((Err(_), _)) | None => {}
             }
         }
         let packed = layer.content.pack(layer.packing, self.layout.as_ref())?;

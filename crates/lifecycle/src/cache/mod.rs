@@ -20,9 +20,11 @@ pub trait LayerCache: Send + Sync {
     /// Returns what the last commit said of the layers; nothing when that cannot be read.
     fn metadata(&self) -> CacheMetadata;
 
-    /// Opens a layer of the last commit. The bytes are verified: before they are handed out, or by the reader, which
-    /// then fails before the last of them.
+    /// Opens a layer of the last commit. The caller compares the diffID.
     fn open(&self, diff_id: &DiffId) -> Result<CachedLayer, CacheReadError>;
+
+    /// Reads a layer of the last commit to its end and says what is wrong with it.
+    fn verify(&self, diff_id: &DiffId) -> Result<(), CacheReadError>;
 
     /// Takes a layer of the last commit over into the next. It is verified.
     fn reuse(&mut self, diff_id: &DiffId) -> Result<(), ReuseError>;
@@ -68,6 +70,14 @@ pub enum CacheReadError {
         expected: DiffId,
         /// The digest of what is there.
         found: DiffId,
+    },
+    /// Its blob cannot be decompressed.
+    #[error("cannot read cache layer with SHA '{diff_id}': {source}")]
+    Decompress {
+        /// The layer.
+        diff_id: DiffId,
+        /// Why.
+        source: std::io::Error,
     },
     /// It cannot be read.
     #[error(transparent)]

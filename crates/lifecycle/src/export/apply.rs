@@ -24,6 +24,8 @@ pub struct ExportedLayer {
     pub id: String,
     /// What it was made of.
     pub source: LayerSource,
+    /// What the history says of it.
+    pub created_by: String,
     /// The blob.
     pub layer: PackedLayer,
     /// How it came about.
@@ -116,9 +118,8 @@ impl Export<'_> {
     fn buildpacks(&mut self) -> Result<(), ExportError> {
         for buildpack in self.input.buildpacks {
             let root = self.input.packing.root;
-            let directory = LayersDirectory::read(root, self.input.layers, buildpack).map_err(|source| {
-                ExportError::LayersDirectory { buildpack: buildpack.id.to_string(), source }
-            })?;
+            let directory = LayersDirectory::read(root, self.input.layers, buildpack)
+                .map_err(|source| ExportError::LayersDirectory { buildpack: buildpack.id.to_string(), source })?;
             let steps = plan::buildpack_steps(buildpack, &directory, self.input.previous.metadata);
             let mut layers = BTreeMap::new();
             for step in steps {
@@ -178,25 +179,20 @@ impl Export<'_> {
         const DOING: &str = "exporting app layers: creating app layers";
         let slices: Vec<Vec<String>> = self.input.build.slices.iter().map(|slice| slice.paths.clone()).collect();
         let slots = plan::app_slots(slices.len(), self.input.previous.metadata);
-        let known = self.input.known.app(self.input.app, &slices).filter(|known| known.len() == slots.len());
-        let mut contents = match known {
+        let known = self.input.known.app(self.input.app, &slices);
+        let known = known.filter(|known| known.len() == slots.len() && known.iter().all(|layer| self.is_stored(layer)));
+        let contents = match known {
             Some(_) => Vec::new(),
             None => contents::app(self.input.packing, self.input.app, &slices).map_err(|error| match error {
                 AppError::Content(source) => ExportError::Layer { doing: DOING, source },
                 AppError::Slice(error) => error.into(),
             })?,
-        }
-        .into_iter();
-        let mut known = known.unwrap_or_default().into_iter();
+        };
+        let (mut contents, mut known) = (contents.into_iter(), known.unwrap_or_default().into_iter());
         let total = slots.len();
         let mut reused = 0;
         for slot in slots {
-            let content = match contents.next() {
-                Some(content) => content,
-                // Known layers need their files only if their blobs are gone.
-                None => self.app_content(&slices, &slot, DOING)?,
-            };
-            let slot = Slot { content: Some(content), ..slot };
+            let slot = Slot { content: contents.next(), ..slot };
             let (done, matches) = self.place(&slot, known.next(), DOING)?;
             reused += usize::from(matches);
             self.log.log(Level::Debug, &format!("Layer '{}' SHA: {}", done.id, done.layer.diff_id));
@@ -261,11 +257,10 @@ impl Export<'_> {
         doing: &'static str,
     ) -> Result<(ExportedLayer, bool), ExportError> {
         let fail = |source| ExportError::Layer { doing, source };
-        let content = slot.content.clone().unwrap_or_else(|| Content::Entries([].into()));
         let compares = self.input.previous.image.is_some() && slot.recorded.iter().any(|sha| !sha.is_empty());
         let diff_id = match &known {
             Some(known) => Some(known.diff_id.clone()),
-            None if compares => Some(content.diff_id(self.input.packing).map_err(fail)?),
+            None if compares => Some(slot.content()?.diff_id(self.input.packing).map_err(fail)?),
             None => None,
         };
         let stored = match &diff_id {
@@ -278,19 +273,19 @@ impl Export<'_> {
                 (layer, Outcome::Reused)
             }
             None => {
-                let packed = content.pack(self.input.packing, self.input.store).map_err(fail)?;
+                let packed = slot.content()?.pack(self.input.packing, self.input.store).map_err(fail)?;
                 (packed, Outcome::Packed)
             }
         };
         let matches = slot.recorded.iter().any(|sha| sha == layer.diff_id.0.as_str());
-        Ok((ExportedLayer { id: slot.id.clone(), source: slot.source.clone(), layer, outcome }, matches))
+        Ok((slot.exported(layer, outcome), matches))
     }
 
     /// Returns the layer if its blob is where it is needed or can be taken from the previous image.
     fn stored(&self, diff_id: &DiffId, known: Option<&PackedLayer>) -> Result<Option<PackedLayer>, ExportError> {
         let store = self.input.store;
         if let Some(known) = known
-            && store.presence(&known.descriptor).is_ok_and(|presence| presence == Presence::Present)
+            && self.is_stored(known)
         {
             let source: &dyn BlobSource = store;
             store.adopt(source, &known.descriptor)?;
@@ -308,6 +303,10 @@ impl Export<'_> {
         Ok(Some(PackedLayer { diff_id, descriptor }))
     }
 
+    fn is_stored(&self, layer: &PackedLayer) -> bool {
+        self.input.store.presence(&layer.descriptor).is_ok_and(|presence| presence == Presence::Present)
+    }
+
     fn reuse(&self, slot: Slot, sha: &str) -> Result<ExportedLayer, ExportError> {
         self.log.log(Level::Info, &format!("Reusing layer '{}'", slot.id));
         self.log.log(Level::Debug, &format!("Layer '{}' SHA: {sha}", slot.id));
@@ -320,11 +319,22 @@ impl Export<'_> {
             fail(ReuseLayerError::Absent { image: previous.name.clone(), descriptor: Box::new(listed.descriptor) })
         })?;
         self.input.packing.work.layers_reused.add(1);
-        Ok(ExportedLayer { id: slot.id, source: slot.source, layer, outcome: Outcome::Reused })
+        Ok(slot.exported(layer, Outcome::Reused))
+    }
+}
+
+impl Slot {
+    fn exported(&self, layer: PackedLayer, outcome: Outcome) -> ExportedLayer {
+        let Self { id, source, created_by, .. } = self.clone();
+        ExportedLayer { id, source, created_by, layer, outcome }
     }
 
-    fn app_content(&self, _slices: &[Vec<String>], _slot: &Slot, _doing: &'static str) -> Result<Content, ExportError> {
-        Ok(Content::Entries([].into()))
+    /// Returns the content; a layer that is on disk no more has none, and a known one may lose its blob meanwhile.
+    fn content(&self) -> Result<&Content, ExportError> {
+        self.content.as_ref().ok_or_else(|| ExportError::Reuse {
+            layer: self.id.clone(),
+            source: ReuseLayerError::NotListed(self.recorded.join(", ")),
+        })
     }
 }
 

@@ -29,12 +29,7 @@ pub(super) fn launcher(root: &Root, launcher: &LauncherSource<'_>) -> Result<Con
         }
     };
     let mut entries = directories(&["/cnb", LIFECYCLE_DIRECTORY]);
-    entries.push(Entry {
-        path: LAUNCHER_PATH.into(),
-        kind: EntryKind::File(source),
-        mode: 0o755,
-        owner: Owner::ROOT,
-    });
+    entries.push(Entry { path: LAUNCHER_PATH.into(), kind: EntryKind::File(source), mode: 0o755, owner: Owner::ROOT });
     Ok(Content::Entries(entries.into()))
 }
 
@@ -61,11 +56,7 @@ pub(super) enum AppError {
 }
 
 /// Returns the contents of the app's layers: those of the slices, then that of the rest.
-pub(super) fn app(
-    packing: &Packing<'_>,
-    app: &Path,
-    slices: &[Vec<String>],
-) -> Result<Vec<Content>, AppError> {
+pub(super) fn app(packing: &Packing<'_>, app: &Path, slices: &[Vec<String>]) -> Result<Vec<Content>, AppError> {
     let listed = dhow_layer::directory_entries(packing.root, app, packing.owner);
     let entries = listed.map_err(|error| AppError::Content(error.into()))?;
     let app: std::path::PathBuf = app.components().collect();

@@ -15,6 +15,7 @@ mod known;
 mod plan;
 mod publish;
 mod run_image;
+mod sbom_files;
 mod slices;
 mod time;
 
@@ -27,12 +28,12 @@ use dhow_oci::Image;
 use dhow_store::{BlobSink, BlobSource, Completeness};
 
 pub use apply::{ExportedLayer, Outcome, export};
-pub use cache::{CacheInput, write_cache};
-pub use error::ExportError;
+pub use cache::{AddError, CacheInput, CachedDirectory, WriteCacheError, write_cache};
+pub use error::{ExportError, ReuseLayerError};
 pub use glob::PatternError;
 pub use known::{KnownLayers, NothingKnown};
 pub use plan::LayerSource;
-pub use publish::{PublishError, Published, Target, publish};
+pub use publish::{Publication, PublishError, Published, Target, publish};
 pub use run_image::run_image_names;
 pub use slices::SliceError;
 pub use time::{REPRODUCIBLE_TIME, source_date_epoch};

@@ -11,9 +11,8 @@ use dhow_oci::Reference;
 /// place that the layout directory has for that entry. (The reference never finds one there: difference G2.)
 #[must_use]
 pub fn run_image_names(file: &RunFile, image: &str) -> RunImageNames {
-    let is_meant = |names: &&RunImageNames| {
-        std::iter::once(&names.image).chain(&names.mirrors).any(|name| is_same(name, image))
-    };
+    let is_meant =
+        |names: &&RunImageNames| std::iter::once(&names.image).chain(&names.mirrors).any(|name| is_same(name, image));
     file.images.iter().find(is_meant).or(file.images.first()).cloned().unwrap_or_default()
 }
 
@@ -33,15 +32,13 @@ mod tests {
     use super::*;
 
     fn names(image: &str, mirrors: &[&str]) -> RunImageNames {
-        RunImageNames {
-            image: image.to_owned(),
-            mirrors: mirrors.iter().map(|mirror| (*mirror).to_owned()).collect(),
-        }
+        RunImageNames { image: image.to_owned(), mirrors: mirrors.iter().map(|mirror| (*mirror).to_owned()).collect() }
     }
 
     #[test]
     fn a_path_in_a_layout_directory_names_its_entry() {
-        let file = RunFile { images: vec![names("golden/base", &["example.org/golden/base"]), names("golden/unused", &[])] };
+        let file =
+            RunFile { images: vec![names("golden/base", &["example.org/golden/base"]), names("golden/unused", &[])] };
         let found = |image: &str| run_image_names(&file, image).image;
         assert_eq!(found("/layout-repo/index.docker.io/golden/unused/latest"), "golden/unused");
         assert_eq!(found("/layout-repo/example.org/golden/base/latest"), "golden/base");

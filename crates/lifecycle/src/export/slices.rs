@@ -164,7 +164,10 @@ mod tests {
     fn run(files: &[&str], slices: &[&[&str]]) -> Result<Vec<Vec<String>>, SliceError> {
         let files: Vec<AppFile<'_>> = files
             .iter()
-            .map(|text| AppFile { path: Path::new(text.trim_end_matches('/')), directory: text.ends_with('/') || text.is_empty() })
+            .map(|text| AppFile {
+                path: Path::new(text.trim_end_matches('/')),
+                directory: text.ends_with('/') || text.is_empty(),
+            })
             .collect();
         let slices: Vec<Vec<String>> =
             slices.iter().map(|patterns| patterns.iter().map(|text| (*text).to_owned()).collect()).collect();
@@ -173,8 +176,21 @@ mod tests {
     }
 
     const APP: &[&str] = &[
-        "", ".profile", "README", "src/", "src/a1.txt", "src/a12.txt", "src/deep/", "src/deep/x.txt", "static/",
-        "static/css/", "static/css/a.css", "static/img/", "static/img/a.png", "static/img/b.png", "static/img/c.gif",
+        "",
+        ".profile",
+        "README",
+        "src/",
+        "src/a1.txt",
+        "src/a12.txt",
+        "src/deep/",
+        "src/deep/x.txt",
+        "static/",
+        "static/css/",
+        "static/css/a.css",
+        "static/img/",
+        "static/img/a.png",
+        "static/img/b.png",
+        "static/img/c.gif",
         "static/x.txt",
     ];
 

@@ -77,11 +77,7 @@ pub(super) fn check(input: &RebaseInput<'_>, log: &dyn Log) -> Result<(), Unfit>
 }
 
 /// Refuses a run image whose name the app image does not know.
-pub(super) fn unknown_name(
-    input: &RebaseInput<'_>,
-    metadata: &RunImageMetadata,
-    log: &dyn Log,
-) -> Result<(), Unfit> {
+pub(super) fn unknown_name(input: &RebaseInput<'_>, metadata: &RunImageMetadata, log: &dyn Log) -> Result<(), Unfit> {
     refuse(input, Unfit::Name { name: input.base_name.to_owned(), known: metadata.describe() }, log)
 }
 

@@ -63,7 +63,9 @@ impl RunImageMetadata {
     /// Returns how many layers the lifecycle itself lists: those of buildpacks, SBOM, app, launcher and config.
     pub(super) fn own_layers(&self) -> usize {
         let sha = |value: Option<&Value>| {
-            usize::from(value.and_then(|value| value.get("sha")).and_then(Value::as_str).is_some_and(|sha| !sha.is_empty()))
+            usize::from(
+                value.and_then(|value| value.get("sha")).and_then(Value::as_str).is_some_and(|sha| !sha.is_empty()),
+            )
         };
         let list = |key: &str| self.label.get(key).and_then(Value::as_array).into_iter().flatten();
         let of_buildpacks: usize = list("buildpacks")

@@ -6,16 +6,14 @@
 mod check;
 mod metadata;
 
-use dhow_oci::{
-    Document, Image, ImageConfig, ImageError, LayerRef, Manifest, MediaType, annotation,
-};
+use dhow_oci::{Document, Image, ImageConfig, ImageError, LayerRef, Manifest, MediaType, annotation};
 
 pub use check::Unfit;
-use metadata::{LIFECYCLE_METADATA_LABEL, RunImageMetadata};
 pub use metadata::MetadataError;
+use metadata::{LIFECYCLE_METADATA_LABEL, RunImageMetadata};
 
 use crate::image::SourceImage;
-use crate::{Level, Log};
+use crate::Log;
 
 /// What a rebase works from.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +57,9 @@ pub enum RebaseError {
     #[error("get image metadata")]
     Metadata(#[from] MetadataError),
     /// No layer of the app image has the diffID that its label names.
-    #[error("rebase app image: {image} has no layer `{top_layer}`, which its label names as the last one of its run image")]
+    #[error(
+        "rebase app image: {image} has no layer `{top_layer}`, which its label names as the last one of its run image"
+    )]
     NoTopLayer {
         /// The app image.
         image: String,

@@ -123,8 +123,7 @@ mod tests {
             dhow_cnb::Group::parse("[[group]]\nid = \"b\"\nversion = \"1\"\napi = \"0.10\"\n").unwrap().buildpacks;
         let app = LifecycleMetadata { buildpacks: of(app), ..LifecycleMetadata::default() };
         let cache = CacheMetadata { buildpacks: of(cache), ..CacheMetadata::default() };
-        let facts =
-            Facts { buildpacks: &group, app: &app, cache: &cache, skip_layers: false, cache_alone_restores };
+        let facts = Facts { buildpacks: &group, app: &app, cache: &cache, skip_layers: false, cache_alone_restores };
         decide(&facts)[0].layers.first().map(|layer| (layer.source, layer.data))
     }
 

@@ -1,4 +1,6 @@
 //! A layers tree of an earlier build: only what this build starts from stays.
+//!
+//! Files at its top belong to the lifecycle, and so does `sbom`, where the analyzer has put what it restored.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,7 +11,7 @@ use dhow_oci::DiffId;
 use super::decide::{Data, Decision};
 use super::{KeptTree, RestoreInput};
 
-/// Removes everything below the layers directory but the intact directories of layers that are to be restored.
+/// Removes every directory below the layers directory, and all in it, but the intact directories of layers that are to be restored.
 pub(super) fn keep_only_intact(
     input: &RestoreInput<'_>,
     tree: &dyn KeptTree,
@@ -27,6 +29,9 @@ pub(super) fn keep_only_intact(
         }
     }
     for buildpack in entries(input, &input.layers.to_owned())? {
+        if buildpack.ends_with("sbom") || !input.root.is_directory(&buildpack) {
+            continue;
+        }
         if !intact.iter().any(|path| path.starts_with(&buildpack)) {
             input.root.remove_all(&buildpack)?;
             continue;

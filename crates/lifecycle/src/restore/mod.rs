@@ -8,12 +8,14 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use dhow_cnb::{BuildpackId, CacheMetadata, ExitCode, GroupElement, LayerFile, LayerName, LifecycleMetadata, PlatformRules};
+use dhow_cnb::{
+    BuildpackId, CacheMetadata, ExitCode, GroupElement, LayerFile, LayerName, LifecycleMetadata, PlatformRules,
+};
 use dhow_fs::{PathError, Root, Work};
 use dhow_oci::DiffId;
 
 use crate::cache::{CacheReadError, LayerCache};
-use crate::extract::{ExtractError, extract};
+use crate::extract::{Destination, ExtractError, extract};
 use crate::go_error::GoPathError;
 use crate::layers_directory::{LayersDirectory, LayersDirectoryError};
 use crate::{Level, Log};
@@ -231,7 +233,8 @@ fn run(input: &RestoreInput<'_>, jobs: Vec<Job>, log: &dyn Log) -> Result<Vec<Re
         }
         worker();
     });
-    let outcomes = outcomes.into_iter().map(|outcome| outcome.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let outcomes =
+        outcomes.into_iter().map(|outcome| outcome.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
     let mut layers = Vec::new();
     for (job, outcome) in jobs.into_iter().zip(outcomes) {
         match outcome {
@@ -239,7 +242,6 @@ fn run(input: &RestoreInput<'_>, jobs: Vec<Job>, log: &dyn Log) -> Result<Vec<Re
             Some(Err(Failure::Cache(error))) => {
                 log.log(Level::Warn, &format!("Skipping restore for layer {}: {error}", job.identifier));
             }
-            Some(Err(Failure::Path(error))) => return Err(error.into()),
             Some(Err(Failure::Extract(source))) => {
                 return Err(RestoreError::Layer { layer: job.identifier, source });
             }
@@ -253,23 +255,18 @@ type Outcome = Result<(), Failure>;
 enum Failure {
     Cache(CacheReadError),
     Extract(ExtractError),
-    Path(PathError),
 }
 
 fn unpack(input: &RestoreInput<'_>, cache: &dyn LayerCache, job: &Job) -> Outcome {
     let layer = &job.layer;
     let cached = cache.open(&layer.diff_id).map_err(Failure::Cache)?;
-    // What is there is not what the cache holds; mixed with it, the layer would have another diffID (L24).
-    input.root.remove_all(&layer.directory).map_err(Failure::Path)?;
-    let damaged = match extract(cached.reader, &cached.media_type, input.root, input.work) {
-        Ok(found) if found == layer.diff_id => {
+    let destination = Destination { root: input.root, layers: input.layers, directory: &layer.directory };
+    match extract(cached.reader, &cached.media_type, &layer.diff_id, &destination, input.work) {
+        Ok(()) => {
             input.work.layers_restored.add(1);
-            return Ok(());
+            Ok(())
         }
-        Ok(found) => CacheReadError::Corrupt { expected: layer.diff_id.clone(), found },
-        Err(ExtractError::Blob(error)) => CacheReadError::Blob(error),
-        Err(other) => return Err(Failure::Extract(other)),
-    };
-    input.root.remove_all(&layer.directory).map_err(Failure::Path)?;
-    Err(Failure::Cache(damaged))
+        // Whatever the failure, a cached layer that is damaged is only left out.
+        Err(error) => Err(cache.verify(&layer.diff_id).err().map_or(Failure::Extract(error), Failure::Cache)),
+    }
 }

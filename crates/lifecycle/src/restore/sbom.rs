@@ -6,8 +6,7 @@ use dhow_fs::FileKind;
 use dhow_oci::DiffId;
 
 use super::{RestoreError, RestoreInput};
-use crate::cache::CacheReadError;
-use crate::extract::{ExtractError, extract};
+use crate::extract::{Destination, extract};
 use crate::{Level, Log};
 
 /// The largest SBOM file that is restored.
@@ -28,17 +27,13 @@ pub(super) fn extract_cached(input: &RestoreInput<'_>, sha: &str, log: &dyn Log)
         Ok(cached) => cached,
         Err(error) => return skip(&error),
     };
-    match extract(cached.reader, &cached.media_type, input.root, input.work) {
-        Ok(found) if found == diff_id => Ok(()),
-        Ok(found) => {
-            input.root.remove_all(&input.layers.join("sbom/cache"))?;
-            skip(&CacheReadError::Corrupt { expected: diff_id, found })
-        }
-        Err(ExtractError::Blob(error)) => {
-            input.root.remove_all(&input.layers.join("sbom/cache"))?;
-            skip(&error)
-        }
-        Err(other) => Err(RestoreError::Sbom(other)),
+    let directory = input.layers.join("sbom/cache");
+    let destination = Destination { root: input.root, layers: input.layers, directory: &directory };
+    let extracted = extract(cached.reader, &cached.media_type, &diff_id, &destination, input.work);
+    match (extracted, cache.verify(&diff_id)) {
+        (Ok(()), _) => Ok(()),
+        (Err(_), Err(damage)) => skip(&damage),
+        (Err(error), Ok(())) => Err(RestoreError::Sbom(error)),
     }
 }
 

@@ -1,0 +1,186 @@
+//! After the export: layers for the next build.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dhow_cnb::{BuildpackLayer, BuildpackLayers, CacheMetadata, GroupElement, PlatformRules};
+use dhow_oci::DiffId;
+use dhow_store::BlobSource;
+
+use super::apply::ExportedLayer;
+use super::known::KnownLayers;
+use super::plan::LayerSource;
+use crate::cache::{CacheError, LayerCache, NewLayer, ReuseError};
+use crate::content::{Content, ContentError, PackedLayer, Packing};
+use crate::layers_directory::{LayersDirectory, LayersDirectoryError};
+use crate::{Log, log::Level};
+
+/// What a cache is written from.
+#[derive(Clone, Copy)]
+pub struct CacheInput<'a> {
+    /// How layers are packed, and from which root.
+    pub packing: &'a Packing<'a>,
+    /// The rules of the Platform API.
+    pub rules: &'a PlatformRules,
+    /// The layers directory.
+    pub layers: &'a Path,
+    /// The buildpacks of the group.
+    pub buildpacks: &'a [GroupElement],
+    /// The layers of the export, whose digests and blobs serve here too.
+    pub exported: &'a [ExportedLayer],
+    /// Where their blobs are.
+    pub blobs: &'a dyn BlobSource,
+    /// Layers that are known without reading them.
+    pub known: &'a dyn KnownLayers,
+}
+
+/// The cache was not written; the one before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteCacheError {
+    /// A buildpack's layers cannot be listed.
+    #[error("reading layers for buildpack '{buildpack}'")]
+    LayersDirectory {
+        /// The buildpack.
+        buildpack: String,
+        /// Why.
+        source: LayersDirectoryError,
+    },
+    /// The SBOM files cannot be cached.
+    #[error("caching SBOM files")]
+    Sbom(#[source] AddError),
+    /// The cache cannot be exchanged.
+    #[error("committing cache")]
+    Commit(#[source] CacheError),
+}
+
+/// A layer was not cached.
+#[derive(Debug, thiserror::Error)]
+pub enum AddError {
+    /// It cannot be packed.
+    #[error("creating layer '{layer}': {source}")]
+    Content {
+        /// The layer.
+        layer: String,
+        /// Why.
+        source: ContentError,
+    },
+    /// It cannot be taken over.
+    #[error("reusing layer {layer}: {source}")]
+    Reuse {
+        /// The layer.
+        layer: String,
+        /// Why.
+        source: CacheError,
+    },
+    /// It cannot be written.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+/// A layer that was cached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedDirectory {
+    /// Its directory.
+    pub directory: std::path::PathBuf,
+    /// Its diffID.
+    pub diff_id: DiffId,
+}
+
+/// Puts the layers that buildpacks want cached, and their SBOM files, into the cache, in place of what was there.
+///
+/// A layer that cannot be cached is told of and left out.
+pub fn write_cache(
+    input: &CacheInput<'_>,
+    cache: &mut dyn LayerCache,
+    log: &dyn Log,
+) -> Result<Vec<CachedDirectory>, WriteCacheError> {
+    let before = cache.metadata();
+    let mut metadata = CacheMetadata::default();
+    let mut cached = Vec::new();
+    for buildpack in input.buildpacks {
+        let directory = LayersDirectory::read(input.packing.root, input.layers, buildpack)
+            .map_err(|source| WriteCacheError::LayersDirectory { buildpack: buildpack.id.to_string(), source })?;
+        let mut layers = BTreeMap::new();
+        for layer in &directory.layers {
+            let Some(file) = layer.file.as_ref().ok().filter(|file| file.cache) else { continue };
+            if !layer.has_contents {
+                let words = format!("Failed to cache layer '{}' because it has no contents", layer.identifier);
+                log.warn(&words);
+                continue;
+            }
+            let recorded = before.buildpack(&buildpack.id).and_then(|layers| layers.layers.get(&layer.name));
+            let recorded = recorded.map_or("", |recorded| recorded.sha.as_str());
+            match add_or_reuse(input, cache, &layer.identifier, &layer.path, recorded, log) {
+                Ok(diff_id) => {
+                    layers.insert(
+                        layer.name.clone(),
+                        BuildpackLayer {
+                            sha: diff_id.to_string(),
+                            data: file.metadata.clone(),
+                            build: file.build,
+                            launch: file.launch,
+                            cache: file.cache,
+                        },
+                    );
+                    cached.push(CachedDirectory { directory: layer.path.clone(), diff_id });
+                }
+                Err(error) => log.warn(&format!("Failed to cache layer '{}': {error}", layer.identifier)),
+            }
+        }
+        metadata.buildpacks.push(of_buildpack(buildpack, layers));
+    }
+    let sbom = input.layers.join("sbom/cache");
+    if input.rules.sbom_layers && input.packing.root.is_directory(&sbom) {
+        let id = "buildpacksio/lifecycle:cache.sbom";
+        let diff_id = add_or_reuse(input, cache, id, &sbom, &before.sbom.sha, log).map_err(WriteCacheError::Sbom)?;
+        metadata.sbom.sha = diff_id.to_string();
+    }
+    cache.commit(&metadata).map_err(WriteCacheError::Commit)?;
+    Ok(cached)
+}
+
+fn of_buildpack(buildpack: &GroupElement, layers: BTreeMap<dhow_cnb::LayerName, BuildpackLayer>) -> BuildpackLayers {
+    BuildpackLayers { key: buildpack.id.clone(), version: buildpack.version.to_string(), layers, store: None }
+}
+
+fn add_or_reuse(
+    input: &CacheInput<'_>,
+    cache: &mut dyn LayerCache,
+    id: &str,
+    directory: &Path,
+    recorded: &str,
+    log: &dyn Log,
+) -> Result<DiffId, AddError> {
+    let content = Content::directory(directory);
+    let known = known(input, id, directory);
+    let diff_id = match &known {
+        Some(known) => Some(known.diff_id.clone()),
+        None if recorded.is_empty() => None,
+        None => {
+            Some(content.diff_id(input.packing).map_err(|source| AddError::Content { layer: id.to_owned(), source })?)
+        }
+    };
+    if let Some(diff_id) = diff_id.as_ref().filter(|diff_id| diff_id.0.as_str() == recorded) {
+        match cache.reuse(diff_id) {
+            Ok(()) => log.info(&format!("Reusing cache layer '{id}'")),
+            Err(ReuseError::Read(error)) => log.warn(&format!("Skipping reuse for layer {id}: {error}")),
+            Err(ReuseError::Cache(source)) => return Err(AddError::Reuse { layer: id.to_owned(), source }),
+        }
+    }
+    let blob = known.as_ref().map(|known| (input.blobs, &known.descriptor));
+    let layer = NewLayer { content: &content, packing: input.packing, diff_id: diff_id.as_ref(), blob };
+    let diff_id = cache.add(&layer)?;
+    log.info(&format!("Adding cache layer '{id}'"));
+    log.log(Level::Debug, &format!("Layer '{id}' SHA: {diff_id}"));
+    Ok(diff_id)
+}
+
+/// Returns the layer if the export has just made it, or it is known from an earlier build.
+fn known(input: &CacheInput<'_>, id: &str, directory: &Path) -> Option<PackedLayer> {
+    let is_same = |layer: &&ExportedLayer| match &layer.source {
+        LayerSource::Buildpack { directory: exported, .. } => exported == directory,
+        _ => false,
+    };
+    let exported = input.exported.iter().find(is_same).map(|layer| layer.layer.clone());
+    exported.or_else(|| input.known.directory(id, directory))
+}

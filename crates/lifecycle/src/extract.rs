@@ -1,0 +1,123 @@
+//! From a layer of the lifecycle to the one directory that it holds.
+//!
+//! The layer is unpacked in a scratch directory beside, compared with its diffID, and only then moved to its place:
+//! what is damaged or holds other paths changes nothing.
+
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dhow_fs::{FileKind, PathError, Root, Work};
+use dhow_layer::{Encoding, UnpackError, UnpackOptions, unpack};
+use dhow_oci::{DiffId, MediaType};
+use dhow_store::BlobError;
+
+use crate::go_error::GoPathError;
+
+/// Where a layer belongs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Destination<'a> {
+    pub(crate) root: &'a Root,
+    /// The layers directory; the scratch directory is made in it.
+    pub(crate) layers: &'a Path,
+    /// The directory that the layer holds.
+    pub(crate) directory: &'a Path,
+}
+
+/// Why a layer cannot be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// Its blob cannot be opened.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// It is no proper layer.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// Its content is another one than was asked for.
+    #[error("expected layer contents to have SHA '{expected}'; found '{found}'")]
+    OtherContent {
+        /// The diffID that was asked for.
+        expected: DiffId,
+        /// The diffID of the content.
+        found: DiffId,
+    },
+    /// It does not hold the directory that it should.
+    #[error("layer {diff_id} does not hold {}", .directory.display())]
+    OtherDirectory {
+        /// The layer.
+        diff_id: DiffId,
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A file cannot be moved to its place.
+    #[error(transparent)]
+    Path(GoPathError),
+}
+
+impl From<PathError> for ExtractError {
+    fn from(error: PathError) -> Self {
+        Self::Path(GoPathError(error))
+    }
+}
+
+/// Puts the directory of the layer `expected` in its place, instead of what is there.
+pub(crate) fn extract(
+    reader: impl Read + Send,
+    media_type: &MediaType,
+    expected: &DiffId,
+    destination: &Destination<'_>,
+    work: &Work,
+) -> Result<(), ExtractError> {
+    let Destination { root, layers, directory } = *destination;
+    let scratch = Scratch::create(root, layers)?;
+    let options = UnpackOptions { encoding: Encoding::of(media_type), ..UnpackOptions::lifecycle(work) };
+    let found = unpack(reader, root, &scratch.path, &options)?.diff_id;
+    if found != *expected {
+        return Err(ExtractError::OtherContent { expected: expected.clone(), found });
+    }
+    let Some(unpacked) = scratch.plain(directory) else {
+        return Err(ExtractError::OtherDirectory { diff_id: found, directory: directory.to_owned() });
+    };
+    root.remove_all(directory)?;
+    if let Some(parent) = directory.parent() {
+        root.create_directories(parent, 0o777)?;
+    }
+    Ok(root.rename(&unpacked, directory)?)
+}
+
+/// A directory that is removed with all that is in it when dropped.
+struct Scratch<'a> {
+    root: &'a Root,
+    path: PathBuf,
+}
+
+impl<'a> Scratch<'a> {
+    fn create(root: &'a Root, layers: &Path) -> Result<Self, PathError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = layers.join(format!(".dhow-restore-{}-{number}", std::process::id()));
+        root.remove_all(&path)?;
+        root.create_directories(&path, 0o777)?;
+        Ok(Self { root, path })
+    }
+
+    /// Returns where `path` was unpacked, if it is there and no link is on the way to it.
+    fn plain(&self, path: &Path) -> Option<PathBuf> {
+        let mut unpacked = self.path.clone();
+        let mut kind = FileKind::Directory;
+        for part in path.components().filter(|part| matches!(part, Component::Normal(_))) {
+            if kind != FileKind::Directory {
+                return None;
+            }
+            unpacked.push(part);
+            kind = self.root.symlink_metadata(&unpacked).ok()?.kind;
+        }
+        Some(unpacked)
+    }
+}
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        drop(self.root.remove_all(&self.path));
+    }
+}
