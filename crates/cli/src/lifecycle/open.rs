@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dhow_fs::Work;
-use dhow_lifecycle::SourceImage;
+use dhow_lifecycle::image::SourceImage;
 use dhow_oci::{Platform, Reference};
 use dhow_store::{ImageSource, Layout, LoadedImage, Query, ResolveError, Wanted};
 

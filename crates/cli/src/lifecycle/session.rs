@@ -1,5 +1,6 @@
 //! What every phase has at hand: the disk, the log, the environment.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use dhow_cnb::ExitCode;
@@ -44,6 +45,11 @@ impl<'a> Session<'a> {
             self.terminal.log(Level::Warn, &text);
         }
         self.debug("Parsing inputs...");
+    }
+
+    /// Returns how many threads work at the same time: one for each processor.
+    pub(crate) fn threads(&self) -> NonZero<usize> {
+        std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
     }
 
     pub(crate) fn debug(&self, text: &str) {

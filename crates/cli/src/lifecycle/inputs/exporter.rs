@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use dhow_cnb::ExitCode;
+use dhow_cnb::{Analyzed, ExitCode};
 use dhow_fs::Root;
-use dhow_lifecycle::{Level, Log};
+use dhow_lifecycle::{Level, Log, files};
 
 use super::analyzer::warn_of_launch_cache;
 use super::restorer::warn_of_missing_cache;
 use super::{CacheImage, Given, LayoutDirectory, images};
-use crate::lifecycle::failure::Failure;
+use crate::lifecycle::failure::{Failure, chain};
 use crate::variables::Variables;
 
 /// What the exporter works from.
@@ -40,14 +40,13 @@ pub(crate) struct ExporterInputs {
 }
 
 impl ExporterInputs {
-    /// `check_analyzed` is called where the reference reads analyzed.toml: before warnings and names.
+    /// Returns the inputs, and analyzed.toml, which says what the run image is.
     pub(crate) fn resolve(
         given: &Given,
         variables: &Variables,
         root: &Root,
         log: &dyn Log,
-        check_analyzed: impl FnOnce(&std::path::Path) -> Result<(), Failure>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<(Self, Analyzed), Failure> {
         if given.positional.is_empty() {
             return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments: at least one image argument is required"));
         }
@@ -59,13 +58,16 @@ impl ExporterInputs {
         }
         let layouts = LayoutDirectory::resolve(given, root)?;
         let analyzed = given.path("analyzed");
-        check_analyzed(&analyzed)?;
+        let content = files::read_analyzed(root, &analyzed, log).map_err(|error| Failure::input(chain(&error)))?;
+        if content.run_image.as_ref().is_none_or(|image| image.reference.is_empty()) {
+            return Err(Failure::input("run image not found in analyzed metadata"));
+        }
         warn_of_launch_cache(given, log);
         warn_of_missing_cache(given, log);
         warn_of_parallel_without_cache(given, log);
         let names = given.positional.clone();
         images::check(names.iter().map(String::as_str))?;
-        Ok(Self {
+        let inputs = Self {
             analyzed,
             app: given.path("app"),
             group: given.path("group"),
@@ -86,7 +88,8 @@ impl ExporterInputs {
             uid: given.id("uid"),
             gid: given.id("gid"),
             layouts,
-        })
+        };
+        Ok((inputs, content))
     }
 }
 

@@ -2,16 +2,13 @@
 
 use std::path::Path;
 
-use dhow_cnb::{RunFile, RunImageNames, StackFile};
+use dhow_cnb::{RunImageNames, StackFile};
 use dhow_fs::Root;
-use dhow_lifecycle::{Level, Log};
+use dhow_lifecycle::{Log, files};
 use dhow_oci::Reference;
 
 use super::{Given, images};
 use crate::lifecycle::failure::{Failure, chain};
-
-/// More than any list of run images needs.
-const LIMIT: u64 = 4 << 20;
 
 /// Returns the name of the run image for an app that is written to `output`.
 pub(crate) fn resolve(given: &Given, root: &Root, output: &str, log: &dyn Log) -> Result<String, Failure> {
@@ -26,32 +23,17 @@ pub(crate) fn resolve(given: &Given, root: &Root, output: &str, log: &dyn Log) -
 }
 
 fn from_run_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<RunImageNames, Failure> {
-    let none = || Failure::input("-run-image is required when there is no run metadata available");
-    let Some(text) = read(root, path, "run", log)? else { return Err(none()) };
-    let images = RunFile::parse(&text).map_err(|error| unreadable("run", &error))?.images;
-    images.into_iter().next().ok_or_else(none)
+    let file = files::read_run(root, path, log).map_err(|error| Failure::input(chain(&error)))?;
+    let first = file.images.into_iter().next();
+    first.ok_or_else(|| Failure::input("-run-image is required when there is no run metadata available"))
 }
 
 fn from_stack_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<RunImageNames, Failure> {
-    let none = || Failure::input("-run-image is required when there is no stack metadata available");
-    let Some(text) = read(root, path, "stack", log)? else { return Err(none()) };
-    let file = StackFile::parse(&text).map_err(|error| unreadable("stack", &error))?;
-    Ok(file.run_image)
-}
-
-fn read(root: &Root, path: &Path, what: &str, log: &dyn Log) -> Result<Option<String>, Failure> {
-    match root.read_to_string(path, LIMIT) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.is_not_found() => {
-            log.log(Level::Info, &format!("No {what} metadata found at path {:?}", path.display().to_string()));
-            Ok(None)
-        }
-        Err(error) => Err(unreadable(what, &dhow_lifecycle::GoPathError(error))),
+    let file = files::read_stack(root, path, log).map_err(|error| Failure::input(chain(&error)))?;
+    if file == StackFile::default() {
+        return Err(Failure::input("-run-image is required when there is no stack metadata available"));
     }
-}
-
-fn unreadable(what: &str, error: &dyn std::error::Error) -> Failure {
-    Failure::input(format!("failed to read {what} file: {}", chain(error)))
+    Ok(file.run_image)
 }
 
 /// Returns the first name on the output's registry, or else the first. Whether it can be read shows when it is.

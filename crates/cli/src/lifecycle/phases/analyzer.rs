@@ -4,7 +4,8 @@ use std::path::Path;
 
 use dhow_cnb::{Analyzed, ExitCode};
 use dhow_lifecycle::analyze::{AnalyzeInput, Wanted, analyze};
-use dhow_lifecycle::{SourceImage, files};
+use dhow_lifecycle::files;
+use dhow_lifecycle::image::SourceImage;
 
 use super::LAYOUT_FEATURE;
 use crate::lifecycle::failure::{Failure, chain};
