@@ -2,6 +2,7 @@
 //! runs the phases in sandboxes, and keeps caches.
 
 pub mod app;
+pub mod author;
 pub mod descriptor;
 pub mod embedded;
 mod container;
