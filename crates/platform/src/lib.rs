@@ -2,6 +2,8 @@
 //! runs the phases in sandboxes, and keeps caches.
 
 pub mod app;
+pub mod author;
+pub mod descriptor;
 pub mod embedded;
 mod container;
 mod events;
