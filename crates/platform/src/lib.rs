@@ -3,9 +3,10 @@
 
 pub mod app;
 pub mod author;
+mod build;
+mod container;
 pub mod descriptor;
 pub mod embedded;
-mod container;
 mod events;
 mod inspect;
 mod location;
@@ -15,6 +16,9 @@ mod run;
 mod user;
 mod volume;
 
+pub use build::{
+    BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, Machine, StateError, Tag, build,
+};
 pub use container::Network;
 pub use events::{Event, Events, Phase, Progress};
 pub use inspect::{Completeness as InspectedCompleteness, Inspection};

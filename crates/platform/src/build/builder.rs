@@ -4,11 +4,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_cnb::{Order, OrderElement, OrderFile, RunFile, SystemFile};
+use dhow_cnb::toml_write::{Node, Table};
+use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile};
 use dhow_fs::{Root, Work};
 use dhow_sandbox::Mount;
 
 use super::error::BuildError;
+use super::project::{Project, Wanted};
 use super::request::{BuildRequest, BuildpackChoice};
 use crate::container::{Caller, hosts_files, system_mounts};
 use crate::embedded::buildpacks::{self, BUILDPACKS};
@@ -64,6 +66,13 @@ pub(crate) struct MountedBuildpack {
     pub(crate) source: PathBuf,
 }
 
+impl Builder {
+    /// Tells whether this is the embedded builder.
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.view, View::Machine)
+    }
+}
+
 impl MountedBuildpack {
     /// Returns where the lifecycle looks for it.
     pub(crate) fn destination(&self) -> PathBuf {
@@ -74,18 +83,18 @@ impl MountedBuildpack {
 /// Resolves the builder that the request names, or the embedded one, and applies `--buildpack` and the like.
 pub(crate) fn resolve(
     request: &BuildRequest,
-    named: Option<&Location>,
+    project: &Project,
     caller: &Caller,
     work: &Arc<Work>,
     events: &dyn Events,
 ) -> Result<Builder, BuildError> {
-    let mut builder = match named {
+    let mut builder = match &project.builder {
         Some(location) => of_image(request, location, caller, work, events)?,
         None => embedded(request, events)?,
     };
     builder.uid = request.uid.unwrap_or(builder.uid);
     builder.gid = request.gid.unwrap_or(builder.gid);
-    choose_buildpacks(&mut builder, request)?;
+    choose_buildpacks(&mut builder, project)?;
     Ok(builder)
 }
 
@@ -201,12 +210,13 @@ fn required(lower: &[PathBuf], path: &str) -> Option<String> {
     lower.iter().find_map(|layer| Root::open(layer).ok()?.read_to_string(Path::new(path), FILE_LIMIT).ok())
 }
 
-fn choose_buildpacks(builder: &mut Builder, request: &BuildRequest) -> Result<(), BuildError> {
-    let mut elements = |choices: &[BuildpackChoice]| -> Result<Vec<OrderElement>, BuildError> {
-        choices.iter().map(|choice| element(builder, choice)).collect()
+fn choose_buildpacks(builder: &mut Builder, project: &Project) -> Result<(), BuildError> {
+    let mut elements = |wanted: &[Wanted]| -> Result<Vec<OrderElement>, BuildError> {
+        let mut one = |wanted: &Wanted| Ok(OrderElement { optional: wanted.optional, ..element(builder, &wanted.choice)? });
+        wanted.iter().map(&mut one).collect()
     };
     let (only, pre, post) =
-        (elements(&request.buildpacks)?, elements(&request.pre_buildpacks)?, elements(&request.post_buildpacks)?);
+        (elements(&project.buildpacks)?, elements(&project.pre_buildpacks)?, elements(&project.post_buildpacks)?);
     if !only.is_empty() {
         builder.order = Order { groups: vec![only] };
     }
@@ -229,7 +239,11 @@ fn element(builder: &mut Builder, choice: &BuildpackChoice) -> Result<OrderEleme
         BuildpackChoice::OfBuilder { id, version } => (id.clone(), version_of(builder, id, version.as_deref())?),
     };
     let bad = |_| BuildError::UnknownBuildpack { id: id.clone(), version: Some(version.clone()), builder: builder.name.clone(), available: Vec::new() };
-    Ok(OrderElement { id: id.parse().map_err(bad)?, version: version.parse().map_err(bad)?, optional: false })
+    Ok(OrderElement {
+        id: BuildpackId::new(&id).map_err(bad)?,
+        version: BuildpackVersion::new(&version).map_err(bad)?,
+        optional: false,
+    })
 }
 
 /// Reads what a buildpack directory says of itself.
@@ -291,19 +305,22 @@ fn in_layer(root: &Root) -> Vec<(String, String)> {
 
 /// Returns an order as `order.toml`.
 pub(crate) fn order_toml(order: &Order) -> String {
-    let mut text = String::new();
-    for group in &order.groups {
-        text.push_str("[[order]]\n");
-        for element in group {
-            let quoted = |value: &str| toml::Value::String(value.to_owned()).to_string();
-            text.push_str(&format!("[[order.group]]\nid = {}\n", quoted(&element.id.to_string())));
-            text.push_str(&format!("version = {}\n", quoted(&element.version.to_string())));
-            if element.optional {
-                text.push_str("optional = true\n");
-            }
+    let element = |element: &OrderElement| {
+        let mut table = Table::new();
+        table.set("id", element.id.as_str()).set("version", element.version.as_str());
+        if element.optional {
+            table.set("optional", true);
         }
-    }
-    text
+        Node::Table(table)
+    };
+    let group = |group: &Vec<OrderElement>| {
+        let mut table = Table::new();
+        table.set("group", Node::List(group.iter().map(element).collect()));
+        Node::Table(table)
+    };
+    let mut document = Table::new();
+    document.set("order", Node::List(order.groups.iter().map(group).collect()));
+    document.to_string()
 }
 
 /// Tells whether `system.toml` is one, before a phase program meets it.

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use dhow_fs::{PathError, Root};
+use dhow_lifecycle::content::PackedLayer;
 use dhow_lifecycle::export::{ExportedLayer, KnownLayers, LayerSource};
 use dhow_lifecycle::restore::{KeptTree, Restored};
-use dhow_lifecycle::PackedLayer;
 use dhow_oci::{DiffId, Digest};
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,7 @@ impl<'a> KeptTrees<'a> {
         if let Some((_, known)) = self.compared().iter().find(|(path, _)| path == directory) {
             return known.clone();
         }
-        let known = self.state.known(self.root, directory).filter(|known| known.context == self.context);
+        let known = self.state.known(self.root, directory).filter(|known: &KnownTree| known.context == self.context);
         self.compared().push((directory.to_owned(), known.clone()));
         known
     }
@@ -121,6 +121,10 @@ impl KeptTree for KeptTrees<'_> {
 impl KnownLayers for KeptTrees<'_> {
     fn directory(&self, _id: &str, directory: &Path) -> Option<PackedLayer> {
         self.known(directory)?.packed()
+    }
+
+    fn diff_id(&self, directory: &Path) -> Option<DiffId> {
+        Some(self.known(directory)?.diff_id)
     }
 
     fn app(&self, _directory: &Path, slices: &[Vec<String>]) -> Option<Vec<PackedLayer>> {

@@ -19,8 +19,10 @@ pub struct BuildRequest {
     pub tags: Vec<Tag>,
     /// The app: a directory or a zip file.
     pub app: PathBuf,
-    /// The builder; `None` for the embedded one.
+    /// The builder that the user named.
     pub builder: Option<Location>,
+    /// The builder when neither the user nor the project descriptor names one; `None` for the embedded one.
+    pub default_builder: Option<Location>,
     /// The run image; `None` for the builder's.
     pub run_image: Option<Location>,
     /// Buildpacks that replace the builder's order.
