@@ -3,6 +3,7 @@
 //! The only crate that knows the terminal and the environment. Called by the name of a lifecycle
 //! program (`analyzer`, `detector`, …) it is that program.
 
+mod launcher;
 mod lifecycle;
 mod variables;
 
