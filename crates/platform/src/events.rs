@@ -1,6 +1,6 @@
 //! What happens during a build, as values. Engines emit them; the command line draws them.
 
-use dhow_lifecycle::log::Level;
+use dhow_lifecycle::Level;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
