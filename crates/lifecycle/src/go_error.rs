@@ -14,6 +14,7 @@ impl From<PathError> for GoPathError {
 }
 
 /// Returns what the operating system says, as Go writes it: lower case, without a number.
+#[must_use]
 pub fn words(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();

@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod build;
 pub mod cache;
 pub mod content;
+pub mod descriptor;
 pub mod detect;
 mod environment;
 pub mod export;
@@ -20,7 +21,7 @@ pub mod restore;
 
 pub use environment::BuildEnvironment;
 pub use extract::ExtractError;
-pub use go_error::{GoPathError, words as error_words};
+pub use go_error::GoPathError;
 pub use log::{Level, Log, MemoryLog};
 pub use modules::ModuleError;
 pub use program::{Ending, Program, RunError, Runner, SystemRunner};

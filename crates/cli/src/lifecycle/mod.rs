@@ -10,12 +10,14 @@ mod go_flag;
 mod guard;
 mod inputs;
 mod matrix;
+mod open;
 mod phases;
 mod privileges;
 mod program;
 mod session;
 mod settings;
 mod terminal;
+mod timer;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -79,7 +79,7 @@ impl User {
         rustix::thread::set_thread_res_gid(gid, gid, gid)
             .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid))
             .map_err(|error| {
-                let cause = dhow_lifecycle::error_words(&error.into());
+                let cause = dhow_lifecycle::go_error::words(&error.into());
                 let text = format!("failed to exec as user {}:{}: {cause}", self.uid, self.gid);
                 Failure::new(ExitCode::Generic, text)
             })

@@ -1,11 +1,12 @@
 //! What every phase has at hand: the disk, the log, the environment.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dhow_cnb::ExitCode;
 use dhow_fs::{Root, Work};
-use dhow_lifecycle::{GoPathError, Level, Log};
+use dhow_lifecycle::{BuildEnvironment, GoPathError, Level, Log};
 
 use super::failure::Failure;
 use super::inputs::Given;
@@ -50,6 +51,22 @@ impl<'a> Session<'a> {
     /// Returns how many threads work at the same time: one for each processor.
     pub(crate) fn threads(&self) -> NonZero<usize> {
         std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
+    }
+
+    /// Returns the execution environment that is built for.
+    pub(crate) fn exec_env(&self) -> &str {
+        self.variables.given("CNB_EXEC_ENV").unwrap_or("production")
+    }
+
+    /// Returns the variables that buildpacks see.
+    pub(crate) fn build_environment(&self) -> BuildEnvironment {
+        let own = self.variables.all().iter().map(|(name, value)| (name.into(), value.into()));
+        BuildEnvironment::new(own, self.exec_env())
+    }
+
+    /// Returns the directory for temporary files.
+    pub(crate) fn temporary_directory(&self) -> PathBuf {
+        self.variables.given("TMPDIR").unwrap_or("/tmp").into()
     }
 
     pub(crate) fn debug(&self, text: &str) {

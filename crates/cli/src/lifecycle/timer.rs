@@ -27,7 +27,7 @@ impl Drop for Timer<'_> {
 
 fn now() -> String {
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    dhow_lifecycle::rfc3339(i64::try_from(seconds).unwrap_or(0))
+    dhow_lifecycle::export::rfc3339(i64::try_from(seconds).unwrap_or(0))
 }
 
 /// Writes a duration as Go does: `1.5s`, `17.34642ms`, `1m3s`.

@@ -8,7 +8,7 @@ use dhow_lifecycle::{Level, Log, files};
 
 use super::analyzer::warn_of_launch_cache;
 use super::restorer::warn_of_missing_cache;
-use super::{CacheImage, Given, LayoutDirectory, images};
+use super::{CacheImage, Given, LayoutDirectory, images, images::Output};
 use crate::lifecycle::failure::{Failure, chain};
 use crate::variables::Variables;
 
@@ -26,10 +26,8 @@ pub(crate) struct ExporterInputs {
     pub(crate) launcher: PathBuf,
     pub(crate) launcher_sbom: PathBuf,
     pub(crate) layouts: LayoutDirectory,
-    /// The names that the image gets, the first of which is the image's own.
-    pub(crate) names: Vec<String>,
-    /// The layouts of the names.
-    pub(crate) outputs: Vec<PathBuf>,
+    /// Where the image goes; never empty.
+    pub(crate) outputs: Vec<Output>,
     pub(crate) cache_directory: Option<PathBuf>,
     pub(crate) cache_image: Option<CacheImage>,
     pub(crate) launch_cache: Option<PathBuf>,
@@ -78,8 +76,7 @@ impl ExporterInputs {
             stack: given.path("stack"),
             launcher: given.path("launcher"),
             launcher_sbom: given.path("launcher-sbom"),
-            outputs: names.iter().map(|name| layouts.layout_of(name)).collect::<Result<_, _>>()?,
-            names,
+            outputs: layouts.outputs(&names)?,
             cache_directory: given.optional_path("cache-dir"),
             cache_image: images::cache_image(given, &layouts)?,
             launch_cache: given.optional_path("launch-cache"),

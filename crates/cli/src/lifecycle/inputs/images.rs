@@ -24,6 +24,15 @@ pub(crate) struct CacheImage {
     pub(crate) tag: String,
 }
 
+/// Where an image is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// The layout's directory.
+    pub(crate) layout: PathBuf,
+    /// The image's name in it.
+    pub(crate) tag: String,
+}
+
 impl LayoutDirectory {
     /// Returns the directory, which must exist. Images elsewhere than in layouts are refused.
     pub(crate) fn resolve(given: &Given, root: &Root) -> Result<Self, Failure> {
@@ -56,6 +65,15 @@ impl LayoutDirectory {
             return Ok(path.to_owned());
         }
         Ok(self.0.join(parse(name)?.layout_path()))
+    }
+
+    /// Returns the places of an image's names.
+    pub(crate) fn outputs(&self, names: &[String]) -> Result<Vec<Output>, Failure> {
+        let output = |name: &String| {
+            let reference = parse(name)?;
+            Ok(Output { layout: self.0.join(reference.layout_path()), tag: reference.identifier().to_owned() })
+        };
+        names.iter().map(output).collect()
     }
 
     /// Returns the directory's path.

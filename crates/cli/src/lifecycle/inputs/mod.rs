@@ -19,6 +19,6 @@ pub(crate) use creator::CreatorInputs;
 pub(crate) use detector::DetectorInputs;
 pub(crate) use exporter::ExporterInputs;
 pub(crate) use given::Given;
-pub(crate) use images::{CacheImage, LayoutDirectory};
+pub(crate) use images::{CacheImage, LayoutDirectory, Output};
 pub(crate) use rebaser::RebaserInputs;
 pub(crate) use restorer::RestorerInputs;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dhow_cnb::ExitCode;
 use dhow_fs::Root;
 
-use super::{Given, LayoutDirectory, images};
+use super::{Given, LayoutDirectory, images, images::Output};
 use crate::lifecycle::failure::Failure;
 
 /// What the rebaser works from.
@@ -14,10 +14,8 @@ pub(crate) struct RebaserInputs {
     pub(crate) layouts: LayoutDirectory,
     /// The layout of the image that is rebased.
     pub(crate) source: PathBuf,
-    /// The names that the result gets.
-    pub(crate) names: Vec<String>,
-    /// The layouts of the names.
-    pub(crate) outputs: Vec<PathBuf>,
+    /// Where the result goes; never empty.
+    pub(crate) outputs: Vec<Output>,
     /// The name of the new run image, if one is given; otherwise the image's label says it.
     pub(crate) run_image: Option<String>,
     pub(crate) report: PathBuf,
@@ -46,8 +44,7 @@ impl RebaserInputs {
         images::check([source])?;
         Ok(Self {
             source: layouts.layout_of(source)?,
-            outputs: names.iter().map(|name| layouts.layout_of(name)).collect::<Result<_, _>>()?,
-            names,
+            outputs: layouts.outputs(&names)?,
             run_image: run_image.map(str::to_owned),
             report: given.path_without_layers("report"),
             force: given.switch("force"),

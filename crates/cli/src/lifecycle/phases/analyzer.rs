@@ -40,6 +40,7 @@ pub(super) fn execute(session: &Session<'_>, inputs: &AnalyzerInputs) -> Result<
             rules: &session.given.rules,
             previous: Wanted { name: &previous_name, image: previous.as_ref() },
             run: Wanted { name: &run_name, image: run.as_ref() },
+            layers: &inputs.layers,
             skip_layers: inputs.skip_layers,
             work: &session.work,
         };

@@ -40,7 +40,7 @@ fn phases(session: &Session<'_>, inputs: &CreatorInputs) -> Result<(), Failure> 
         restorer::execute(session, restore, &group, &analyzed, cache.as_deref())?;
     }
     session.terminal.phase("BUILDING");
-    builder::execute(session, &inputs.builder, &group)?;
+    builder::execute(session, &inputs.builder)?;
     session.terminal.phase("EXPORTING");
     let cache = cache.as_mut().map(|cache| -> &mut dyn LayerCache { cache.as_mut() });
     exporter::execute(session, export, &group, &analyzed, cache)

@@ -18,7 +18,7 @@ use dhow_store::{Completeness, Layout};
 use super::{LAYOUT_FEATURE, cache, group};
 use crate::lifecycle::failure::{Failure, chain};
 use crate::lifecycle::guard;
-use crate::lifecycle::inputs::ExporterInputs;
+use crate::lifecycle::inputs::{ExporterInputs, Output};
 use crate::lifecycle::open::open;
 use crate::lifecycle::privileges::User;
 use crate::lifecycle::session::Session;
@@ -51,7 +51,7 @@ pub(super) fn execute(
     analyzed: &Analyzed,
     cache: Option<&mut dyn LayerCache>,
 ) -> Result<(), Failure> {
-    let (root, log) = (&session.root, session.terminal);
+    let (root, log): (_, &dyn Log) = (&session.root, session.terminal);
     let generic = |error: &dyn std::error::Error| Failure::of(ExitCode::Generic, error);
     let project = files::read_project_metadata(root, &inputs.project_metadata, log).map_err(|error| generic(&error))?;
     let created = source_date_epoch(session.variables.get("SOURCE_DATE_EPOCH"), &session.given.rules, log);
@@ -59,7 +59,7 @@ pub(super) fn execute(
     if let Some(previous) = &images.previous {
         log.info(&format!("Reusing layers from image '{}'", previous.name));
     }
-    log.info(&format!("Using app image: {}", inputs.outputs[0].display()));
+    log.info(&format!("Using app image: {}", inputs.outputs[0].layout.display()));
     let (build, bom) = build_metadata(session, &inputs.layers)?;
     let layouts = open_outputs(session, inputs)?;
 
@@ -178,10 +178,10 @@ fn build_metadata(session: &Session<'_>, layers: &Path) -> Result<(Metadata, Vec
 }
 
 fn open_outputs(session: &Session<'_>, inputs: &ExporterInputs) -> Result<Vec<Layout>, Failure> {
-    let create = |path: &std::path::PathBuf| {
-        let layout = dhow_fs::Root::host().and_then(|root| root.create_directories(path, 0o777));
+    let create = |output: &Output| {
+        let layout = session.root.create_directories(&output.layout, 0o777);
         let layout = layout.map_err(|error| chain(&dhow_lifecycle::GoPathError(error)));
-        let layout = layout.and_then(|()| Layout::open_or_create(path, &session.work).map_err(|error| chain(&error)));
+        let layout = layout.and_then(|()| Layout::open_or_create(&output.layout, &session.work).map_err(|error| chain(&error)));
         layout.map_err(|text| Failure::new(ExitCode::Export, format!("failed to export: saving image: {text}")))
     };
     inputs.outputs.iter().map(create).collect()
@@ -196,14 +196,10 @@ fn name(
     bom: &[Bom],
     log: &dyn Log,
 ) -> Result<Published, Failure> {
-    let paths: Vec<String> = inputs.outputs.iter().map(|path| path.display().to_string()).collect();
-    let tags: Vec<&str> = inputs.tags.iter().map(String::as_str).collect();
-    let targets: Vec<Target<'_>> = layouts
-        .iter()
-        .zip(&tags)
-        .zip(&paths)
-        .map(|((layout, tag), name)| Target { layout, tag, name })
-        .collect();
+    let paths: Vec<String> = inputs.outputs.iter().map(|output| output.layout.display().to_string()).collect();
+    let pairs = layouts.iter().zip(&inputs.outputs).zip(&paths);
+    let targets: Vec<Target<'_>> =
+        pairs.map(|((layout, output), name)| Target { layout, tag: &output.tag, name }).collect();
     let publication = Publication {
         image: &exported.image,
         completeness: exported.completeness,
