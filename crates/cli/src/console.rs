@@ -161,6 +161,11 @@ impl Console {
         }
     }
 
+    /// Prints an error's lines, however quiet the user wants it.
+    pub(crate) fn report(&self, lines: &str) {
+        self.line(lines);
+    }
+
     /// Paints `text` with an ANSI colour code, if colours are wanted.
     pub(crate) fn paint(&self, code: &str, text: &str) -> String {
         if self.style.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }

@@ -1,7 +1,6 @@
 //! The launcher, embedded: `build.rs` builds it for the same target as `dhow`.
 
 /// Returns the launcher's program file, which exporting puts at `/cnb/lifecycle/launcher`.
-#[cfg_attr(not(test), expect(dead_code, reason = "the phases that export are wired up separately"))]
 pub(crate) fn bytes() -> &'static [u8] {
     include_bytes!(env!("DHOW_LAUNCHER"))
 }

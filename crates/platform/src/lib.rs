@@ -26,5 +26,5 @@ pub use location::{LayoutLocation, Location, LocationError, Medium, Place};
 pub use open::{OpenError, Opened, open};
 pub use rootfs::RootfsError;
 pub use run::{RunError, RunRequest, run};
-pub use user::{User, UserError};
+pub use user::UserError;
 pub use volume::{Access, Volume, VolumeError};

@@ -17,7 +17,7 @@ use std::str::FromStr;
 use dhow_oci::{DigestError, Reference, ReferenceError, Selector};
 
 /// The tag of a layout entry when none is written.
-pub const DEFAULT_TAG: &str = "latest";
+const DEFAULT_TAG: &str = "latest";
 
 /// Where an image is or shall be, as the user wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
