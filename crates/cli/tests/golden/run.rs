@@ -6,7 +6,7 @@ use crate::archive::Folder;
 use crate::compare::{self, LineOrder};
 use crate::differences::{self, Right};
 use crate::machine::{Machine, is_root};
-use crate::scenario::{Run, Scenario, Step, blob, json, manifest};
+use crate::scenario::{Run, Scenario, Step, blob, has_image, json, manifest};
 
 /// Runs a scenario; returns, for each recorded run, what differs.
 pub(crate) fn scenario(scenario: &Scenario, folder: &Folder, base: &Folder) -> Vec<(String, Vec<String>)> {
@@ -136,7 +136,7 @@ impl<'a> Comparison<'a> {
 
     fn compare_image(&mut self, expected: &Folder) {
         let layout = self.image_layout();
-        let is_there = self.machine.path(&format!("{layout}/index.json")).exists();
+        let is_there = has_image(self.machine, &layout);
         let refused = differences::of_step(&self.run.name, 0).any(|difference| matches!(difference.right, Right::NoImage));
         if refused || expected.files.contains_key("image/absent.txt") {
             if is_there {

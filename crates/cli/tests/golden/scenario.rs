@@ -255,6 +255,12 @@ pub(crate) fn blob(layout: &str, digest: &str) -> String {
     format!("{layout}/blobs/{}", digest.replace(':', "/"))
 }
 
+/// Tells whether there is a layout that names an image.
+pub(crate) fn has_image(machine: &Machine, layout: &str) -> bool {
+    let index = std::fs::read(machine.path(&format!("{layout}/index.json")));
+    index.is_ok_and(|index| json(&index)["manifests"].as_array().is_some_and(|entries| !entries.is_empty()))
+}
+
 /// Returns the manifest of a layout's first image, and its digest.
 pub(crate) fn manifest(machine: &Machine, layout: &str) -> (serde_json::Value, String) {
     let index = json(&std::fs::read(machine.path(&format!("{layout}/index.json"))).expect("the layout has an index"));

@@ -21,9 +21,6 @@ fn copy_files(input: &ExportInput<'_>, log: &dyn Log) -> Result<(), PathError> {
     let root = input.packing.root;
     let of_lifecycle = input.layers.join("sbom/build/buildpacksio_lifecycle");
     let of_launcher = input.layers.join("sbom/launch/buildpacksio_lifecycle/launcher");
-    for directory in [&of_lifecycle, &of_launcher] {
-        root.create_directories(directory, 0o777)?;
-    }
     match input.launcher.sbom {
         LauncherSbom::None => Ok(()),
         LauncherSbom::OfLifecycle(directory) => {
@@ -56,5 +53,7 @@ fn copy_files(input: &ExportInput<'_>, log: &dyn Log) -> Result<(), PathError> {
 fn copy_file(input: &ExportInput<'_>, from: &Path, to: &Path) -> Result<(), PathError> {
     let root = input.packing.root;
     let bytes = root.read(from, SBOM_LIMIT)?;
+    // Made only for a file: an empty directory would enter the layer.
+    root.create_directories(to.parent().unwrap_or(to), 0o777)?;
     root.write(to, &bytes, 0o666)
 }
