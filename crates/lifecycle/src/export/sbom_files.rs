@@ -53,7 +53,8 @@ fn copy_files(input: &ExportInput<'_>, log: &dyn Log) -> Result<(), PathError> {
 fn copy_file(input: &ExportInput<'_>, from: &Path, to: &Path) -> Result<(), PathError> {
     let root = input.packing.root;
     let bytes = root.read(from, SBOM_LIMIT)?;
-    // Made only for a file: an empty directory would enter the layer.
-    root.create_directories(to.parent().unwrap_or(to), 0o777)?;
+    if let Some(directory) = to.parent() {
+        root.create_directories(directory, 0o777)?;
+    }
     root.write(to, &bytes, 0o666)
 }

@@ -12,8 +12,8 @@ pub use check::Unfit;
 pub use metadata::MetadataError;
 use metadata::{LIFECYCLE_METADATA_LABEL, RunImageMetadata};
 
-use crate::image::SourceImage;
 use crate::Log;
+use crate::image::SourceImage;
 
 /// What a rebase works from.
 #[derive(Clone, Copy, Debug)]
