@@ -118,14 +118,16 @@ fn is_app_reference(line: &str) -> bool {
     line.starts_with("  reference") && ["/golden/app/", "/golden/prev/"].iter().any(|name| line.contains(name))
 }
 
+/// Returns a text with the digest of the run image that was used, where the recording has that of an empty one
+/// (difference G1).
+pub(crate) fn with_run_image(text: &str, run_image: Option<&str>) -> String {
+    run_image.map_or_else(|| text.to_owned(), |digest| text.replace(RECORDED_RUN_IMAGE, digest))
+}
+
 /// Returns a config with this version and the digest of the run image that was used.
 pub(crate) fn with_our_version(config: &str, run_image: Option<&str>) -> String {
     let launcher = |version: &str| format!(r#"\"launcher\":{{\"version\":\"{version}\""#);
-    let config = config.replace(&launcher(RECORDED_VERSION), &launcher(env!("CARGO_PKG_VERSION")));
-    match run_image {
-        Some(digest) => config.replace(RECORDED_RUN_IMAGE, digest),
-        None => config,
-    }
+    with_run_image(&config.replace(&launcher(RECORDED_VERSION), &launcher(env!("CARGO_PKG_VERSION"))), run_image)
 }
 
 /// Returns the TOML files below `/layers`, and the legacy SBOMs.
@@ -164,13 +166,13 @@ pub(crate) fn listing(tree: &Path) -> Vec<String> {
     lines
 }
 
-/// Returns listing lines without what may differ: the contents of files that are compared as TOML, and the
+/// Returns listing lines without what may differ: the contents of files that are compared as text, and the
 /// mode of restored SBOMs.
 pub(crate) fn comparable_listing(lines: &[String]) -> Vec<String> {
     let line = |line: &String| {
         let mut words: Vec<&str> = line.split(' ').collect();
         let path = words[5].to_owned();
-        if path.ends_with(".toml") {
+        if path.ends_with(".toml") || path.ends_with(".cache.metadata") {
             (words[3], words[4]) = ("…", "…");
         }
         if path.contains(".sbom.") && words[1] == "0666" {
