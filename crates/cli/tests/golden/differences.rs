@@ -125,7 +125,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "a42774cba346041c0122d25c63d7376493e80b749418cdddd06360a995a13361", "1b923b1c1ccc535096e3213955ed12d814a3eed8489b47072ce0d80d3ee6a4e2")),
     // A garbage index.json.
     difference(&["previous/previous-corrupt/run2"], 1, "W1", Replaced("failed to load image from index: invalid character 'n' looking for beginning of object key string",
-        "cannot read /layout-repo/index.docker.io/golden/app/latest/index.json: malformed index: key must be a string at line 1 column 2")),
+        "cannot read /layout-repo/index.docker.io/golden/app/latest/index.json: cannot parse index sha256:26b8317cfd9d065b7325a6ff3e6260dc62890ecf626448028a14a23fd6c1e04c: key must be a string at line 1 column 2")),
 ];
 
 /// Returns the listed differences of a step.
