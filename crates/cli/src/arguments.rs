@@ -185,7 +185,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<PathBuf>,
     /// Directory or file of this machine for the program: SOURCE:TARGET[:ro|rw]. May be repeated
-    #[arg(long, short, value_name = "SOURCE:TARGET[:ro|rw]")]
+    #[arg(long, value_name = "SOURCE:TARGET[:ro|rw]")]
     pub(crate) volume: Vec<String>,
     /// Network of the program
     #[arg(long, value_enum, default_value_t = NetworkArgument::Host)]
@@ -355,9 +355,6 @@ pub(crate) struct LayoutGcArguments {
     /// The layout directory
     #[arg(value_name = "DIRECTORY")]
     pub(crate) path: PathBuf,
-    /// Only say what would be removed
-    #[arg(long)]
-    pub(crate) dry_run: bool,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -404,4 +401,14 @@ pub(crate) struct CompletionArguments {
 pub(crate) struct ManArguments {
     /// The directory
     pub(crate) directory: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
 }

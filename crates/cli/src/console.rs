@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use dhow_lifecycle::log::Level;
+use dhow_lifecycle::Level;
 use dhow_platform::{Event, Events, Progress};
 
 use crate::timestamp;
@@ -159,6 +159,11 @@ impl Console {
         } else {
             let _written = writeln!(out, "{text}");
         }
+    }
+
+    /// Prints an error's lines, however quiet the user wants it.
+    pub(crate) fn report(&self, lines: &str) {
+        self.line(lines);
     }
 
     /// Paints `text` with an ANSI colour code, if colours are wanted.

@@ -79,6 +79,8 @@ pub(crate) enum SettingsError {
     Write(#[source] PathError),
     #[error("{} is not valid TOML", path.display())]
     Malformed { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("cannot write the configuration")]
+    Encode(#[source] toml::ser::Error),
     #[error("{}: `{key}` must be text or a boolean", path.display())]
     Kind { path: PathBuf, key: &'static str },
     #[error("neither HOME nor {0} is set, so there is no place for dhow's files")]
@@ -141,7 +143,7 @@ impl Settings {
             _ => toml::Value::String(value.to_owned()),
         };
         table.insert(key.name().to_owned(), value);
-        let text: String = table.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let text = toml::to_string(&table).map_err(SettingsError::Encode)?;
         let root = Root::host().map_err(SettingsError::Write)?;
         if let Some(parent) = self.file.parent() {
             root.create_directories(parent, 0o700).map_err(SettingsError::Write)?;

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{Ownership, PathError, Root};
-use dhow_sandbox::{HostIds, IdMap, Mount, plan_id_map};
+use dhow_sandbox::{HostIds, IdMap, Mount, MountKind, TmpfsOwner, plan_id_map};
 
+use crate::embedded::host_system::{ScratchOwner, SystemMount};
 use crate::{Access, Volume};
 
 /// The largest file of this machine's `/etc` that is handed in, in bytes.
@@ -85,4 +86,24 @@ fn volume_mount(volume: &Volume) -> Result<Mount, PathError> {
         Access::ReadOnly => Mount::read_only(source, &volume.target),
         Access::ReadWrite => Mount::read_write(source, &volume.target),
     })
+}
+
+/// Returns the mounts of the plan that shows this machine's own system directories.
+pub(crate) fn system_mounts(plan: &[SystemMount]) -> Vec<Mount> {
+    plan.iter().map(system_mount).collect()
+}
+
+fn system_mount(mount: &SystemMount) -> Mount {
+    match mount {
+        SystemMount::Machine { source, destination } => Mount::read_only(source, destination),
+        SystemMount::Symlink { target, destination } => Mount::symlink(target, destination),
+        SystemMount::File { content, destination } => Mount::file(destination, content.clone()),
+        SystemMount::Scratch { mode, owner, destination } => {
+            let owner = match owner {
+                ScratchOwner::Root => TmpfsOwner::Root,
+                ScratchOwner::Buildpacks => TmpfsOwner::Job,
+            };
+            Mount { destination: destination.clone(), kind: MountKind::Tmpfs { mode: *mode, owner, bytes: None } }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dhow_oci::{Descriptor, DiffId, Digest, Image, annotation};
-use dhow_store::{BlobSource, Presence};
+use dhow_store::Presence;
 use serde::Serialize;
 use serde_json::Value;
 

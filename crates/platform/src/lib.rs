@@ -2,8 +2,11 @@
 //! runs the phases in sandboxes, and keeps caches.
 
 pub mod app;
-pub mod embedded;
+pub mod author;
+mod build;
 mod container;
+pub mod descriptor;
+pub mod embedded;
 mod events;
 mod inspect;
 mod location;
@@ -13,6 +16,9 @@ mod run;
 mod user;
 mod volume;
 
+pub use build::{
+    BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, Machine, StateError, Tag, build,
+};
 pub use container::Network;
 pub use events::{Event, Events, Phase, Progress};
 pub use inspect::{Completeness as InspectedCompleteness, Inspection};
@@ -20,5 +26,5 @@ pub use location::{LayoutLocation, Location, LocationError, Medium, Place};
 pub use open::{OpenError, Opened, open};
 pub use rootfs::RootfsError;
 pub use run::{RunError, RunRequest, run};
-pub use user::{User, UserError};
+pub use user::UserError;
 pub use volume::{Access, Volume, VolumeError};

@@ -17,7 +17,7 @@ use std::str::FromStr;
 use dhow_oci::{DigestError, Reference, ReferenceError, Selector};
 
 /// The tag of a layout entry when none is written.
-pub const DEFAULT_TAG: &str = "latest";
+const DEFAULT_TAG: &str = "latest";
 
 /// Where an image is or shall be, as the user wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,9 @@ pub enum LocationError {
     #[error("`{0}` names no path; expected oci:PATH[:TAG]")]
     NoPath(String),
     /// A scheme that dhow does not know or does not support yet.
-    #[error("`{text}`: transport `{scheme}:` is not supported; use oci:PATH, oci-archive:FILE or a name in the layout repository")]
+    #[error(
+        "`{text}`: transport `{scheme}:` is not supported; use oci:PATH, oci-archive:FILE or a name in the layout repository"
+    )]
     Scheme {
         /// The whole text.
         text: String,
@@ -142,7 +144,9 @@ impl FromStr for Location {
         if let Some(rest) = text.strip_prefix("oci-archive:") {
             return Ok(Self::Archive(layout_location(text, rest)?));
         }
-        for scheme in ["docker", "docker-daemon", "docker-archive", "containers-storage", "dir", "http", "https", "file"] {
+        for scheme in
+            ["docker", "docker-daemon", "docker-archive", "containers-storage", "dir", "http", "https", "file"]
+        {
             let follows = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':'));
             let is_transport = match (scheme, follows) {
                 ("docker" | "http" | "https" | "file", Some(rest)) => rest.starts_with("//"),
@@ -224,7 +228,16 @@ mod tests {
 
     #[test]
     fn other_transports_and_malformed_texts_are_refused() {
-        for text in ["oci:", "oci::tag", "oci:dir:", "oci:dir:a b", "docker://x/y", "docker-daemon:x", "oci:d@sha256:12", "UPPER"] {
+        for text in [
+            "oci:",
+            "oci::tag",
+            "oci:dir:",
+            "oci:dir:a b",
+            "docker://x/y",
+            "docker-daemon:x",
+            "oci:d@sha256:12",
+            "UPPER",
+        ] {
             assert!(text.parse::<Location>().is_err(), "{text}");
         }
     }

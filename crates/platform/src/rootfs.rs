@@ -17,7 +17,7 @@ use crate::{Event, Events, Progress};
 
 /// Whether unpacked files belong to whom the image says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owned {
+pub(crate) enum Owned {
     /// To whom the image says: only root can do so.
     AsImage,
     /// All to the caller.
@@ -69,7 +69,7 @@ impl Owned {
 }
 
 /// Returns the image's unpacked layers, topmost first, unpacking those that are not there yet.
-pub fn lower_directories(
+pub(crate) fn lower_directories(
     image: &Image,
     blobs: &dyn BlobSource,
     cache: &Path,

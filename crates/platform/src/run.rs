@@ -149,8 +149,7 @@ fn app_arguments(config: &ImageConfig, request: &RunRequest) -> Result<Vec<Strin
 }
 
 /// Returns the process types that the image's build label lists.
-#[must_use]
-pub fn process_types(config: &ImageConfig) -> Vec<String> {
+fn process_types(config: &ImageConfig) -> Vec<String> {
     let label = config.label("io.buildpacks.build.metadata").unwrap_or("{}");
     let metadata: serde_json::Value = serde_json::from_str(label).unwrap_or_default();
     let processes = metadata.get("processes").and_then(|processes| processes.as_array());

@@ -1,17 +1,17 @@
 //! Who an image runs as (image-spec `config.md`, `User`).
 
 /// The largest `/etc/passwd` or `/etc/group` of an image that is read, in bytes (CVE-2026-47262).
-pub const ACCOUNTS_LIMIT: u64 = 1024 * 1024;
+pub(crate) const ACCOUNTS_LIMIT: u64 = 1024 * 1024;
 
 /// A user with its group and home directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// The user id.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// The group id.
-    pub gid: u32,
+    pub(crate) gid: u32,
     /// The home directory, `/` if the image names none.
-    pub home: String,
+    pub(crate) home: String,
 }
 
 /// Why an image's user cannot be told.
@@ -31,7 +31,7 @@ pub enum UserError {
 /// Resolves `name|uid[:group|gid]` against the texts of `/etc/passwd` and `/etc/group`.
 ///
 /// An empty text is root. A user without group has the group of its entry, or 0.
-pub fn resolve(text: &str, passwd: &str, group: &str) -> Result<User, UserError> {
+pub(crate) fn resolve(text: &str, passwd: &str, group: &str) -> Result<User, UserError> {
     let (user, group_text) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
         None => (text, None),

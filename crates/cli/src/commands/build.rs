@@ -42,7 +42,7 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
     let layout_repository = context.settings.layout_repository();
     let output = place(&arguments.image, &layout_repository)?;
     let default_builder = context.settings.value(Key::DefaultBuilder).map(|(builder, _)| builder.to_owned());
-    let builder = arguments.builder.or(default_builder).map(|text| text.parse::<Location>()).transpose()?;
+    let builder = arguments.builder.map(|text| text.parse::<Location>()).transpose()?;
     if arguments.trust_builder {
         context.console.say("--trust-builder changes nothing: every build runs in a sandbox without credentials");
     }
@@ -56,6 +56,7 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
         pre_buildpacks: choices(&arguments.pre_buildpack)?,
         post_buildpacks: choices(&arguments.post_buildpack)?,
         environment: environment_flags::collect(&arguments.env, &arguments.env_file, context.variables)?,
+        default_builder: default_builder.map(|text| text.parse()).transpose()?,
         default_process: arguments.default_process,
         completeness: if arguments.sparse { Completeness::Sparse } else { Completeness::Full },
         previous_image: arguments.previous_image.map(|text| place(&text, &layout_repository)).transpose()?,
@@ -75,6 +76,7 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
         colour: context.console.style().colour,
         cache_directory: context.settings.cache_directory(),
         launcher: Arc::from(launcher::bytes()),
+        executable: executable()?,
         machine: machine(context),
         layout_repository,
         output,
@@ -87,8 +89,13 @@ fn machine(context: &Context<'_>) -> Machine {
         path: value("PATH").unwrap_or_default(),
         home: value("HOME").map(PathBuf::from),
         rustup_home: value("RUSTUP_HOME").map(PathBuf::from),
+        rustup_toolchain: value("RUSTUP_TOOLCHAIN"),
         proxies: PROXY_VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect(),
     }
+}
+
+fn executable() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|source| Failure::new("cannot tell where dhow itself is").because(source))
 }
 
 fn place(text: &str, layout_repository: &Path) -> Result<Place, Failure> {

@@ -28,7 +28,12 @@ pub(super) fn keep_only_intact(
             }
         }
     }
+    let sbom = input.layers.join("sbom");
     for buildpack in entries(input, &input.layers.to_owned())? {
+        // What analysis put there, or found intact there, for the buildpacks.
+        if buildpack == sbom {
+            continue;
+        }
         if buildpack.ends_with("sbom") || !input.root.is_directory(&buildpack) {
             continue;
         }

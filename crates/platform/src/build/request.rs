@@ -19,8 +19,10 @@ pub struct BuildRequest {
     pub tags: Vec<Tag>,
     /// The app: a directory or a zip file.
     pub app: PathBuf,
-    /// The builder; `None` for the embedded one.
+    /// The builder that the user named.
     pub builder: Option<Location>,
+    /// The builder when neither the user nor the project descriptor names one; `None` for the embedded one.
+    pub default_builder: Option<Location>,
     /// The run image; `None` for the builder's.
     pub run_image: Option<Location>,
     /// Buildpacks that replace the builder's order.
@@ -71,6 +73,8 @@ pub struct BuildRequest {
     pub cache_directory: PathBuf,
     /// The program that is placed in every image.
     pub launcher: Arc<[u8]>,
+    /// dhow itself: what runs as phase program in the sandbox.
+    pub executable: PathBuf,
     /// The facts of this machine that the embedded builder needs.
     pub machine: Machine,
 }
@@ -84,6 +88,8 @@ pub struct Machine {
     pub home: Option<PathBuf>,
     /// Where rustup keeps its toolchains, if the caller says so.
     pub rustup_home: Option<PathBuf>,
+    /// The toolchain that rustup is to use, if the caller says so.
+    pub rustup_toolchain: Option<String>,
     /// Proxy variables and the like that buildpacks get, as with pack.
     pub proxies: Vec<(String, String)>,
 }

@@ -6,7 +6,6 @@
 //!     root/               what the phases see as their root
 //!         layers/         the layers tree
 //!         workspace/      the copy of the app (or where --workspace says)
-//!     kept/               the layers tree of the last build, while a build is at work
 //!     indexes/            a stat index for each layer, with its diffID and blob
 //!     app/                the stat indexes of the app's copy
 //!     cache/              an OCI layout: the layers that buildpacks want back
@@ -16,8 +15,9 @@
 
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{Lock, LockError, LockMode, PathError, Root};
+use dhow_fs::{AtomicFile, Lock, LockError, LockMode, PathError, Root};
 use dhow_oci::{Descriptor, Digest, DiffId};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::app::StatIndex;
@@ -72,7 +72,7 @@ impl BuildState {
     /// Forgets everything that earlier builds left.
     pub(crate) fn clear(&self) -> Result<(), StateError> {
         let host = Root::host()?;
-        for path in [self.root_path(), self.kept_path(), self.index_directory(), self.app_directory(), self.cache_layout()] {
+        for path in [self.root_path(), self.index_directory(), self.app_directory(), self.cache_layout()] {
             host.remove_all(&path)?;
         }
         for path in [self.root_path(), self.index_directory(), self.app_directory()] {
@@ -89,12 +89,18 @@ impl BuildState {
         self.directory.join("root")
     }
 
-    pub(crate) fn kept_path(&self) -> PathBuf {
-        self.directory.join("kept")
-    }
-
     pub(crate) fn app_directory(&self) -> PathBuf {
         self.directory.join("app")
+    }
+
+    /// Where phases hand each other their files: group.toml, plan.toml, analyzed.toml, order.toml.
+    pub(crate) fn control_directory(&self) -> PathBuf {
+        self.directory.join("control")
+    }
+
+    /// What is mounted as the platform directory.
+    pub(crate) fn platform_directory(&self) -> PathBuf {
+        self.directory.join("platform")
     }
 
     pub(crate) fn cache_layout(&self) -> PathBuf {
@@ -110,8 +116,8 @@ impl BuildState {
         self.index_directory().join(&Digest::of(tree.as_os_str().as_bytes()).hex()[..32])
     }
 
-    /// Records that `tree` of `root` has this diffID and blob now.
-    pub(crate) fn record(&self, root: &Root, tree: &Path, known: &KnownTree) -> Result<(), PathError> {
+    /// Records what `tree` of `root` looks like now, and what is known of it.
+    pub(crate) fn record(&self, root: &Root, tree: &Path, known: &impl Serialize) -> Result<(), PathError> {
         let index = StatIndex::record(root, tree)?;
         let path = self.index_path(tree);
         // An index that cannot be written costs the next build time, nothing else.
@@ -121,14 +127,23 @@ impl BuildState {
         Ok(())
     }
 
-    /// Returns what is known of the tree that was recorded under `tree`, if `found` of `root` is still that tree.
-    pub(crate) fn known(&self, root: &Root, found: &Path, tree: &Path) -> Option<KnownTree> {
-        let (index, known) = StatIndex::load::<KnownTree>(&self.index_path(tree)).ok()??;
-        index.matches(root, found).ok()?.then_some(known)
+    /// Returns what is known of `tree` of `root`, if it is still as it was recorded.
+    pub(crate) fn known<T: DeserializeOwned>(&self, root: &Root, tree: &Path) -> Option<T> {
+        let (index, known) = StatIndex::load::<T>(&self.index_path(tree)).ok()??;
+        index.matches(root, tree).ok()?.then_some(known)
     }
 
-    /// Forgets what is known of a tree.
-    pub(crate) fn forget(&self, tree: &Path) -> Result<(), PathError> {
-        Root::host()?.remove_file(&self.index_path(tree))
+    /// Keeps a value under a name of its own.
+    pub(crate) fn save_value(&self, name: &str, value: &impl Serialize) -> Result<(), PathError> {
+        let path = self.index_directory().join(name);
+        AtomicFile::replace(&path, &serde_json::to_vec(value).unwrap_or_default(), 0o600)
+    }
+
+    /// Returns a value that was kept.
+    pub(crate) fn value<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let bytes = Root::host().ok()?.read(&self.index_directory().join(name), VALUE_LIMIT).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 }
+
+const VALUE_LIMIT: u64 = 1024 * 1024;

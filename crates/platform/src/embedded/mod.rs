@@ -3,3 +3,4 @@
 
 pub mod buildpacks;
 pub mod host_system;
+pub mod run_image;

@@ -36,6 +36,7 @@ pub(super) fn execute(session: &Session<'_>, inputs: &AnalyzerInputs) -> Result<
         let _timer = Timer::start("Analyzer", session.terminal);
         let (previous_name, run_name) = (inputs.previous_image.display().to_string(), inputs.run_image.display().to_string());
         let input = AnalyzeInput {
+            kept: None,
             root: &session.root,
             rules: &session.given.rules,
             previous: Wanted { name: &previous_name, image: previous.as_ref() },

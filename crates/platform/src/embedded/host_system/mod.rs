@@ -7,6 +7,8 @@ mod etc;
 mod rustup;
 mod search_path;
 
+pub(crate) use etc::{group, passwd};
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
