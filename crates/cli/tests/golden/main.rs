@@ -10,6 +10,7 @@ mod run;
 mod scenario;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
@@ -45,8 +46,9 @@ fn main() -> ExitCode {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some((folder, scenario)) = lock(&queue).pop_front() {
-                    let outcome = run::scenario(&scenario, folder, &base);
-                    lock(&results).extend(outcome);
+                    let outcome = catch_unwind(AssertUnwindSafe(|| run::scenario(&scenario, folder, &base)));
+                    let panicked = |_| vec![(format!("{}/{}", scenario.case, scenario.variant), vec!["panicked".to_owned()])];
+                    lock(&results).extend(outcome.unwrap_or_else(panicked));
                 }
             });
         }

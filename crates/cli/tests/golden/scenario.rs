@@ -201,7 +201,8 @@ impl Scenario {
     }
 
     /// Changes the machine before step `number` (from 1), where the case asks for it.
-    pub(crate) fn before_step(&self, machine: &Machine, number: usize, base: &Folder) {
+    pub(crate) fn before_step(&self, machine: &Machine, run: &Run, number: usize, base: &Folder) {
+        let recorded_analyzed = run.expected.as_ref().and_then(|expected| expected.text("1-detector/files/analyzed.toml"));
         let group = |text: &str| {
             machine.write("layers/group.toml", text.as_bytes());
             machine.give("layers/group.toml", Owner::User);
@@ -212,6 +213,11 @@ impl Scenario {
                 machine.remove(BASE);
                 machine.write_folder(BASE, &base.below("arm64"));
                 machine.give_all(BASE, Owner::User);
+            }
+            // What the target of the run image is was given to these runs; it is recorded as if the step had written it.
+            ("buildenv", _, 1) => {
+                machine.write("layers/analyzed.toml", recorded_analyzed.unwrap_or_default().as_bytes());
+                machine.give("layers/analyzed.toml", Owner::User);
             }
             ("errors", "no-plan", 3) => machine.remove("layers/plan.toml"),
             ("errors", "no-order", 1) => machine.remove("cnb/order.toml"),
@@ -255,6 +261,13 @@ pub(crate) fn blob(layout: &str, digest: &str) -> String {
     format!("{layout}/blobs/{}", digest.replace(':', "/"))
 }
 
+/// Tells whether there is a layout that names an image.
+pub(crate) fn has_image(machine: &Machine, layout: &str) -> bool {
+    let index = std::fs::read(machine.path(&format!("{layout}/index.json")));
+    let index = index.ok().and_then(|index| serde_json::from_slice::<serde_json::Value>(&index).ok());
+    index.is_some_and(|index| index["manifests"].as_array().is_some_and(|entries| !entries.is_empty()))
+}
+
 /// Returns the manifest of a layout's first image, and its digest.
 pub(crate) fn manifest(machine: &Machine, layout: &str) -> (serde_json::Value, String) {
     let index = json(&std::fs::read(machine.path(&format!("{layout}/index.json"))).expect("the layout has an index"));
@@ -273,7 +286,7 @@ fn spoil_label(machine: &Machine, layout: &str) {
     let (mut manifest, _) = manifest(machine, layout);
     let config = manifest["config"]["digest"].as_str().expect("an image has a config").to_owned();
     let mut config = json(&std::fs::read(machine.path(&blob(layout, &config))).expect("the config is there"));
-    config["config"]["Labels"]["io.buildpacks.lifecycle.metadata"] = "{nope".into();
+    config["config"]["Labels"]["io.buildpacks.lifecycle.metadata"] = "{bad".into();
     (manifest["config"]["digest"], manifest["config"]["size"]) = write(&config);
     let mut index = json(&std::fs::read(machine.path(&format!("{layout}/index.json"))).expect("the layout has an index"));
     (index["manifests"][0]["digest"], index["manifests"][0]["size"]) = write(&manifest);

@@ -38,7 +38,9 @@ impl AnalyzerInputs {
         let previous = given.optional("previous-image").unwrap_or(output);
         let run_image_name = run_image::resolve(given, root, output, log)?;
         warn_of_launch_cache(given, log);
-        images::check(given.list("tag").iter().map(String::as_str).chain([output.as_str(), previous, &run_image_name]))?;
+        let names: Vec<String> = std::iter::once(output).chain(given.list("tag")).cloned().collect();
+        images::check_one_registry(&names)?;
+        images::check([previous, &run_image_name])?;
         Ok(Self {
             analyzed: given.path("analyzed"),
             layers: given.path("layers"),

@@ -35,7 +35,8 @@ impl CreatorInputs {
         warn_of_missing_cache(given, log);
         warn_of_parallel_without_cache(given, log);
         let names: Vec<String> = std::iter::once(output).chain(given.list("tag")).cloned().collect();
-        images::check(names.iter().map(String::as_str).chain([previous, &run_image_name]))?;
+        images::check_one_registry(&names)?;
+        images::check([previous, &run_image_name])?;
         let skip = given.switch("skip-restore");
         let (uid, gid) = (given.id("uid"), given.id("gid"));
         let (analyzed, layers) = (given.path("analyzed"), given.path("layers"));

@@ -64,7 +64,7 @@ impl ExporterInputs {
         warn_of_missing_cache(given, log);
         warn_of_parallel_without_cache(given, log);
         let names = given.positional.clone();
-        images::check(names.iter().map(String::as_str))?;
+        images::check_one_registry(&names)?;
         let inputs = Self {
             analyzed,
             app: given.path("app"),

@@ -92,6 +92,18 @@ pub(crate) fn check<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), 
     names.into_iter().try_for_each(|name| parse(name).map(drop))
 }
 
+/// Checks that all are names on one registry, as platforms expect of the names that one image gets.
+pub(crate) fn check_one_registry(names: &[String]) -> Result<(), Failure> {
+    let mut registries = names.iter().map(|name| parse(name).map(|reference| reference.name.registry));
+    let Some(first) = registries.next().transpose()? else { return Ok(()) };
+    for registry in registries {
+        if registry? != first {
+            return Err(Failure::input("writing to multiple registries is unsupported"));
+        }
+    }
+    Ok(())
+}
+
 /// Returns the place of a cache image: `oci:PATH[:TAG]`, or a name in the layout directory.
 pub(crate) fn cache_image(given: &Given, layouts: &LayoutDirectory) -> Result<Option<CacheImage>, Failure> {
     let Some(text) = given.optional("cache-image") else { return Ok(None) };

@@ -38,7 +38,8 @@ impl RebaserInputs {
         };
         let layouts = LayoutDirectory::resolve(given, root)?;
         let names = given.positional.clone();
-        images::check(names.iter().map(String::as_str).chain(run_image))?;
+        images::check_one_registry(&names)?;
+        images::check(run_image)?;
         let previous = given.rules.rebase_previous_image.then(|| given.optional("previous-image")).flatten();
         let source = previous.unwrap_or(output);
         images::check([source])?;

@@ -103,8 +103,7 @@ pub(super) fn execute(
             completeness: Completeness::Full,
         };
         let exported = export(&input, log).map_err(|error| Failure::of(error.exit_code(), &error))?;
-        let report_bom: Vec<Bom> = bom.iter().chain(&exported.build_bom).cloned().collect();
-        let published = name(inputs, &layouts, &images, &exported, &report_bom, log)?;
+        let published = name(inputs, &layouts, &images, &exported, log)?;
         files::write_report(root, &inputs.report, &published.report).map_err(|error| {
             Failure::new(ExitCode::Export, format!("failed to write export report: {}", chain(&error)))
         })?;
@@ -193,7 +192,6 @@ fn name(
     layouts: &[Layout],
     images: &Images,
     exported: &Exported,
-    bom: &[Bom],
     log: &dyn Log,
 ) -> Result<Published, Failure> {
     let paths: Vec<String> = inputs.outputs.iter().map(|output| output.layout.display().to_string()).collect();
@@ -204,7 +202,7 @@ fn name(
         image: &exported.image,
         completeness: exported.completeness,
         base_layers: images.run.image.layers().len(),
-        bom,
+        bom: &exported.build_bom,
     };
     publish(&publication, &targets, log)
         .map_err(|error| Failure::new(ExitCode::Export, format!("failed to export: {}", chain(&error))))
