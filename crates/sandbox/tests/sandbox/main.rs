@@ -13,6 +13,7 @@ mod inside;
 fn main() {
     dhow_sandbox::init_if_asked();
     inside::run_if_asked();
+    cases::life::be_the_caller_if_asked();
     std::process::exit(harness::run(&[
         ("identity", cases::identity::ALL),
         ("tree", cases::tree::ALL),
