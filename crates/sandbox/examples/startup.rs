@@ -18,6 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let own = Path::new("/").join(directory.file_name().unwrap_or_default());
     place.create_directories(&own.join("layer/usr"), 0o755)?;
     place.create_directories(&own.join("scratch"), 0o755)?;
+    let in_memory =
+        RootFs::Overlay { lower: vec![directory.join("layer")], scratch: Scratch::Memory { bytes: 64 << 20 } };
     let overlay = RootFs::Overlay {
         lower: vec![directory.join("layer")],
         scratch: Scratch::Directory(directory.join("scratch")),
@@ -42,7 +44,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, root, network) in [
         ("tmpfs, host network", RootFs::Empty, Network::Host),
         ("tmpfs, no network", RootFs::Empty, Network::None),
-        ("overlay, host network", overlay, Network::Host),
+        ("overlay in memory", in_memory, Network::Host),
+        ("overlay on disk", overlay, Network::Host),
     ] {
         let job = Job { root, network, ..job.clone() };
         let contained = median(|| Ok(spawn(&job, Streams::inherit())?.wait().map(drop)?))?;

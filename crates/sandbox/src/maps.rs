@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use dhow_fs::IdRun;
 use rustix::fs::{Mode, OFlags};
 
-use crate::error::SandboxError;
+use crate::error::{Barrier, SandboxError};
 use crate::host;
 use crate::id_map::{IdMap, MapWriter};
 
@@ -35,7 +35,10 @@ fn lines(runs: &[IdRun]) -> String {
 }
 
 fn write_file(process: u32, file: &'static str, content: &str) -> Result<(), SandboxError> {
-    let failed = |source: rustix::io::Errno| SandboxError::IdMap { file, source: source.into() };
+    let failed = |source: rustix::io::Errno| match Barrier::of(source.raw_os_error()) {
+        barrier @ Barrier::AppArmor => SandboxError::UserNamespace { barrier, source: source.into() },
+        _ => SandboxError::IdMap { file, source: source.into() },
+    };
     let path = format!("/proc/{process}/{file}");
     let opened = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
     rustix::io::write(&opened, content.as_bytes()).map_err(failed)?;

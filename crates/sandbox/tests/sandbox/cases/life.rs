@@ -15,7 +15,7 @@ pub(crate) const ALL: &[Case] = &[
     ("the_signal_that_ended_the_program_is_passed_through", signals_that_end),
     ("a_signal_to_the_job_reaches_its_program", a_signal_reaches_the_program),
     ("processes_that_the_program_leaves_behind_are_killed", orphans_are_killed),
-    ("zombies_are_reaped", zombies_are_reaped),
+    ("zombies_of_orphans_are_reaped", zombies_of_orphans_are_reaped),
     ("standard_input_reaches_the_program", standard_input),
     ("killing_a_job_kills_every_process_of_it", kill_kills_everything),
     ("dropping_a_job_kills_every_process_of_it", drop_kills_everything),
@@ -57,7 +57,7 @@ fn orphans_are_killed() {
     assert_eq!(run(&job(&["/inside", "orphan"])).exit, Exit::Code(0));
 }
 
-fn zombies_are_reaped() {
+fn zombies_of_orphans_are_reaped() {
     let text = run(&script(
         "for i in 1 2 3 4 5; do (sh -c 'exit 0' & exec true); done; \
          n=0; while grep -qs '^State:.Z' /proc/[0-9]*/status && [ $n -lt 10000 ]; do n=$((n+1)); done; \

@@ -1,6 +1,7 @@
 //! Jobs that cannot be run say why.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
 
 use dhow_sandbox::{MapWriter, Mount, RootFs, SandboxError, Scratch};
 
@@ -19,6 +20,7 @@ pub(crate) const ALL: &[Case] = &[
     ("nothing_is_mounted_over_proc_or_the_root", nothing_over_proc),
     ("a_link_of_the_image_into_proc_is_no_mount_point", a_link_into_proc),
     ("a_job_that_makes_no_sense_is_refused", nonsense_is_refused),
+    ("user_namespaces_that_are_switched_off_are_named", switched_off_namespaces_are_named),
     ("the_probe_finds_that_this_machine_can_do_everything", the_probe_finds_everything),
     ("an_unmapped_user_is_refused", an_unmapped_user_is_refused),
 ];
@@ -149,3 +151,27 @@ fn the_probe_finds_everything() {
     }
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
+
+/// In a user namespace of one's own the switch can be turned without turning it for the machine.
+fn switched_off_namespaces_are_named() {
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg("echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\"")
+        .arg(std::env::current_exe().unwrap())
+        .env(NO_NAMESPACES, "1")
+        .output()
+        .unwrap();
+    let expected =
+        "cannot create a user namespace: user.max_user_namespaces is 0: No space left on device (os error 28)\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Prints why a job cannot be run and ends.
+pub(crate) fn fail_if_asked() {
+    if std::env::var_os(NO_NAMESPACES).is_some() {
+        println!("{}", chain(&error(&script("true"))));
+        std::process::exit(0);
+    }
+}
+
+const NO_NAMESPACES: &str = "DHOW_SANDBOX_TEST_NO_NAMESPACES";
