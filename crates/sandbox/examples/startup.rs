@@ -10,7 +10,7 @@ use dhow_sandbox::{
     Access, HostIds, Identity, Job, Mount, Network, Privileges, RootFs, Scratch, Streams, plan_id_map, spawn,
 };
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Answer<()> {
     dhow_sandbox::init_if_asked();
     let program = "/usr/bin/true";
     let directory = std::env::temp_dir().join(format!("dhow-startup-{}", std::process::id()));
@@ -39,8 +39,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         network: Network::Host,
         privileges: Privileges::None,
     };
-    let bare = median(|| Ok(Command::new(program).stdin(Stdio::null()).status().map(drop)?))?;
-    println!("bare                  {bare:>9.2?}");
+    let (_, bare) = medians(|| {
+        let start = Instant::now();
+        Command::new(program).stdin(Stdio::null()).status()?;
+        Ok((start.elapsed(), start.elapsed()))
+    })?;
+    println!("bare                                      {bare:>9.2?} to its end");
     for (name, root, network) in [
         ("tmpfs, host network", RootFs::Empty, Network::Host),
         ("tmpfs, no network", RootFs::Empty, Network::None),
@@ -48,22 +52,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("overlay on disk", overlay, Network::Host),
     ] {
         let job = Job { root, network, ..job.clone() };
-        let contained = median(|| Ok(spawn(&job, Streams::inherit())?.wait().map(drop)?))?;
-        println!("{name:<21} {contained:>9.2?}  {:?} map", job.id_map.writer);
+        let (started, ended) = medians(|| {
+            let start = Instant::now();
+            let mut running = spawn(&job, Streams::inherit())?;
+            let started = start.elapsed();
+            running.wait()?;
+            Ok((started, start.elapsed()))
+        })?;
+        println!("{name:<21} {started:>9.2?} to start, {ended:>9.2?} to its end  {:?} map", job.id_map.writer);
     }
     place.remove_all(&own)?;
     Ok(())
 }
 
-fn median(
-    mut call: impl FnMut() -> Result<(), Box<dyn std::error::Error>>,
-) -> Result<Duration, Box<dyn std::error::Error>> {
-    let mut times = Vec::new();
-    for _ in 0..51 {
-        let start = Instant::now();
-        call()?;
-        times.push(start.elapsed());
-    }
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
+type Answer<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn medians(mut call: impl FnMut() -> Answer<(Duration, Duration)>) -> Answer<(Duration, Duration)> {
+    let (mut started, mut ended) = (0..51).map(|_| call()).collect::<Answer<(Vec<_>, Vec<_>)>>()?;
+    started.sort_unstable();
+    ended.sort_unstable();
+    Ok((started[25], ended[25]))
 }
