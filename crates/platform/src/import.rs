@@ -185,6 +185,7 @@ fn config(request: &ImportRequest<'_>, distribution: Option<&Distribution>) -> I
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
 mod tests {
     use dhow_layer::{Entry, Owner};
     use dhow_oci::Selector;

@@ -12,7 +12,7 @@ use dhow_fs::{PathError, Root, Work};
 use dhow_layer::Entry;
 use dhow_lifecycle::descriptor;
 use dhow_oci::{Descriptor, History, Image, ImageConfig, LayerRef, Platform, annotation};
-use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError};
+use dhow_store::{BlobError, BlobSink, Completeness, Layout};
 
 use super::builder::{self, BUILDER_METADATA, BUILDPACK_LAYERS, BUILDPACK_ORDER, GROUP_ID, OrderGroup, USER_ID, emit};
 use super::buildpack_directory::BuildpackDirectory;
@@ -67,7 +67,7 @@ pub enum CreateError {
         /// As the description names it.
         name: String,
         /// Why.
-        source: OpenError,
+        source: Box<OpenError>,
     },
     /// The build image does not say who runs buildpacks.
     #[error("the build image {name} cannot be one of a builder")]
@@ -86,7 +86,7 @@ pub enum CreateError {
         /// Its directory.
         path: PathBuf,
         /// Why.
-        source: BuildpackError,
+        source: Box<BuildpackError>,
     },
     /// A buildpack is another one than the description says.
     #[error("the buildpack {} is {found}; the builder's description says {stated}", .path.display())]
@@ -180,7 +180,7 @@ impl Parts {
 
     /// Writes the layers and returns the layout and the image, which is not listed yet.
     fn write(&self, request: &CreateRequest<'_>, work: &Arc<Work>) -> Result<(Layout, Image), WriteError> {
-        let layout = Layout::open_or_create(&request.destination.path, work).map_err(LayoutError::from)?;
+        let layout = Layout::open_or_create(&request.destination.path, work)?;
         let mut layers = self.base.image.layers();
         for layer in &layers {
             layout.adopt(self.base.blobs(), &layer.descriptor)?;
@@ -256,7 +256,7 @@ fn open_build_image(request: &CreateRequest<'_>, work: &Arc<Work>) -> Result<Ope
         layout.path = request.directory.join(&layout.path);
     }
     open(&location.place(request.layout_repository), request.platform, work)
-        .map_err(|source| CreateError::BuildImage { name: name.clone(), source })
+        .map_err(|source| CreateError::BuildImage { name: name.clone(), source: source.into() })
 }
 
 /// Returns who runs buildpacks: the build image's variables, or else its user if that is given by numbers.
@@ -273,7 +273,7 @@ fn open_buildpacks(request: &CreateRequest<'_>) -> Result<Vec<(BuildpackDirector
     let mut buildpacks: Vec<(BuildpackDirectory, Vec<Entry>)> = Vec::new();
     for configured in &request.config.buildpacks {
         let path = request.directory.join(local_path(&configured.uri)?);
-        let fail = |source| CreateError::Buildpack { path: path.clone(), source };
+        let fail = |source: BuildpackError| CreateError::Buildpack { path: path.clone(), source: source.into() };
         let buildpack = BuildpackDirectory::open(&path).map_err(fail)?;
         check_stated(configured, &buildpack, &path)?;
         if buildpacks.iter().any(|(other, _)| other.id == buildpack.id && other.version == buildpack.version) {
