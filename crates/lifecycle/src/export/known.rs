@@ -14,6 +14,9 @@ pub trait KnownLayers: Sync {
 
     /// Returns the layer that was made of the same launcher.
     fn launcher(&self) -> Option<PackedLayer>;
+
+    /// Returns the layer whose links name exactly these process types, in this order.
+    fn process_types(&self, types: &[String]) -> Option<PackedLayer>;
 }
 
 /// Knows no layer: everything is read.
@@ -30,6 +33,10 @@ impl KnownLayers for NothingKnown {
     }
 
     fn launcher(&self) -> Option<PackedLayer> {
+        None
+    }
+
+    fn process_types(&self, _types: &[String]) -> Option<PackedLayer> {
         None
     }
 }
