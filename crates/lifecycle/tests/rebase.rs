@@ -1,5 +1,7 @@
 //! Rebase as arithmetic over manifest and config.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Two builds in a row: export, cache, analysis and restore against what the reference recorded.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
 use std::num::NonZero;

@@ -1,10 +1,13 @@
 //! A rebuild costs what changed: the counters say so.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use dhow_fs::WorkReport;
 use dhow_lifecycle::MemoryLog;
 use dhow_lifecycle::content::PackedLayer;
 use dhow_lifecycle::export::{Exported, KnownLayers, LayerSource, Outcome, Publication, Target, publish};
@@ -116,22 +119,9 @@ fn with_nothing_changed_nothing_is_read_hashed_packed_or_copied() {
     save(&second, &[(&app, APP)]);
     let after = machine.work.report();
     assert_eq!(second.image.manifest().digest(), &digest);
-    assert!(
-        second
-            .layers
-            .iter()
-            .filter(|layer| layer.outcome == Outcome::Packed)
-            .all(|layer| layer.source == LayerSource::ProcessTypes)
-    );
-    // The links of the processes alone are always hashed: they are a header each.
-    let links = 512 * (2 + 3 + 2);
-    assert_eq!(after.bytes_hashed - before.bytes_hashed, links);
-    for (name, count) in after.entries() {
-        if !["bytes_hashed", "layers_reused"].contains(&name) {
-            let earlier = before.entries().into_iter().find(|(other, _)| *other == name).unwrap().1;
-            assert_eq!(count, earlier, "{name}");
-        }
-    }
+    assert!(second.layers.iter().all(|layer| layer.outcome == Outcome::Reused));
+    let reused = second.layers.len() as u64;
+    assert_eq!(after, WorkReport { layers_reused: before.layers_reused + reused, ..before });
 }
 
 #[test]
@@ -145,11 +135,11 @@ fn every_name_gets_a_whole_image_and_the_run_images_blobs_are_not_opened() {
     let options = Options { completeness: Completeness::Full, ..Options::new(&base) };
     let exported = export_case(&machine, &case, &app, &options, &MemoryLog::default()).unwrap();
     save(&exported, &[(&app, APP), (&extra, "golden/extra:1")]);
+    assert_eq!(machine.work.report().blobs_opened, 0);
     for layout in [&app, &extra] {
         assert!(layout.closure(&exported.image).unwrap().is_empty());
         assert!(layout.check().unwrap().is_empty());
     }
-    assert_eq!(machine.work.report().blobs_opened, 0);
 }
 
 #[test]

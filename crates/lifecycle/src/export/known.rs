@@ -16,7 +16,10 @@ pub trait KnownLayers: Sync {
     fn launcher(&self) -> Option<PackedLayer>;
 
     /// Returns the layer whose links name exactly these process types, in this order.
-    fn process_types(&self, types: &[String]) -> Option<PackedLayer>;
+    fn process_types(&self, types: &[String]) -> Option<PackedLayer> {
+        let _unknown = types;
+        None
+    }
 }
 
 /// Knows no layer: everything is read.
@@ -33,10 +36,6 @@ impl KnownLayers for NothingKnown {
     }
 
     fn launcher(&self) -> Option<PackedLayer> {
-        None
-    }
-
-    fn process_types(&self, _types: &[String]) -> Option<PackedLayer> {
         None
     }
 }
