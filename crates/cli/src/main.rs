@@ -1,3 +1,56 @@
-//! The dhow binary.
+//! The dhow binary: arguments, wiring, messages, hints, exit codes.
+//!
+//! The only crate that knows the terminal and the environment. Called by the name of a lifecycle
+//! program (`analyzer`, `detector`, …) it is that program.
 
-fn main() {}
+mod arguments;
+mod commands;
+mod console;
+mod environment_flags;
+mod exit_code;
+mod failure;
+mod hints;
+mod launcher;
+mod lifecycle;
+mod settings;
+mod timestamp;
+mod units;
+mod variables;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::Arguments;
+use commands::Context;
+use console::{Console, Style, Verbosity};
+use settings::Settings;
+use variables::Variables;
+
+fn main() -> ExitCode {
+    // A sandbox is set up by a re-executed dhow; this must come before any thread is started.
+    dhow_sandbox::init_if_asked();
+    let variables = Variables::take();
+    if let Some(code) = lifecycle::entry(std::env::args_os(), &variables) {
+        return code;
+    }
+    let arguments = Arguments::parse();
+    let global = &arguments.global;
+    let verbosity = match (global.quiet, global.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    let style = Style::new(verbosity, global.no_color, global.timestamps, &variables);
+    let console = Console::new(style);
+    let outcome = Settings::load(&variables, global.layout_repo_dir.as_deref())
+        .map_err(failure::Failure::from)
+        .and_then(|settings| {
+            let context = Context { settings: &settings, variables: &variables, console: &console };
+            commands::dispatch(arguments, &context)
+        });
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => ExitCode::from(failure.report(&console)),
+    }
+}

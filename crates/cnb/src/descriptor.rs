@@ -32,7 +32,7 @@ pub struct Descriptor {
     pub stacks: Vec<String>,
 }
 
-/// Whether an infered target may come from a stack that is not the only one.
+/// The stack whose base is known without a target.
 const BIONIC: &str = "io.buildpacks.stacks.bionic";
 
 impl Descriptor {

@@ -9,6 +9,7 @@ mod error;
 mod lock;
 mod root;
 mod stat;
+mod walk;
 mod work;
 
 pub use atomic::{AtomicFile, TemporaryDirectory, sync_filesystem};
@@ -16,5 +17,6 @@ pub use copy::{CopyMethod, copy_file, share_file, touch};
 pub use error::{Operation, PathError};
 pub use lock::{Lock, LockError, LockMode};
 pub use root::{DirectoryEntry, Root, chmod_handle, remove_at};
-pub use stat::{FileKind, IdRun, Ownership, Stat};
+pub use stat::{FileKind, IdRun, Ownership, Stat, file_clock_ns};
+pub use walk::{Step, WalkEntry};
 pub use work::{Work, WorkReport};

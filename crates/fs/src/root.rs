@@ -328,7 +328,7 @@ impl Root {
 }
 
 /// The kernel answers EAGAIN when a rename elsewhere could have let a `..` escape.
-fn retry_races<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(crate) fn retry_races<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     for _ in 0..128 {
         match call() {
             Err(Errno::AGAIN | Errno::INTR) => {}

@@ -39,6 +39,10 @@ counters! {
     blobs_opened,
     /// Bytes read from blobs.
     blob_bytes_read,
+    /// Files of the app's source that were copied into the workspace.
+    source_files_copied,
+    /// Bytes of them.
+    source_bytes_copied,
     /// Files of layers and of the app that were opened to be packed.
     files_read,
     /// Bytes of files of layers and of the app that were read.

@@ -1,13 +1,15 @@
 //! Trees and tars: reproducible packing, safe unpacking, compression.
 //!
 //! [`directory_entries`] lists a tree, [`pack`] writes its tar, byte for byte as the reference
-//! lifecycle does, and [`unpack`] makes a tree of a layer without ever leaving its directory.
+//! lifecycle does, [`unpack`] makes a tree of a layer without ever leaving its directory, and
+//! [`import`] takes in a root filesystem that was made elsewhere.
 
 mod block;
 mod compress;
 mod decompress;
 mod entry;
 mod header;
+mod import;
 mod pack;
 mod pipeline;
 mod read;
@@ -19,6 +21,7 @@ pub use compress::{Compression, LevelError};
 pub use decompress::{Encoding, decompress};
 pub use entry::{Entry, EntryKind, FileSource, Owner};
 pub use header::HeaderError;
+pub use import::{ImportError, ImportOptions, Imported, Kept, import};
 pub use pack::{PackError, diff_id, pack};
 pub use pipeline::{PackOptions, Packed};
 pub use read::{Limits, Member, MemberKind, ReadError, Reader};

@@ -9,6 +9,7 @@ use dhow_store::BlobError;
 
 use crate::extract::{Destination, ExtractError, extract};
 use crate::image::SourceImage;
+use crate::restore::KeptTree;
 use crate::{Level, Log};
 
 /// What analysis works from.
@@ -24,6 +25,8 @@ pub struct AnalyzeInput<'a> {
     pub previous: Wanted<'a>,
     /// The run image.
     pub run: Wanted<'a>,
+    /// The tree of the last build, if the layers directory is that tree.
+    pub kept: Option<&'a dyn KeptTree>,
     /// Whether the previous image's SBOM is left where it is.
     pub skip_layers: bool,
     /// Counts what is done.
@@ -107,6 +110,16 @@ fn previous(input: &AnalyzeInput<'_>, log: &dyn Log) -> (LifecycleMetadata, Stri
 
 fn restore_sbom(input: &AnalyzeInput<'_>, metadata: &LifecycleMetadata, log: &dyn Log) -> Result<(), AnalyzeError> {
     let sha = metadata.sbom.as_ref().map(|layer| layer.sha.as_str()).filter(|sha| !sha.is_empty());
+    if let Some(kept) = input.kept {
+        let directory = input.layers.join("sbom/launch");
+        let wanted = sha.and_then(|sha| sha.parse().ok());
+        if wanted.is_some_and(|wanted| !input.skip_layers && kept.intact(&directory, &wanted)) {
+            log.log(Level::Info, "Restoring data for SBOM from previous image");
+            return Ok(());
+        }
+        // What another build left there would be taken for the previous image's.
+        input.root.remove_all(&directory).map_err(|error| AnalyzeError::Sbom(error.into()))?;
+    }
     let (Some(sha), Some(image)) = (sha, input.previous.image) else { return Ok(()) };
     if !input.rules.sbom_layers || input.skip_layers {
         return Ok(());

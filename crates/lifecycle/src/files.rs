@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dhow_cnb::launch::{Metadata, ReadError};
+use dhow_cnb::launch::{Bom, Metadata, ReadError};
 use dhow_cnb::{Analyzed, Group, OrderFile, Plan, ProjectMetadata, Report, RunFile, StackFile, SystemFile, TomlError};
 use dhow_fs::Root;
 
@@ -157,6 +157,11 @@ pub fn read_build_metadata(root: &Root, path: &Path) -> Result<Metadata, FileErr
     let fail = |source| FileError { action: "read", what: "build metadata", source };
     let text = root.read_to_string(path, LIMIT).map_err(|error| fail(FileCause::Path(GoPathError(error))))?;
     Metadata::parse(&text).map_err(|error| fail(FileCause::Metadata(error)))
+}
+
+/// Reads the old bill of materials in `config/metadata.toml`, where Platform APIs without SBOM files keep it.
+pub fn read_build_bom(root: &Root, path: &Path) -> Result<Vec<Bom>, FileError> {
+    read(root, path, "build metadata", Bom::parse_all)
 }
 
 /// Writes `config/metadata.toml` from its text.

@@ -14,7 +14,8 @@ impl From<PathError> for GoPathError {
 }
 
 /// Returns what the operating system says, as Go writes it: lower case, without a number.
-pub(crate) fn words(error: &std::io::Error) -> String {
+#[must_use]
+pub fn words(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();
     let mut characters = text.chars();

@@ -1,18 +1,27 @@
 //! The buildpack lifecycle's phases as functions.
 
 pub mod analyze;
+pub mod build;
 pub mod cache;
 pub mod content;
+pub mod descriptor;
+pub mod detect;
+mod environment;
 pub mod export;
 mod extract;
 pub mod files;
-mod go_error;
+pub mod go_error;
 pub mod image;
 pub mod layers_directory;
 mod log;
+mod modules;
+mod program;
 pub mod rebase;
 pub mod restore;
 
+pub use environment::BuildEnvironment;
 pub use extract::ExtractError;
 pub use go_error::GoPathError;
 pub use log::{Level, Log, MemoryLog};
+pub use modules::ModuleError;
+pub use program::{Ending, Program, RunError, Runner, SystemRunner};

@@ -1,1 +1,31 @@
-//! Builders, root filesystems, caches: runs the phases in sandboxes.
+//! What a platform is to the lifecycle: it resolves a builder, prepares root filesystem and mounts,
+//! runs the phases in sandboxes, and keeps caches.
+
+pub mod app;
+pub mod author;
+mod build;
+mod container;
+pub mod descriptor;
+pub mod embedded;
+mod events;
+pub mod import;
+mod inspect;
+mod location;
+mod open;
+mod rootfs;
+mod run;
+mod user;
+mod volume;
+
+pub use build::{
+    BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, Machine, StateError, Tag, build,
+};
+pub use container::Network;
+pub use events::{Event, Events, Phase, Progress};
+pub use inspect::{Completeness as InspectedCompleteness, Inspection};
+pub use location::{LayoutLocation, Location, LocationError, Medium, Place};
+pub use open::{OpenError, Opened, open};
+pub use rootfs::RootfsError;
+pub use run::{RunError, RunRequest, run};
+pub use user::UserError;
+pub use volume::{Access, Volume, VolumeError};

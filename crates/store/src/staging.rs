@@ -26,14 +26,14 @@ pub struct BlobWriter {
     size: u64,
     layout: PathBuf,
     work: Option<Arc<Work>>,
-    _session: Arc<Session>,
+    session: Arc<Session>,
 }
 
 impl BlobWriter {
     pub(crate) fn create(layout: &Path, session: Arc<Session>, work: Option<Arc<Work>>) -> Result<Self, BlobError> {
         let file = AtomicFile::create_in(session.directory(), &session.directory().join("blob"), FILE_MODE)?;
         let hasher = Some(Hasher::sha256());
-        Ok(Self { file, hasher, size: 0, layout: layout.to_owned(), work, _session: session })
+        Ok(Self { file, hasher, size: 0, layout: layout.to_owned(), work, session })
     }
 
     /// Returns this writer without its hasher, for a caller that hashes and ends with [`BlobWriter::finish_known`].
@@ -72,6 +72,7 @@ impl BlobWriter {
         ensure_blob_directory(&self.layout, stored.digest.algorithm())?;
         let _no_gc = exclude_gc(&self.layout)?;
         self.file.commit_unsynced(&blob_path(&self.layout, &stored.digest))?;
+        self.session.note_written();
         Ok(stored)
     }
 }

@@ -1,4 +1,6 @@
 //! Writing and reading a layout.
+#![expect(clippy::disallowed_methods, reason = "tests look at and damage files as other programs would")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 mod common;
 
@@ -6,6 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use common::{Scratch, blob, image, platform, store_documents, store_image, tag, tree, work};
+use dhow_fs::{Lock, LockMode};
 use dhow_oci::{Descriptor, DiffId, Digest, Index, LayerRef, MediaType, Selector};
 use dhow_store::{
     Adopted, BlobError, BlobSink, BlobSource, Completeness, ImageSource, Layout, LayoutError, Presence, SPARSE,
@@ -126,7 +129,7 @@ fn an_image_that_is_not_all_there_gets_no_name_but_a_sparse_one() {
 
     let entry = name(Completeness::Sparse).unwrap();
     assert_eq!(entry.annotations[SPARSE], "true");
-    assert_eq!(layout.closure(&image).unwrap(), [absent.descriptor.clone()]);
+    assert_eq!(layout.closure(&image).unwrap(), std::slice::from_ref(&absent.descriptor));
     assert!(matches!(BlobSource::open(&layout, &absent.descriptor).err().unwrap(), BlobError::Absent { .. }));
 
     layout.store(b"base", MediaType::OciLayer).unwrap();
@@ -186,7 +189,7 @@ fn absent_blobs_stop_a_copy_unless_it_may_be_sparse() {
     assert!(error.to_string().contains(base.digest.as_str()), "{error}");
     assert_eq!(tree(&to.path().join("blobs")).len(), 0);
     let copied = copy_graph(&image.descriptor(), &from, &to, Completeness::Sparse).unwrap();
-    assert_eq!(copied.missing, [base.clone()]);
+    assert_eq!(copied.missing, std::slice::from_ref(&base));
     assert_eq!(to.presence(&base).unwrap(), Presence::Absent);
     let error = to.adopt(&from, &base).unwrap_err();
     assert!(error.is_absent());
@@ -247,4 +250,21 @@ fn untagging_removes_the_name_and_keeps_the_blobs() {
     let Index { manifests, .. } = layout.index().unwrap().value().clone();
     assert_eq!(manifests.iter().map(Descriptor::ref_name).collect::<Vec<_>>(), [Some("b")]);
     assert_eq!(layout.closure(&image).unwrap(), []);
+}
+
+#[test]
+fn whoever_waits_for_another_writer_says_so_once() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let image = store_image(&layout, "linux/amd64", &["base"]);
+    let other = Lock::take(layout.path(), LockMode::Exclusive, || {}).unwrap();
+    let held = std::cell::RefCell::new(vec![other]);
+    let waited = std::cell::Cell::new(0);
+    let on_wait = || {
+        waited.set(waited.get() + 1);
+        held.borrow_mut().clear();
+    };
+    layout.tag("x", image.descriptor(), Completeness::Full, &on_wait).unwrap();
+    layout.tag("y", image.descriptor(), Completeness::Full, &on_wait).unwrap();
+    assert_eq!(waited.get(), 1);
 }

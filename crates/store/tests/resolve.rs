@@ -1,4 +1,6 @@
 //! Finding an image: tags, digests, platforms, nested indexes, foreign layouts.
+#![expect(clippy::disallowed_methods, reason = "tests look at and damage files as other programs would")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 mod common;
 

@@ -6,9 +6,11 @@
 mod build;
 mod change;
 mod environment;
+mod launch;
 mod roots;
 
 pub use build::{inherited, platform_changes};
 pub use change::{Action, Change, EnvFile, PlainFile, changes};
 pub use environment::Environment;
+pub use launch::launch;
 pub use roots::{Phase, Root, roots};

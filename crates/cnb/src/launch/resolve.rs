@@ -1,6 +1,6 @@
 //! From an invocation of the launcher to the command to start.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use super::{Metadata, Process};
 use crate::{BuildpackApi, BuildpackApiError, BuildpackRules, ModuleKind, PlatformRules};
@@ -9,7 +9,7 @@ use crate::{BuildpackApi, BuildpackApiError, BuildpackRules, ModuleKind, Platfor
 #[derive(Clone, Copy, Debug)]
 pub struct Invocation<'a> {
     /// The last component of its own name, which may be a process type.
-    pub name: &'a str,
+    pub name: &'a OsStr,
     /// The arguments.
     pub arguments: &'a [OsString],
     /// The execution environment.
@@ -90,7 +90,8 @@ impl Launchable {
 
     /// Returns what to start: the process that the launcher is named after, else the command in its arguments.
     pub fn resolve(&self, invocation: &Invocation<'_>) -> Result<Start, ResolveError> {
-        let Some(process) = self.metadata.processes.iter().find(|process| process.process_type == invocation.name)
+        let Some(process) =
+            self.metadata.processes.iter().find(|process| invocation.name == process.process_type.as_str())
         else {
             return user_command(invocation.arguments);
         };
@@ -195,7 +196,7 @@ exec-env = ["test"]
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         let metadata = Metadata::parse(METADATA).unwrap();
         Launchable::new(metadata, PlatformRules::of(api)).unwrap().resolve(&Invocation {
-            name,
+            name: name.as_ref(),
             arguments: &arguments,
             exec_env: "production",
         })

@@ -134,6 +134,7 @@ pub fn write_cache(
         let id = "buildpacksio/lifecycle:cache.sbom";
         let diff_id = add_or_reuse(input, cache, id, &sbom, &before.sbom.sha, log).map_err(WriteCacheError::Sbom)?;
         metadata.sbom.sha = diff_id.to_string();
+        cached.push(CachedDirectory { directory: sbom, diff_id });
     }
     cache.commit(&metadata).map_err(WriteCacheError::Commit)?;
     Ok(cached)
@@ -153,8 +154,8 @@ fn add_or_reuse(
 ) -> Result<DiffId, AddError> {
     let content = Content::directory(directory);
     let known = known(input, id, directory);
-    let diff_id = match &known {
-        Some(known) => Some(known.diff_id.clone()),
+    let diff_id = match known.as_ref().map(|known| known.diff_id.clone()).or_else(|| input.known.diff_id(directory)) {
+        Some(diff_id) => Some(diff_id),
         None if recorded.is_empty() => None,
         None => {
             Some(content.diff_id(input.packing).map_err(|source| AddError::Content { layer: id.to_owned(), source })?)

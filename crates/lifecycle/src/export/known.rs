@@ -2,12 +2,17 @@
 
 use std::path::Path;
 
+use dhow_oci::DiffId;
+
 use crate::content::PackedLayer;
 
 /// Knows layers from an earlier build, by looking at no more than the files' inodes.
 pub trait KnownLayers: Sync {
     /// Returns the layer that was made of `directory`, if that holds exactly what it held then; `id` is the layer's.
     fn directory(&self, id: &str, directory: &Path) -> Option<PackedLayer>;
+
+    /// Returns the diffID of `directory`, if that holds exactly what it held then, although no blob of it may be kept.
+    fn diff_id(&self, directory: &Path) -> Option<DiffId>;
 
     /// Returns the layers that `slices` made of the app, the rest last, if the app is exactly what it was then.
     fn app(&self, directory: &Path, slices: &[Vec<String>]) -> Option<Vec<PackedLayer>>;
@@ -28,6 +33,10 @@ pub struct NothingKnown;
 
 impl KnownLayers for NothingKnown {
     fn directory(&self, _id: &str, _directory: &Path) -> Option<PackedLayer> {
+        None
+    }
+
+    fn diff_id(&self, _directory: &Path) -> Option<DiffId> {
         None
     }
 

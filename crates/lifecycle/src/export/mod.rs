@@ -36,7 +36,7 @@ pub use plan::LayerSource;
 pub use publish::{Publication, PublishError, Published, Target, publish};
 pub use run_image::run_image_names;
 pub use slices::SliceError;
-pub use time::{REPRODUCIBLE_TIME, source_date_epoch};
+pub use time::{REPRODUCIBLE_TIME, rfc3339, source_date_epoch};
 
 use crate::content::Packing;
 use crate::image::SourceImage;

@@ -26,7 +26,8 @@ pub fn source_date_epoch(value: Option<&str>, rules: &PlatformRules, log: &dyn L
 }
 
 /// Returns `seconds` since 1970 as RFC 3339 in UTC; what it cannot write becomes the nearest that it can.
-pub(crate) fn rfc3339(seconds: i64) -> String {
+#[must_use]
+pub fn rfc3339(seconds: i64) -> String {
     let seconds = seconds.clamp(*WRITABLE.start(), *WRITABLE.end());
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = date(days);

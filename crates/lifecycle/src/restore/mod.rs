@@ -139,7 +139,8 @@ pub fn restore(input: &RestoreInput<'_>, log: &dyn Log) -> Result<Restored, Rest
         log.log(Level::Info, "Restoring data for SBOM from cache");
     }
     let layers = run(input, jobs, log)?;
-    if input.rules.sbom_layers {
+    // Left out with the layers, though the message above is printed all the same.
+    if input.rules.sbom_layers && !input.skip_layers {
         if restores_sbom {
             sbom::extract_cached(input, &cache.sbom.sha, log)?;
         }

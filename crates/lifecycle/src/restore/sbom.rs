@@ -23,11 +23,17 @@ pub(super) fn extract_cached(input: &RestoreInput<'_>, sha: &str, log: &dyn Log)
         log.log(Level::Warn, &format!("Skipping restore for SBOM: failed to find cache layer with SHA '{sha}'"));
         return Ok(());
     };
+    let directory = input.layers.join("sbom/cache");
+    if let Some(kept) = input.kept {
+        if kept.intact(&directory, &diff_id) {
+            return Ok(());
+        }
+        input.root.remove_all(&directory)?;
+    }
     let cached = match cache.open(&diff_id) {
         Ok(cached) => cached,
         Err(error) => return skip(&error),
     };
-    let directory = input.layers.join("sbom/cache");
     let destination = Destination { root: input.root, layers: input.layers, directory: &directory };
     let extracted = extract(cached.reader, &cached.media_type, &diff_id, &destination, input.work);
     match (extracted, cache.verify(&diff_id)) {

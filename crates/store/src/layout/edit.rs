@@ -31,14 +31,13 @@ impl Layout {
     ) -> Result<Descriptor, LayoutError> {
         check_name(name)?;
         let entry = entry(name, descriptor, completeness);
-        if self.own_session().is_some() {
-            // Before the lock, so that writers wait for each other's index only.
-            sync_filesystem(&self.path)?;
-        }
+        // Before the lock, so that writers wait for each other's index only.
+        let is_synced = self.sync_what_was_written()?;
         let _lock = self.lock(on_wait)?;
         // Under the lock, so that no `gc` comes between the look and the name.
         self.require_closure(name, &entry, completeness)?;
-        self.edit_index(|index| replace(index, name, &entry))?;
+        let sync_others = || if is_synced { Ok(()) } else { sync_filesystem(&self.path) };
+        self.edit_index(sync_others, |index| replace(index, name, &entry))?;
         Ok(entry)
     }
 
@@ -46,7 +45,7 @@ impl Layout {
     pub fn untag(&self, name: &str, on_wait: &dyn Fn()) -> Result<bool, LayoutError> {
         let _lock = self.lock(on_wait)?;
         let before = self.index()?.value().manifests.len();
-        self.edit_index(|index| index.manifests.retain(|entry| entry.ref_name() != Some(name)))?;
+        self.edit_index(|| Ok(()), |index| index.manifests.retain(|entry| entry.ref_name() != Some(name)))?;
         Ok(self.index()?.value().manifests.len() < before)
     }
 
@@ -64,18 +63,34 @@ impl Layout {
         Err(LayoutError::Incomplete { path, name: name.to_owned(), root, missing })
     }
 
+    /// Syncs the file system if this value wrote blobs since the last time; tells whether it did.
+    fn sync_what_was_written(&self) -> Result<bool, PathError> {
+        let has_written = self.own_session().is_some_and(|session| session.take_written());
+        if has_written {
+            sync_filesystem(&self.path)?;
+        }
+        Ok(has_written)
+    }
+
+    /// Replaces `index.json` if the edit changes it, after a call of `before`.
+    ///
     /// Other tools take no lock, so the file is looked at again right before it is replaced.
-    fn edit_index(&self, edit: impl Fn(&mut Index)) -> Result<(), LayoutError> {
+    fn edit_index(
+        &self,
+        before: impl Fn() -> Result<(), PathError>,
+        edit: impl Fn(&mut Index),
+    ) -> Result<(), LayoutError> {
         let path = self.path.join("index.json");
         for _ in 0..ATTEMPTS {
-            let before = self.index_stat()?;
+            let stat = self.index_stat()?;
             let current = self.index()?;
             let edited = current.edited(&edit);
             if edited.value() == current.value() {
                 return Ok(());
             }
+            before()?;
             let file = written(&path, &edited)?;
-            if self.index_stat()? == before {
+            if self.index_stat()? == stat {
                 return Ok(file.commit()?);
             }
         }
@@ -136,8 +151,8 @@ mod tests {
         let named = |name: &str, content: &[u8]| {
             entry(name, Descriptor::of(MediaType::OciManifest, content), Completeness::Full)
         };
-        let mut index = Index::default();
-        index.manifests = vec![named("a", b"1"), named("b", b"2"), named("a", b"3"), named("c", b"4")];
+        let manifests = vec![named("a", b"1"), named("b", b"2"), named("a", b"3"), named("c", b"4")];
+        let mut index = Index { manifests, ..Index::default() };
         let new = named("a", b"5");
         replace(&mut index, "a", &new);
         assert_eq!(index.manifests, [new, named("b", b"2"), named("c", b"4")]);

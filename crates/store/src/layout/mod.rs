@@ -129,7 +129,11 @@ impl Layout {
         let destination = blob_path(&self.path, &descriptor.digest);
         let _no_gc = exclude_gc(&self.path)?;
         let method = dhow_fs::share_file(source, &destination, session.directory())?;
-        Ok(matches!(method, Some(CopyMethod::HardLink | CopyMethod::Reflink)))
+        let is_linked = matches!(method, Some(CopyMethod::HardLink | CopyMethod::Reflink));
+        if is_linked {
+            session.note_written();
+        }
+        Ok(is_linked)
     }
 
     fn copy(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<(), BlobError> {
@@ -242,10 +246,10 @@ impl ImageSource for Layout {
     }
 }
 
-/// Tells apart the absence of a path from other failures.
-fn found(result: Result<dhow_fs::Stat, PathError>) -> Result<Option<dhow_fs::Stat>, PathError> {
+/// Tells apart what is not there, or not any more, from other failures.
+fn found<T>(result: Result<T, PathError>) -> Result<Option<T>, PathError> {
     match result {
-        Ok(stat) => Ok(Some(stat)),
+        Ok(value) => Ok(Some(value)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }

@@ -10,8 +10,11 @@
 //! A session begins and ends its first steps under that lock, therefore whoever holds it sees whole sessions only.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dhow_fs::{FileKind, Lock, LockError, LockMode, PathError, Root, TemporaryDirectory};
+
+use super::found;
 
 const PREFIX: &[u8] = b".dhow-";
 const LOCK_FILE: &str = "lock";
@@ -21,6 +24,8 @@ const LOCK_FILE: &str = "lock";
 pub(crate) struct Session {
     directory: TemporaryDirectory,
     _lock: Lock,
+    /// Whether blobs were stored that are not synced yet.
+    written: AtomicBool,
 }
 
 /// What a [`sweep`] found.
@@ -39,12 +44,22 @@ impl Session {
         sweep(layout, None)?;
         let directory = TemporaryDirectory::create_in(layout)?;
         let lock = Lock::take(&directory.path().join(LOCK_FILE), LockMode::Exclusive, || {})?;
-        Ok(Self { directory, _lock: lock })
+        Ok(Self { directory, _lock: lock, written: AtomicBool::new(false) })
     }
 
     /// Returns the directory for unfinished files.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Notes that a blob got its name.
+    pub(crate) fn note_written(&self) {
+        self.written.store(true, Ordering::Release);
+    }
+
+    /// Tells whether blobs got names since the last call.
+    pub(crate) fn take_written(&self) -> bool {
+        self.written.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -66,37 +81,51 @@ pub(crate) fn sweep(layout: &Path, except: Option<&Path>) -> Result<Sweep, LockE
         if except.is_some_and(|except| except.file_name() == Some(&entry.name)) {
             continue;
         }
-        match began(&root, &path)? {
-            Some(time) => sweep.oldest_live = Some(sweep.oldest_live.map_or(time, |oldest| oldest.min(time))),
-            None => {
-                root.remove_all(&path)?;
+        match state(&root, &path)? {
+            State::Live(began) => sweep.oldest_live = Some(sweep.oldest_live.map_or(began, |oldest| oldest.min(began))),
+            State::Dead => {
+                found(root.remove_all(&path))?;
                 sweep.reclaimed += 1;
             }
+            State::Gone => {}
         }
     }
     Ok(sweep)
 }
 
-/// Returns when a live writer began; `None` for a dead one. Another user's, into which one cannot look, counts
-/// as live since ever.
-fn began(root: &Root, directory: &Path) -> Result<Option<i128>, LockError> {
-    if root.symlink_metadata(directory)?.kind != FileKind::Directory {
-        return Ok(None);
+/// What has become of a writer.
+enum State {
+    /// It is at work, and began at this time.
+    Live(i128),
+    /// It died.
+    Dead,
+    /// It ended while it was looked at; ending needs no lock.
+    Gone,
+}
+
+/// Another user's session, into which one cannot look, counts as live since ever.
+fn state(root: &Root, path: &Path) -> Result<State, LockError> {
+    match found(root.symlink_metadata(path))?.map(|stat| stat.kind) {
+        None => return Ok(State::Gone),
+        Some(FileKind::Directory) => {}
+        // An index that was not renamed; whoever writes one holds the lock that our caller holds now.
+        Some(_) => return Ok(State::Dead),
     }
-    let lock: PathBuf = directory.join(LOCK_FILE);
+    let lock: PathBuf = path.join(LOCK_FILE);
     let stat = match root.symlink_metadata(&lock) {
         Ok(stat) => stat,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) if is_denied(&error) => return Ok(Some(i128::MIN)),
+        Err(error) if error.is_not_found() => return Ok(State::Dead),
+        Err(error) if is_denied(&error) => return Ok(State::Live(i128::MIN)),
         Err(error) => return Err(error.into()),
     };
     if stat.kind != FileKind::File {
-        return Ok(None);
+        return Ok(State::Dead);
     }
     match Lock::attempt(&root.host_path(&lock), LockMode::Exclusive) {
-        Ok(_dead) => Ok(None),
-        Err(LockError::Held(_)) => Ok(Some(stat.ctime_ns)),
-        Err(LockError::Path(error)) if is_denied(&error) => Ok(Some(i128::MIN)),
+        Ok(_free) => Ok(State::Dead),
+        Err(LockError::Held(_)) => Ok(State::Live(stat.ctime_ns)),
+        Err(LockError::Path(error)) if is_denied(&error) => Ok(State::Live(i128::MIN)),
+        Err(LockError::Path(error)) if error.is_not_found() => Ok(State::Gone),
         Err(error) => Err(error),
     }
 }

@@ -1,0 +1,96 @@
+//! `dhow inspect`
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use dhow_fs::Work;
+use dhow_oci::Platform;
+use dhow_platform::{Inspection, InspectedCompleteness, Location};
+
+use crate::arguments::{Format, InspectArguments};
+use crate::commands::Context;
+use crate::console::answer;
+use crate::failure::Failure;
+use crate::units::bytes;
+
+pub(crate) fn run(arguments: &InspectArguments, context: &Context<'_>) -> Result<(), Failure> {
+    let place = arguments.image.parse::<Location>()?.place(&context.settings.layout_repository());
+    let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
+    let opened = dhow_platform::open(&place, &platform, &Arc::new(Work::default()))?;
+    let inspection = Inspection::of(&opened);
+    match arguments.format {
+        Format::Json => {
+            let value = serde_json::to_value(&inspection).unwrap_or_default();
+            answer(&format!("{value:#}\n"));
+        }
+        Format::Text => answer(&text(&arguments.image, &inspection)),
+    }
+    Ok(())
+}
+
+fn text(name: &str, inspection: &Inspection) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _written = write_text(&mut out, name, inspection);
+    out
+}
+
+fn write_text(out: &mut String, name: &str, inspection: &Inspection) -> std::fmt::Result {
+    let completeness = match inspection.completeness {
+        InspectedCompleteness::Full => "full",
+        InspectedCompleteness::Sparse => "sparse: the run image's layers are left out",
+        InspectedCompleteness::Incomplete => "incomplete: blobs are missing",
+    };
+    writeln!(out, "Image:     {name}")?;
+    writeln!(out, "Digest:    {}", inspection.digest)?;
+    writeln!(out, "Platform:  {}", inspection.platform)?;
+    writeln!(out, "Created:   {}", inspection.created.as_deref().unwrap_or("unknown"))?;
+    writeln!(out, "Size:      {} ({completeness})", bytes(inspection.size))?;
+    writeln!(out, "User:      {}", if inspection.user.is_empty() { "root" } else { &inspection.user })?;
+    if let Some(base) = &inspection.base {
+        writeln!(out, "\nBase:")?;
+        for (label, value) in [
+            ("Name", &base.name),
+            ("Digest", &base.digest),
+            ("Reference", &base.reference),
+            ("Top layer", &base.top_layer),
+        ] {
+            if let Some(value) = value {
+                writeln!(out, "  {:<11}{value}", format!("{label}:"))?;
+            }
+        }
+    }
+    if !inspection.buildpacks.is_empty() {
+        writeln!(out, "\nBuildpacks:")?;
+        let width = inspection.buildpacks.iter().map(|buildpack| buildpack.id.len()).max().unwrap_or(0);
+        for buildpack in &inspection.buildpacks {
+            let homepage = buildpack.homepage.as_deref().unwrap_or("");
+            writeln!(out, "{}", format!("  {:<width$}  {}  {homepage}", buildpack.id, buildpack.version).trim_end())?;
+        }
+    }
+    if !inspection.processes.is_empty() {
+        writeln!(out, "\nProcesses:")?;
+        let width = inspection.processes.iter().map(|process| process.kind.len()).max().unwrap_or(0);
+        for process in &inspection.processes {
+            let mark = if process.default { "(default)" } else { "" };
+            let words: Vec<&str> = process.command.iter().chain(&process.args).map(String::as_str).collect();
+            let shell = if process.direct { "" } else { "bash: " };
+            writeln!(out, "  {:<width$} {mark:<9}  {shell}{}", process.kind, words.join(" "))?;
+        }
+    }
+    writeln!(out, "\nLayers:")?;
+    for layer in &inspection.layers {
+        let absent = if layer.present { "" } else { " (absent)" };
+        let short: String = layer.diff_id.0.hex().chars().take(12).collect();
+        writeln!(out, "  {short}  {:>9}  {}{absent}", bytes(layer.size), layer.origin)?;
+    }
+    if !inspection.labels.is_empty() {
+        writeln!(out, "\nLabels:")?;
+        for (key, value) in &inspection.labels {
+            let shown: String = value.chars().take(100).collect();
+            let more = if shown.len() < value.len() { "…" } else { "" };
+            writeln!(out, "  {key}={shown}{more}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! `dhow layout check` and `dhow layout gc`
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dhow_fs::Work;
+use dhow_store::Layout;
+use serde_json::json;
+
+use crate::arguments::{Format, LayoutCheckArguments, LayoutGcArguments};
+use crate::commands::Context;
+use crate::console::answer;
+use crate::failure::Failure;
+use crate::units::bytes;
+
+/// Returns 0 if nothing is wrong, else 1.
+pub(crate) fn check(arguments: &LayoutCheckArguments) -> Result<u8, Failure> {
+    let findings = open(&arguments.path)?.check()?;
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    match arguments.format {
+        Format::Json => answer(&format!("{:#}\n", json!({ "path": arguments.path, "findings": lines }))),
+        Format::Text if lines.is_empty() => answer(&format!("{}: nothing is wrong\n", arguments.path.display())),
+        Format::Text => answer(&(lines.join("\n") + "\n")),
+    }
+    Ok(u8::from(!findings.is_empty()))
+}
+
+pub(crate) fn gc(arguments: &LayoutGcArguments, context: &Context<'_>) -> Result<(), Failure> {
+    let path = arguments.path.display();
+    let report = open(&arguments.path)?.gc(&|| context.console.say(&format!("Waiting for another writer of {path}")))?;
+    match arguments.format {
+        Format::Json => answer(&format!(
+            "{:#}\n",
+            json!({
+                "path": arguments.path,
+                "removed": report.removed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "freed": report.freed,
+                "kept": report.kept,
+                "spared": report.spared,
+            })
+        )),
+        Format::Text => answer(&format!(
+            "{path}: removed {} blobs ({}), kept {}, spared {} of live writers\n",
+            report.removed.len(),
+            bytes(report.freed),
+            report.kept,
+            report.spared
+        )),
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<Layout, Failure> {
+    Ok(Layout::open(path, &Arc::new(Work::default()))?)
+}

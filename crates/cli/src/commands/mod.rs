@@ -1,0 +1,39 @@
+//! One file for each command.
+
+mod build;
+mod completion;
+mod config;
+mod inspect;
+mod layout;
+mod run;
+mod version;
+
+use crate::arguments::{Arguments, BuilderCommand, Command, LayoutCommand, SbomCommand};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::variables::Variables;
+
+/// What every command has at hand.
+pub(crate) struct Context<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) variables: &'a Variables,
+    pub(crate) console: &'a Console,
+}
+
+/// Runs the command; returns the exit code of a program that was run for the user, else 0.
+pub(crate) fn dispatch(arguments: Arguments, context: &Context<'_>) -> Result<u8, Failure> {
+    match arguments.command {
+        Command::Build(arguments) => build::run(arguments, context)?,
+        Command::Run(arguments) => return run::run(arguments, context),
+        Command::Inspect(arguments) => inspect::run(&arguments, context)?,
+        Command::Rebase(_) | Command::Import(_) | Command::Builder(BuilderCommand::Create(_)) | Command::Sbom(SbomCommand::Download(_)) => return Err(Failure::new("not done yet")),
+        Command::Layout(LayoutCommand::Check(arguments)) => return layout::check(&arguments),
+        Command::Layout(LayoutCommand::Gc(arguments)) => layout::gc(&arguments, context)?,
+        Command::Config(arguments) => config::run(&arguments, context)?,
+        Command::Version(arguments) => version::run(&arguments),
+        Command::Completion(arguments) => completion::run(&arguments),
+        Command::Man(arguments) => completion::manual(&arguments)?,
+    }
+    Ok(0)
+}

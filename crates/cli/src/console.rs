@@ -1,0 +1,198 @@
+//! The terminal: answers on stdout, talk on stderr, colour and progress only where they help.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use dhow_lifecycle::Level;
+use dhow_platform::{Event, Events, Progress};
+
+use crate::timestamp;
+use crate::variables::Variables;
+
+/// A step shows its progress once it has taken this long.
+const PROGRESS_AFTER: Duration = Duration::from_millis(250);
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// Off a terminal a line of progress is printed this often.
+const PLAIN_PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// How to say it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) verbosity: Verbosity,
+    pub(crate) colour: bool,
+    pub(crate) timestamps: bool,
+}
+
+impl Style {
+    /// Colour is used on a terminal unless `--no-color`, `NO_COLOR` or `TERM=dumb` says otherwise.
+    pub(crate) fn new(verbosity: Verbosity, no_colour: bool, timestamps: bool, variables: &Variables) -> Self {
+        let refused = no_colour
+            || variables.get("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || variables.get("TERM") == Some("dumb");
+        Self { verbosity, colour: !refused && io::stderr().is_terminal(), timestamps }
+    }
+}
+
+/// Draws events on stderr.
+pub(crate) struct Console {
+    style: Style,
+    terminal: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether output of a program ended without a newline.
+    within_line: bool,
+    /// Whether the last line of the terminal is a progress line, to be overwritten.
+    progress_shown: bool,
+    step: Option<Step>,
+}
+
+struct Step {
+    key: String,
+    since: Instant,
+    last_shown: Option<Instant>,
+}
+
+impl Console {
+    pub(crate) fn new(style: Style) -> Self {
+        Self { style, terminal: io::stderr().is_terminal(), state: Mutex::default() }
+    }
+
+    pub(crate) fn style(&self) -> Style {
+        self.style
+    }
+
+    /// Prints a line of talk, unless quiet.
+    pub(crate) fn say(&self, line: &str) {
+        if self.style.verbosity != Verbosity::Quiet {
+            self.line(line);
+        }
+    }
+
+    fn line(&self, line: &str) {
+        let mut state = self.lock();
+        let mut out = io::stderr().lock();
+        self.finish_partial(&mut state, &mut out);
+        let prefix = self.prefix();
+        // A closed stderr must not end a build.
+        let _written = writeln!(out, "{prefix}{line}");
+    }
+
+    fn finish_partial(&self, state: &mut State, out: &mut impl Write) {
+        if state.progress_shown {
+            let _written = write!(out, "\r\x1b[K");
+            state.progress_shown = false;
+        }
+        if state.within_line {
+            let _written = writeln!(out);
+            state.within_line = false;
+        }
+    }
+
+    fn prefix(&self) -> String {
+        if self.style.timestamps { format!("{} ", timestamp::rfc3339(SystemTime::now())) } else { String::new() }
+    }
+
+    fn output(&self, bytes: &[u8]) {
+        if self.style.verbosity == Verbosity::Quiet || bytes.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        let mut out = io::stderr().lock();
+        if state.progress_shown {
+            let _written = write!(out, "\r\x1b[K");
+            state.progress_shown = false;
+        }
+        if !self.style.timestamps {
+            let _written = out.write_all(bytes);
+        } else {
+            for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+                if !state.within_line {
+                    let _written = out.write_all(self.prefix().as_bytes());
+                }
+                let _written = out.write_all(piece);
+                state.within_line = !piece.ends_with(b"\n");
+            }
+        }
+        state.within_line = !bytes.ends_with(b"\n");
+        let _flushed = out.flush();
+    }
+
+    fn progress(&self, progress: Progress<'_>) {
+        if self.style.verbosity == Verbosity::Quiet {
+            return;
+        }
+        let now = Instant::now();
+        let mut state = self.lock();
+        let key = format!("{} {}", progress.action, progress.subject);
+        if state.step.as_ref().is_none_or(|step| step.key != key) {
+            state.step = Some(Step { key, since: now, last_shown: None });
+            return;
+        }
+        let Some(step) = state.step.as_mut() else { return };
+        let interval = if self.terminal { PROGRESS_EVERY } else { PLAIN_PROGRESS_EVERY };
+        let due = now - step.since >= PROGRESS_AFTER && step.last_shown.is_none_or(|last| now - last >= interval);
+        if !due {
+            return;
+        }
+        step.last_shown = Some(now);
+        let text = match progress.total {
+            Some(total) if total > 0 => format!("{} {}%", step.key, progress.done.min(total) * 100 / total),
+            _ => format!("{} {}", step.key, progress.done),
+        };
+        let mut out = io::stderr().lock();
+        if self.terminal {
+            let _written = write!(out, "\r\x1b[K{text}");
+            let _flushed = out.flush();
+            state.progress_shown = true;
+        } else {
+            let _written = writeln!(out, "{text}");
+        }
+    }
+
+    /// Prints an error's lines, however quiet the user wants it.
+    pub(crate) fn report(&self, lines: &str) {
+        self.line(lines);
+    }
+
+    /// Paints `text` with an ANSI colour code, if colours are wanted.
+    pub(crate) fn paint(&self, code: &str, text: &str) -> String {
+        if self.style.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Events for Console {
+    fn emit(&self, event: Event<'_>) {
+        match event {
+            Event::Phase(phase) => self.say(&self.paint("36", &format!("===> {}", phase.banner()))),
+            Event::Remark(Level::Debug, message) if self.style.verbosity == Verbosity::Verbose => self.line(message),
+            Event::Remark(Level::Debug, _) => {}
+            Event::Remark(Level::Info, message) => self.say(message),
+            Event::Remark(Level::Warn, message) => self.line(&format!("{} {message}", self.paint("33", "warning:"))),
+            Event::Remark(Level::Error, message) => self.line(&format!("{} {message}", self.paint("31", "error:"))),
+            Event::Output(bytes) => self.output(bytes),
+            Event::Progress(progress) => self.progress(progress),
+        }
+    }
+}
+
+/// Prints an answer to stdout. A closed pipe ends the program quietly, as with other filters.
+pub(crate) fn answer(text: &str) {
+    let mut out = io::stdout().lock();
+    let _written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,63 @@
+//! `--env` and `--env-file`, as with pack and docker.
+
+use std::path::Path;
+
+use dhow_fs::Root;
+
+use crate::failure::Failure;
+use crate::variables::Variables;
+
+const FILE_LIMIT: u64 = 1024 * 1024;
+
+/// Returns the variables of the files, then of the flags; later ones win.
+///
+/// `NAME` without `=` passes on the caller's value; unset there, it is left out.
+pub(crate) fn collect(
+    flags: &[String],
+    files: &[impl AsRef<Path>],
+    variables: &Variables,
+) -> Result<Vec<(String, String)>, Failure> {
+    let mut collected = Vec::new();
+    for file in files {
+        let text = Root::host()?.read_to_string(file.as_ref(), FILE_LIMIT)?;
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            add(line, variables, &mut collected)?;
+        }
+    }
+    for flag in flags {
+        add(flag, variables, &mut collected)?;
+    }
+    Ok(collected)
+}
+
+fn add(text: &str, variables: &Variables, collected: &mut Vec<(String, String)>) -> Result<(), Failure> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (text, variables.get(text)),
+    };
+    if name.is_empty() || name.contains(['/', '\0']) || value.is_some_and(|value| value.contains('\0')) {
+        return Err(Failure::new(format!("`{text}` is not a variable; expected NAME=VALUE or NAME")));
+    }
+    if let Some(value) = value {
+        collected.retain(|(existing, _)| existing != name);
+        collected.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_files_and_bare_names_pass_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("env");
+        std::fs::write(&file, "# remark\nA=file\nB=b=c\n\nINHERITED\nUNSET\n").unwrap();
+        let variables = Variables::of([("INHERITED", "x")]);
+        let collected = collect(&["A=flag".to_owned()], &[file], &variables).unwrap();
+        let expected = [("B", "b=c"), ("INHERITED", "x"), ("A", "flag")];
+        assert_eq!(collected, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert!(collect(&["=x".to_owned()], &[] as &[&str], &variables).is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! Advice for failures, from their types. Libraries never mention flags; this file does.
+
+use std::error::Error;
+use std::io;
+
+use dhow_fs::PathError;
+use dhow_platform::{BuildError, OpenError, RunError};
+use dhow_sandbox::{Barrier, SandboxError};
+
+/// Returns what may help, preferably a command to paste.
+pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<String> {
+    find::<SandboxError>(error)
+        .and_then(of_sandbox)
+        .or_else(|| find::<BuildError>(error).and_then(of_build))
+        .or_else(|| find::<RunError>(error).and_then(of_run))
+        .or_else(|| find::<OpenError>(error).and_then(of_open))
+        .or_else(|| of_io(error))
+}
+
+/// Returns the first error of a type in a chain.
+pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        if let Some(found) = current.downcast_ref::<T>() {
+            return Some(found);
+        }
+        next = current.source();
+    }
+    None
+}
+
+fn of_build(error: &BuildError) -> Option<String> {
+    Some(match error {
+        BuildError::Detect { app, .. } => format!(
+            "the buildpacks' own reasons are above; for all that they print: dhow build IMAGE --path {} --verbose",
+            app.display()
+        ),
+        BuildError::NotABuilder { .. } => "dhow builder create oci:builder --config builder.toml".to_owned(),
+        BuildError::RunImagesAbsent { first, .. } => {
+            format!("dhow import ROOTFS.tar {first} (or: skopeo copy docker://{first} oci:run, and --run-image oci:run)")
+        }
+        BuildError::NoRunImage(_) => "dhow build IMAGE --run-image oci:PATH".to_owned(),
+        BuildError::Builder { source, .. } | BuildError::RunImage { source, .. } => return of_open(source),
+        _ => return None,
+    })
+}
+
+fn of_run(error: &RunError) -> Option<String> {
+    match error {
+        RunError::NoCommand => Some("dhow run IMAGE -- COMMAND".to_owned()),
+        RunError::NoProcess { .. } => Some("dhow inspect IMAGE".to_owned()),
+        _ => None,
+    }
+}
+
+fn of_open(error: &OpenError) -> Option<String> {
+    match error {
+        OpenError::NotFound(path) => Some(format!("skopeo copy docker://NAME oci:{}:latest", path.display())),
+        OpenError::Layout { path, .. } | OpenError::Resolve { path, .. } => {
+            Some(format!("dhow layout check {}", path.display()))
+        }
+        OpenError::Archive { .. } => None,
+    }
+}
+
+fn of_sandbox(error: &SandboxError) -> Option<String> {
+    match error {
+        SandboxError::UserNamespace { barrier, .. } => Some(of_barrier(barrier)),
+        SandboxError::Proc(_) => Some(
+            "run dhow where /proc is not masked; in a container: docker run --security-opt systempaths=unconfined …".to_owned(),
+        ),
+        SandboxError::MapHelper { .. } => Some("sudo apt-get install uidmap".to_owned()),
+        _ => None,
+    }
+}
+
+fn of_io(error: &(dyn Error + 'static)) -> Option<String> {
+    let path = find::<PathError>(error)?;
+    match path.source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some(format!("df -h {}", path.path.parent().unwrap_or(&path.path).display()))
+        }
+        io::ErrorKind::PermissionDenied => Some(format!("ls -ld {}", path.path.display())),
+        _ => None,
+    }
+}
+
+fn of_barrier(barrier: &Barrier) -> String {
+    match barrier {
+        Barrier::MaximumIsZero => "sudo sysctl user.max_user_namespaces=15000",
+        Barrier::CloneSwitch => "sudo sysctl kernel.unprivileged_userns_clone=1",
+        Barrier::AppArmor => "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        Barrier::Limit => "sudo sysctl user.max_user_namespaces=15000",
+        Barrier::Unsupported => "run dhow on a kernel with CONFIG_USER_NS",
+        Barrier::Refused => "in a container: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …",
+    }
+    .to_owned()
+}

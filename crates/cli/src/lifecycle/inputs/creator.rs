@@ -1,0 +1,119 @@
+//! Inputs of the creator: those of the five phases, which run one after the other.
+
+use dhow_cnb::ExitCode;
+use dhow_fs::Root;
+use dhow_lifecycle::Log;
+
+use super::analyzer::warn_of_launch_cache;
+use super::exporter::warn_of_parallel_without_cache;
+use super::restorer::warn_of_missing_cache;
+use super::{AnalyzerInputs, BuilderInputs, DetectorInputs, ExporterInputs, Given, LayoutDirectory, RestorerInputs};
+use super::{detector, images, run_image};
+use crate::lifecycle::failure::Failure;
+
+/// What the creator's phases work from.
+#[derive(Debug)]
+pub(crate) struct CreatorInputs {
+    pub(crate) analyzer: AnalyzerInputs,
+    pub(crate) detector: DetectorInputs,
+    /// None when restoring is skipped altogether.
+    pub(crate) restorer: Option<RestorerInputs>,
+    pub(crate) builder: BuilderInputs,
+    pub(crate) exporter: ExporterInputs,
+}
+
+impl CreatorInputs {
+    pub(crate) fn resolve(given: &Given, root: &Root, log: &dyn Log) -> Result<Self, Failure> {
+        let [output] = given.positional.as_slice() else {
+            let text = format!("failed to parse arguments: received {} arguments, but expected 1", given.positional.len());
+            return Err(Failure::new(ExitCode::Arguments, text));
+        };
+        let layouts = LayoutDirectory::resolve(given, root)?;
+        let previous = given.optional("previous-image").unwrap_or(output);
+        let run_image_name = run_image::resolve(given, root, output, log)?;
+        warn_of_launch_cache(given, log);
+        warn_of_missing_cache(given, log);
+        warn_of_parallel_without_cache(given, log);
+        let names: Vec<String> = std::iter::once(output).chain(given.list("tag")).cloned().collect();
+        images::check_one_registry(&names)?;
+        images::check([previous, &run_image_name])?;
+        let skip = given.switch("skip-restore");
+        let (uid, gid) = (given.id("uid"), given.id("gid"));
+        let (analyzed, layers) = (given.path("analyzed"), given.path("layers"));
+        let (app, buildpacks, build_config) = (given.path("app"), given.path("buildpacks"), given.path("build-config"));
+        let (group, plan, platform) = (given.path("group"), given.path("plan"), given.path("platform"));
+        let cache_directory = given.optional_path("cache-dir");
+        let cache_image = images::cache_image(given, &layouts)?;
+        let launch_cache = given.optional_path("launch-cache");
+        Ok(Self {
+            analyzer: AnalyzerInputs {
+                analyzed: analyzed.clone(),
+                layers: layers.clone(),
+                previous_image: layouts.layout_of(previous)?,
+                run_image: layouts.layout_of(&run_image_name)?,
+                run_image_name,
+                cache_image: cache_image.clone(),
+                launch_cache: launch_cache.clone(),
+                skip_layers: skip,
+                layouts: layouts.clone(),
+                uid,
+                gid,
+            },
+            detector: DetectorInputs {
+                analyzed: analyzed.clone(),
+                app: app.clone(),
+                build_config: build_config.clone(),
+                buildpacks: buildpacks.clone(),
+                extensions: given.path("extensions"),
+                group: group.clone(),
+                layers: layers.clone(),
+                order: detector::order(given, root),
+                plan: plan.clone(),
+                platform: platform.clone(),
+                system: given.path("system"),
+            },
+            restorer: (given.rules.creator_always_restores || !skip).then(|| RestorerInputs {
+                analyzed: analyzed.clone(),
+                group: group.clone(),
+                layers: layers.clone(),
+                layouts: layouts.clone(),
+                cache_directory: cache_directory.clone(),
+                cache_image: cache_image.clone(),
+                skip_layers: skip,
+                uid,
+                gid,
+            }),
+            builder: BuilderInputs {
+                analyzed: analyzed.clone(),
+                app: app.clone(),
+                build_config,
+                buildpacks,
+                group: group.clone(),
+                layers: layers.clone(),
+                plan,
+                platform,
+            },
+            exporter: ExporterInputs {
+                analyzed,
+                app,
+                group,
+                layers,
+                report: given.path("report"),
+                project_metadata: given.path("project-metadata"),
+                run: given.path("run"),
+                stack: given.path("stack"),
+                launcher: given.path("launcher"),
+                launcher_sbom: given.path("launcher-sbom"),
+                outputs: layouts.outputs(&names)?,
+                    cache_directory,
+                cache_image,
+                launch_cache,
+                parallel: given.switch("parallel"),
+                process_type: given.optional("process-type").map(str::to_owned),
+                layouts,
+                uid,
+                gid,
+            },
+        })
+    }
+}

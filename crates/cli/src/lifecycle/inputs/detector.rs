@@ -1,0 +1,56 @@
+//! Inputs of the detector.
+
+use std::path::{Path, PathBuf};
+
+use dhow_cnb::ExitCode;
+use dhow_fs::Root;
+
+use super::Given;
+use crate::lifecycle::failure::Failure;
+
+/// The order that builders have, where the layers directory has none.
+const BUILDER_ORDER: &str = "/cnb/order.toml";
+
+/// What the detector works from.
+#[derive(Debug)]
+pub(crate) struct DetectorInputs {
+    pub(crate) analyzed: PathBuf,
+    pub(crate) app: PathBuf,
+    pub(crate) build_config: PathBuf,
+    pub(crate) buildpacks: PathBuf,
+    pub(crate) extensions: PathBuf,
+    pub(crate) group: PathBuf,
+    pub(crate) layers: PathBuf,
+    pub(crate) order: PathBuf,
+    pub(crate) plan: PathBuf,
+    pub(crate) platform: PathBuf,
+    pub(crate) system: PathBuf,
+}
+
+impl DetectorInputs {
+    pub(crate) fn resolve(given: &Given, root: &Root) -> Result<Self, Failure> {
+        if !given.positional.is_empty() {
+            return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments: received unexpected arguments"));
+        }
+        Ok(Self {
+            analyzed: given.path("analyzed"),
+            app: given.path("app"),
+            build_config: given.path("build-config"),
+            buildpacks: given.path("buildpacks"),
+            extensions: given.path("extensions"),
+            group: given.path("group"),
+            layers: given.path("layers"),
+            order: order(given, root),
+            plan: given.path("plan"),
+            platform: given.path("platform"),
+            system: given.path("system"),
+        })
+    }
+}
+
+/// Returns the order that is given, or the one in the layers directory, or the builder's.
+pub(super) fn order(given: &Given, root: &Root) -> PathBuf {
+    let path = given.path("order");
+    let is_default = given.text("order").starts_with(crate::lifecycle::settings::LAYERS_PLACEHOLDER);
+    if is_default && !root.exists(&path) { Path::new(BUILDER_ORDER).to_owned() } else { path }
+}

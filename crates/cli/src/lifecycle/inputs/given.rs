@@ -1,0 +1,126 @@
+//! The values of flags and variables, before they mean anything.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use dhow_cnb::{PlatformApi, PlatformRules};
+
+use super::super::go_flag::{Flag, Value};
+use super::super::settings::LAYERS_PLACEHOLDER;
+
+/// Every setting's value, and the positional arguments.
+pub(crate) struct Given {
+    /// The facts of the Platform API that was asked for.
+    pub(crate) rules: PlatformRules,
+    /// What stands after the flags.
+    pub(crate) positional: Vec<String>,
+    values: BTreeMap<&'static str, Value>,
+    working_directory: PathBuf,
+}
+
+impl Given {
+    pub(crate) fn new(api: PlatformApi, flags: Vec<Flag>, positional: Vec<String>, working_directory: PathBuf) -> Self {
+        let values = flags.into_iter().map(|flag| (flag.name, flag.value)).collect();
+        Self { rules: PlatformRules::of(api), positional, values, working_directory }
+    }
+
+    /// Returns a text.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        match self.values.get(name) {
+            Some(Value::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// Returns a text that is not empty.
+    pub(crate) fn optional(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// Tells whether a switch is on.
+    pub(crate) fn switch(&self, name: &str) -> bool {
+        matches!(self.values.get(name), Some(Value::Switch(true)))
+    }
+
+    /// Returns an id; what is no id is 0, as for the reference.
+    pub(crate) fn id(&self, name: &str) -> u32 {
+        match self.values.get(name) {
+            Some(Value::Number(number)) => u32::try_from(*number).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Returns the values of a flag that may be repeated.
+    pub(crate) fn list(&self, name: &str) -> &[String] {
+        match self.values.get(name) {
+            Some(Value::List(items)) => items,
+            _ => &[],
+        }
+    }
+
+    /// Returns a path, absolute, with the layers directory in place of `<layers>`.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        let layers = match name {
+            "layers" => "",
+            _ => self.text("layers"),
+        };
+        self.absolute(&self.text(name).replacen(LAYERS_PLACEHOLDER, layers, 1))
+    }
+
+    /// Returns a path, absolute, if one is given.
+    pub(crate) fn optional_path(&self, name: &str) -> Option<PathBuf> {
+        self.optional(name).map(|_| self.path(name))
+    }
+
+    /// Returns a path whose `<layers>` is the working directory: for the program that has no layers.
+    pub(crate) fn path_without_layers(&self, name: &str) -> PathBuf {
+        let text = self.text(name);
+        self.absolute(text.strip_prefix(LAYERS_PLACEHOLDER).map_or(text, |rest| rest.trim_start_matches('/')))
+    }
+
+    /// Joins a path to the working directory and takes out `.`, `..` and double slashes, by name alone.
+    pub(crate) fn absolute(&self, path: &str) -> PathBuf {
+        clean(&self.working_directory.join(path))
+    }
+}
+
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::settings;
+    use crate::variables::Variables;
+
+    fn given(variables: &[(&str, &str)]) -> Given {
+        let flags = settings::flags(&Variables::of(variables.iter().copied()));
+        Given::new(PlatformApi::V0_15, flags, Vec::new(), "/cwd".into())
+    }
+
+    #[test]
+    fn the_layers_directory_stands_in_for_its_placeholder() {
+        let given = given(&[("CNB_LAYERS_DIR", "../l"), ("CNB_PLAN_PATH", "p.toml")]);
+        assert_eq!(given.path("group"), Path::new("/l/group.toml"));
+        assert_eq!(given.path("layers"), Path::new("/l"));
+        assert_eq!(given.path("plan"), Path::new("/cwd/p.toml"));
+        assert_eq!(given.path_without_layers("report"), Path::new("/cwd/report.toml"));
+    }
+
+    #[test]
+    fn what_is_not_given_is_none() {
+        assert_eq!(given(&[]).optional_path("cache-dir"), None);
+        assert_eq!(given(&[("CNB_CACHE_DIR", "c")]).optional_path("cache-dir"), Some("/cwd/c".into()));
+    }
+}

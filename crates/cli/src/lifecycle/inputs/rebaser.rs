@@ -1,0 +1,57 @@
+//! Inputs of the rebaser.
+
+use std::path::PathBuf;
+
+use dhow_cnb::ExitCode;
+use dhow_fs::Root;
+
+use super::{Given, LayoutDirectory, images, images::Output};
+use crate::lifecycle::failure::Failure;
+
+/// What the rebaser works from.
+#[derive(Debug)]
+pub(crate) struct RebaserInputs {
+    pub(crate) layouts: LayoutDirectory,
+    /// The layout of the image that is rebased.
+    pub(crate) source: PathBuf,
+    /// Where the result goes; never empty.
+    pub(crate) outputs: Vec<Output>,
+    /// The name of the new run image, if one is given; otherwise the image's label says it.
+    pub(crate) run_image: Option<String>,
+    pub(crate) report: PathBuf,
+    pub(crate) force: bool,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+impl RebaserInputs {
+    pub(crate) fn resolve(given: &Given, root: &Root) -> Result<Self, Failure> {
+        let Some(output) = given.positional.first() else {
+            return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments: at least one image argument is required"));
+        };
+        let run_image = match (given.optional("run-image"), given.optional("image")) {
+            (Some(_), Some(_)) => {
+                return Err(Failure::input("supply only one of -run-image or (deprecated) -image"));
+            }
+            (Some(name), None) | (None, Some(name)) => Some(name),
+            (None, None) => None,
+        };
+        let layouts = LayoutDirectory::resolve(given, root)?;
+        let names = given.positional.clone();
+        images::check_one_registry(&names)?;
+        images::check(run_image)?;
+        let previous = given.rules.rebase_previous_image.then(|| given.optional("previous-image")).flatten();
+        let source = previous.unwrap_or(output);
+        images::check([source])?;
+        Ok(Self {
+            source: layouts.layout_of(source)?,
+            outputs: layouts.outputs(&names)?,
+            run_image: run_image.map(str::to_owned),
+            report: given.path_without_layers("report"),
+            force: given.switch("force"),
+            layouts,
+            uid: given.id("uid"),
+            gid: given.id("gid"),
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! Which run image is meant: the one that is given, or the one that run.toml or stack.toml names.
+
+use std::path::Path;
+
+use dhow_cnb::{RunImageNames, StackFile};
+use dhow_fs::Root;
+use dhow_lifecycle::{Log, files};
+use dhow_oci::Reference;
+
+use super::{Given, images};
+use crate::lifecycle::failure::{Failure, chain};
+
+/// Returns the name of the run image for an app that is written to `output`.
+pub(crate) fn resolve(given: &Given, root: &Root, output: &str, log: &dyn Log) -> Result<String, Failure> {
+    if let Some(name) = given.optional("run-image") {
+        return Ok(name.to_owned());
+    }
+    let names = match given.rules.run_toml {
+        true => from_run_toml(root, &given.path("run"), log)?,
+        false => from_stack_toml(root, &given.path("stack"), log)?,
+    };
+    choose(&names, output)
+}
+
+fn from_run_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<RunImageNames, Failure> {
+    let file = files::read_run(root, path, log).map_err(|error| Failure::input(chain(&error)))?;
+    let first = file.images.into_iter().next();
+    first.ok_or_else(|| Failure::input("-run-image is required when there is no run metadata available"))
+}
+
+fn from_stack_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<RunImageNames, Failure> {
+    let file = files::read_stack(root, path, log).map_err(|error| Failure::input(chain(&error)))?;
+    if file == StackFile::default() {
+        return Err(Failure::input("-run-image is required when there is no stack metadata available"));
+    }
+    Ok(file.run_image)
+}
+
+/// Returns the first name on the output's registry, or else the first. Whether it can be read shows when it is.
+fn choose(names: &RunImageNames, output: &str) -> Result<String, Failure> {
+    if names.image.is_empty() {
+        return Err(Failure::input("missing run image metadata (-run-image)"));
+    }
+    let registry = images::parse(output)?.name.registry;
+    let is_near = |name: &&String| name.parse::<Reference>().is_ok_and(|reference| reference.name.registry == registry);
+    let mut candidates = std::iter::once(&names.image).chain(&names.mirrors);
+    Ok(candidates.find(is_near).unwrap_or(&names.image).clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mirror_on_the_output_registry_is_chosen() {
+        let names = RunImageNames { image: "a/run".to_owned(), mirrors: vec!["example.org/a/run".to_owned(), "example.org/b/run".to_owned()] };
+        assert_eq!(choose(&names, "example.org/my/app").unwrap(), "example.org/a/run");
+        assert_eq!(choose(&names, "my/app").unwrap(), "a/run");
+        assert_eq!(choose(&names, "other.org/my/app").unwrap(), "a/run");
+    }
+
+    #[test]
+    fn metadata_without_a_name_is_refused() {
+        let failure = choose(&RunImageNames::default(), "my/app").unwrap_err();
+        assert_eq!(failure.text, "failed to resolve inputs: missing run image metadata (-run-image)");
+    }
+}

@@ -1,0 +1,146 @@
+//! The drop-in lifecycle: dhow called as `analyzer`, `detector`, … is that program of a Cloud Native Buildpacks
+//! lifecycle, with its flags, variables, messages and exit codes.
+//!
+//! ```text
+//! argv ─▶ program ─▶ Platform API ─▶ flags over variables over defaults ─▶ log ─▶ inputs ─▶ privileges ─▶ phase
+//! ```
+
+mod failure;
+mod go_flag;
+mod guard;
+mod inputs;
+mod matrix;
+mod open;
+mod phases;
+mod privileges;
+mod program;
+mod session;
+mod settings;
+mod terminal;
+mod timer;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode as ProcessExit;
+
+use dhow_cnb::{ExitCode, PlatformApi};
+
+use crate::variables::Variables;
+use failure::{Failure, chain};
+use go_flag::FlagError;
+use inputs::Given;
+use program::{PROGRAMS, Program};
+use session::Session;
+use terminal::{Colour, Terminal};
+
+/// The multi-call name, and the subcommand of dhow.
+const LIFECYCLE: &str = "lifecycle";
+/// A program of its own, because it is in every app image.
+const LAUNCHER: &str = "launcher";
+
+/// Runs the lifecycle's program that the arguments name; returns none if they name none.
+///
+/// It is named by the base name of the first argument, as in `/cnb/lifecycle/analyzer IMAGE`, or by the second, as
+/// in `dhow analyzer IMAGE` and `dhow lifecycle analyze IMAGE`.
+pub(crate) fn entry(arguments: impl Iterator<Item = OsString>, variables: &Variables) -> Option<ProcessExit> {
+    let text = |argument: OsString| argument.to_string_lossy().into_owned();
+    let arguments: Vec<String> = arguments.map(text).collect();
+    let (first, rest) = arguments.split_first()?;
+    let own_name = Path::new(first).file_stem()?.to_string_lossy();
+    let (name, rest) = match rest.split_first() {
+        _ if is_ours(&own_name) => (own_name.as_ref(), rest),
+        Some((name, rest)) if is_ours(name) => (name.as_str(), rest),
+        _ => return None,
+    };
+    let terminal = Terminal::new();
+    let outcome = dispatch(name, rest, variables, terminal);
+    Some(ProcessExit::from(outcome))
+}
+
+fn is_ours(name: &str) -> bool {
+    matches!(name, LIFECYCLE | LAUNCHER) || Program::named(name).is_some()
+}
+
+fn dispatch(name: &str, arguments: &[String], variables: &Variables, mut terminal: Terminal<std::io::Stdout>) -> u8 {
+    let outcome = match Program::named(name) {
+        Some(program) => run(program, arguments, variables, &mut terminal),
+        None if name == LAUNCHER => Err(Failure::new(
+            ExitCode::Launch,
+            "the launcher is a program of its own; dhow puts it into each app image at /cnb/lifecycle/launcher",
+        )),
+        None => run_phase(arguments, variables, &mut terminal),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            terminal.error(&failure.text);
+            failure.code.number()
+        }
+    }
+}
+
+/// Runs `lifecycle PHASE …`.
+fn run_phase(arguments: &[String], variables: &Variables, terminal: &mut Terminal<std::io::Stdout>) -> Result<u8, Failure> {
+    let Some((phase, rest)) = arguments.split_first() else {
+        return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments"));
+    };
+    if matches!(phase.trim_start_matches('-'), "version") && phase.starts_with('-') && rest.is_empty() {
+        terminal.answer(env!("CARGO_PKG_VERSION"));
+        return Ok(0);
+    }
+    platform_api(variables)?;
+    let Some(program) = Program::of_phase(phase).or_else(|| Program::named(phase)) else {
+        let phases = PROGRAMS.map(Program::phase).join(", ");
+        let text = format!("failed to recognize phase: {phase} \nValid phases: {phases}");
+        return Err(Failure::new(ExitCode::Arguments, text));
+    };
+    run(program, rest, variables, terminal)
+}
+
+fn platform_api(variables: &Variables) -> Result<PlatformApi, Failure> {
+    PlatformApi::negotiate(variables.get("CNB_PLATFORM_API")).map_err(|error| Failure::of(ExitCode::PlatformApi, &error))
+}
+
+/// Runs one program.
+fn run(
+    program: Program,
+    arguments: &[String],
+    variables: &Variables,
+    terminal: &mut Terminal<std::io::Stdout>,
+) -> Result<u8, Failure> {
+    let api = platform_api(variables)?;
+    let (mut flags, others) = matrix::split(settings::flags(variables), program, api);
+    let usage = go_flag::usage(&flags);
+    let positional = match go_flag::parse(&mut flags, arguments) {
+        Ok(positional) => positional,
+        Err(error) => return Ok(refuse_flags(&error, &usage, terminal)),
+    };
+    flags.extend(others);
+    let directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let given = Given::new(api, flags, positional, directory);
+    if given.switch("version") {
+        terminal.answer(env!("CARGO_PKG_VERSION"));
+        return Ok(0);
+    }
+    terminal.colour = if given.switch("no-color") { Colour::Never } else { Colour::Always };
+    let level = terminal::parse_level(given.text("log-level"));
+    terminal.level = level.ok_or_else(|| Failure::new(ExitCode::Generic, "failed to parse log level: invalid level"))?;
+    let session = Session::new(program, given, variables.clone(), terminal)?;
+    session.start();
+    phases::run(program, session)?;
+    Ok(0)
+}
+
+/// Prints what is wrong with the flags, and which there are; returns the exit code.
+fn refuse_flags(error: &FlagError, usage: &str, terminal: &Terminal<std::io::Stdout>) -> u8 {
+    match error {
+        FlagError::Help => {
+            terminal.complain(usage);
+            0
+        }
+        other => {
+            terminal.complain(&format!("{}\n{usage}", chain(other)));
+            ExitCode::Flags.number()
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The exporter.
+
+use std::path::Path;
+
+use dhow_cnb::launch::{Bom, Metadata};
+use dhow_cnb::{Analyzed, ExitCode, Group, RunImageNames};
+use dhow_layer::Owner;
+use dhow_lifecycle::cache::LayerCache;
+use dhow_lifecycle::content::Packing;
+use dhow_lifecycle::export::{
+    CacheInput, ExportInput, Exported, Launcher, LauncherSbom, LauncherSource, NothingKnown, Previous, Publication,
+    Published, RunImage, Target, export, publish, run_image_names, source_date_epoch, write_cache,
+};
+use dhow_lifecycle::image::SourceImage;
+use dhow_lifecycle::{Log, files};
+use dhow_store::{Completeness, Layout};
+
+use super::{LAYOUT_FEATURE, cache, group};
+use crate::lifecycle::failure::{Failure, chain};
+use crate::lifecycle::guard;
+use crate::lifecycle::inputs::{ExporterInputs, Output};
+use crate::lifecycle::open::open;
+use crate::lifecycle::privileges::User;
+use crate::lifecycle::session::Session;
+use crate::lifecycle::timer::Timer;
+
+/// The directory of the lifecycle's programs and their SBOM files, unless the platform names another.
+const LIFECYCLE_DIRECTORY: &str = "/cnb/lifecycle";
+
+pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
+    let (inputs, analyzed) =
+        ExporterInputs::resolve(&session.given, &session.variables, &session.root, session.terminal)?;
+    session.debug("Ensuring privileges...");
+    guard::check(LAYOUT_FEATURE, &session.variables, session.terminal)?;
+    let user = User { uid: inputs.uid, gid: inputs.gid };
+    let directories = inputs.cache_directory.iter().chain(&inputs.launch_cache);
+    user.own(&session.root, directories.map(AsRef::as_ref))?;
+    user.become_user()?;
+    session.debug("Executing command...");
+    let group = group::read(session, &inputs.group)?;
+    let mut cache = cache::open(session, inputs.cache_directory.as_deref(), inputs.cache_image.as_ref())?;
+    let cache = cache.as_mut().map(|cache| -> &mut dyn LayerCache { cache.as_mut() });
+    execute(session, &inputs, &group, &analyzed, cache)
+}
+
+/// Makes the image, names it, and keeps layers for the next build.
+pub(super) fn execute(
+    session: &Session<'_>,
+    inputs: &ExporterInputs,
+    group: &Group,
+    analyzed: &Analyzed,
+    cache: Option<&mut dyn LayerCache>,
+) -> Result<(), Failure> {
+    let (root, log): (_, &dyn Log) = (&session.root, session.terminal);
+    let generic = |error: &dyn std::error::Error| Failure::of(ExitCode::Generic, error);
+    let project = files::read_project_metadata(root, &inputs.project_metadata, log).map_err(|error| generic(&error))?;
+    let created = source_date_epoch(session.variables.get("SOURCE_DATE_EPOCH"), &session.given.rules, log);
+    let images = Images::open(session, inputs, analyzed)?;
+    if let Some(previous) = &images.previous {
+        log.info(&format!("Reusing layers from image '{}'", previous.name));
+    }
+    log.info(&format!("Using app image: {}", inputs.outputs[0].layout.display()));
+    let (build, bom) = build_metadata(session, &inputs.layers)?;
+    let layouts = open_outputs(session, inputs)?;
+
+    let owner = Owner { uid: u64::from(inputs.uid), gid: u64::from(inputs.gid) };
+    let packing = Packing::new(root, owner, &session.work);
+    let exported = {
+        let _timer = Timer::start("Exporter", log);
+        let launcher = Launcher {
+            source: LauncherSource::InRoot(&inputs.launcher),
+            metadata: dhow_cnb::LauncherMetadata {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                ..dhow_cnb::LauncherMetadata::default()
+            },
+            sbom: match inputs.launcher_sbom.as_path() {
+                directory if directory == Path::new(LIFECYCLE_DIRECTORY) => LauncherSbom::OfLifecycle(directory),
+                directory => LauncherSbom::Directory(directory),
+            },
+        };
+        let input = ExportInput {
+            packing: &packing,
+            rules: &session.given.rules,
+            layers: &inputs.layers,
+            app: &inputs.app,
+            buildpacks: &group.buildpacks,
+            build: &build,
+            bom: &bom,
+            project: &project,
+            run: RunImage {
+                image: &images.run,
+                reference: &images.reference,
+                names: &images.names,
+                extended: analyzed.run_image.as_ref().is_some_and(|image| image.extend),
+            },
+            previous: Previous { image: images.previous.as_ref(), metadata: &analyzed.metadata },
+            launcher: &launcher,
+            process_type: inputs.process_type.as_deref(),
+            exec_env: session.exec_env(),
+            created,
+            known: &NothingKnown,
+            store: &layouts[0],
+            completeness: Completeness::Full,
+        };
+        let exported = export(&input, log).map_err(|error| Failure::of(error.exit_code(), &error))?;
+        let published = name(inputs, &layouts, &images, &exported, log)?;
+        files::write_report(root, &inputs.report, &published.report).map_err(|error| {
+            Failure::new(ExitCode::Export, format!("failed to write export report: {}", chain(&error)))
+        })?;
+        exported
+    };
+    if let Some(cache) = cache {
+        let _timer = Timer::start("Cache", log);
+        let input = CacheInput {
+            packing: &packing,
+            rules: &session.given.rules,
+            layers: &inputs.layers,
+            buildpacks: &group.buildpacks,
+            exported: &exported.layers,
+            blobs: &layouts[0],
+            known: &NothingKnown,
+        };
+        if let Err(error) = write_cache(&input, cache, log) {
+            log.warn(&format!("Failed to export cache: {}", chain(&error)));
+        }
+    }
+    Ok(())
+}
+
+/// The images that an export works from.
+struct Images {
+    run: SourceImage,
+    /// Its reference in analyzed.toml.
+    reference: String,
+    names: RunImageNames,
+    previous: Option<SourceImage>,
+}
+
+impl Images {
+    fn open(session: &Session<'_>, inputs: &ExporterInputs, analyzed: &Analyzed) -> Result<Self, Failure> {
+        let failure = |text: String| Failure::new(ExitCode::Export, format!("failed to export: {text}"));
+        let read = |reference: &str| {
+            let path = reference.rsplit_once('@').map_or(reference, |(path, _)| path);
+            let path = inputs.layouts.layout_of(path)?;
+            let image = open(&path, inputs.layouts.path(), &session.work).map_err(|error| failure(chain(&error)))?;
+            Ok::<_, Failure>((image, path))
+        };
+        let run_image = analyzed.run_image.clone().unwrap_or_default();
+        let (run, path) = read(&run_image.reference)?;
+        let run = run.ok_or_else(|| failure(format!("run image not found: there is no image at {}", path.display())))?;
+        let previous = match analyzed.previous_image.as_deref().filter(|reference| !reference.is_empty()) {
+            Some(reference) => read(reference)?.0,
+            None => None,
+        };
+        let names = run_image_metadata(session, inputs, &run_image.image)?;
+        Ok(Self { run, reference: run_image.reference, names, previous })
+    }
+}
+
+/// Returns the names of the run image: the entry of run.toml, or what stack.toml says.
+fn run_image_metadata(session: &Session<'_>, inputs: &ExporterInputs, image: &str) -> Result<RunImageNames, Failure> {
+    let (root, log) = (&session.root, session.terminal);
+    let failure = |error: files::FileError| Failure::of(ExitCode::Generic, &error);
+    if session.given.rules.run_toml {
+        return Ok(run_image_names(&files::read_run(root, &inputs.run, log).map_err(failure)?, image));
+    }
+    Ok(files::read_stack(root, &inputs.stack, log).map_err(failure)?.run_image)
+}
+
+/// Reads what the builder wrote, and the old bill of materials in the same file.
+fn build_metadata(session: &Session<'_>, layers: &Path) -> Result<(Metadata, Vec<Bom>), Failure> {
+    let path = layers.join("config/metadata.toml");
+    let failure = |error: &dyn std::error::Error| Failure::of(ExitCode::Generic, error);
+    let metadata = files::read_build_metadata(&session.root, &path).map_err(|error| failure(&error))?;
+    let bom = files::read_build_bom(&session.root, &path).map_err(|error| failure(&error))?;
+    Ok((metadata, bom))
+}
+
+fn open_outputs(session: &Session<'_>, inputs: &ExporterInputs) -> Result<Vec<Layout>, Failure> {
+    let create = |output: &Output| {
+        let layout = session.root.create_directories(&output.layout, 0o777);
+        let layout = layout.map_err(|error| chain(&dhow_lifecycle::GoPathError(error)));
+        let layout = layout.and_then(|()| Layout::open_or_create(&output.layout, &session.work).map_err(|error| chain(&error)));
+        layout.map_err(|text| Failure::new(ExitCode::Export, format!("failed to export: saving image: {text}")))
+    };
+    inputs.outputs.iter().map(create).collect()
+}
+
+/// Gives the image its names.
+fn name(
+    inputs: &ExporterInputs,
+    layouts: &[Layout],
+    images: &Images,
+    exported: &Exported,
+    log: &dyn Log,
+) -> Result<Published, Failure> {
+    let paths: Vec<String> = inputs.outputs.iter().map(|output| output.layout.display().to_string()).collect();
+    let pairs = layouts.iter().zip(&inputs.outputs).zip(&paths);
+    let targets: Vec<Target<'_>> =
+        pairs.map(|((layout, output), name)| Target { layout, tag: &output.tag, name }).collect();
+    let publication = Publication {
+        image: &exported.image,
+        completeness: exported.completeness,
+        base_layers: images.run.image.layers().len(),
+        bom: &exported.build_bom,
+    };
+    publish(&publication, &targets, log)
+        .map_err(|error| Failure::new(ExitCode::Export, format!("failed to export: {}", chain(&error))))
+}

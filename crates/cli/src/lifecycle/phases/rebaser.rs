@@ -1,0 +1,99 @@
+//! The rebaser.
+
+use std::path::Path;
+
+use dhow_cnb::{ExitCode, LifecycleMetadata, RunImageNames, label};
+use dhow_lifecycle::export::{Publication, Target, publish};
+use dhow_lifecycle::files;
+use dhow_lifecycle::image::SourceImage;
+use dhow_lifecycle::rebase::{RebaseInput, Rebased, rebase};
+use dhow_store::{BlobSink, Completeness, Layout};
+
+use crate::lifecycle::failure::{Failure, chain};
+use crate::lifecycle::inputs::RebaserInputs;
+use crate::lifecycle::open::open;
+use crate::lifecycle::privileges::User;
+use crate::lifecycle::session::Session;
+use crate::lifecycle::timer::Timer;
+
+pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
+    let inputs = RebaserInputs::resolve(&session.given, &session.root)?;
+    session.debug("Ensuring privileges...");
+    User { uid: inputs.uid, gid: inputs.gid }.become_user()?;
+    session.debug("Executing command...");
+    let _timer = Timer::start("Rebaser", session.terminal);
+    execute(session, &inputs)
+}
+
+/// Puts the app image onto its new run image, names the result, and writes report.toml.
+fn execute(session: &Session<'_>, inputs: &RebaserInputs) -> Result<(), Failure> {
+    let app = image(session, inputs, &inputs.source)?;
+    let name = match &inputs.run_image {
+        Some(name) => name.clone(),
+        None => recorded_run_image(session, &app)?,
+    };
+    let base = image(session, inputs, &inputs.layouts.layout_of(&name)?)?;
+    let input =
+        RebaseInput { app: &app, base: &base, base_name: &name, force: inputs.force, rules: &session.given.rules };
+    let rebased = rebase(&input, session.terminal).map_err(|error| {
+        Failure::new(error.exit_code(), format!("failed to rebase: {}", chain(&error)))
+    })?;
+    let layouts: Vec<Layout> = inputs
+        .outputs
+        .iter()
+        .map(|output| {
+            session.root.create_directories(&output.layout, 0o777).map_err(|error| failure(&error))?;
+            Layout::open_or_create(&output.layout, &session.work).map_err(|error| failure(&error))
+        })
+        .collect::<Result<_, _>>()?;
+    let completeness = take_over(&app, &base, &rebased, &layouts[0])?;
+    let paths: Vec<String> = inputs.outputs.iter().map(|output| output.layout.display().to_string()).collect();
+    let pairs = layouts.iter().zip(&inputs.outputs).zip(&paths);
+    let targets: Vec<Target<'_>> =
+        pairs.map(|((layout, output), name)| Target { layout, tag: &output.tag, name }).collect();
+    let publication =
+        Publication { image: &rebased.image, completeness, base_layers: rebased.base_layers.len(), bom: &[] };
+    let published = publish(&publication, &targets, session.terminal).map_err(|error| failure(&error))?;
+    files::write_report(&session.root, &inputs.report, &published.report)
+        .map_err(|error| Failure::new(ExitCode::Rebase, format!("failed to write rebase report: {}", chain(&error))))
+}
+
+fn failure(error: &dyn std::error::Error) -> Failure {
+    Failure::new(ExitCode::Rebase, format!("failed to rebase: {}", chain(error)))
+}
+
+fn image(session: &Session<'_>, inputs: &RebaserInputs, path: &Path) -> Result<SourceImage, Failure> {
+    let image = open(path, inputs.layouts.path(), &session.work).map_err(|error| failure(&error))?;
+    image.ok_or_else(|| Failure::input(format!("image not found: there is no image at {}", path.display())))
+}
+
+/// Returns the run image that the app's label names.
+fn recorded_run_image(session: &Session<'_>, app: &SourceImage) -> Result<String, Failure> {
+    let text = app.image.config().value().label(label::LIFECYCLE_METADATA).unwrap_or("{}");
+    let metadata = LifecycleMetadata::parse(text).map_err(|error| Failure::input(format!("get image metadata: {error}")))?;
+    let stack = metadata.stack.map(|stack| stack.run_image).unwrap_or_default();
+    let run = metadata.run_image;
+    let names = match session.given.rules.run_toml && !run.image.is_empty() {
+        true => RunImageNames { image: run.image, mirrors: run.mirrors },
+        false => stack,
+    };
+    if names.image.is_empty() {
+        return Err(Failure::input("-run-image is required when there is no run image metadata available"));
+    }
+    Ok(names.image)
+}
+
+/// Brings the blobs of both images to `layout`: the app's all, and the run image's if the app image has its own.
+fn take_over(app: &SourceImage, base: &SourceImage, rebased: &Rebased, layout: &Layout) -> Result<Completeness, Failure> {
+    for layer in &rebased.app_layers {
+        layout.adopt(app.blobs.as_ref(), &layer.descriptor).map_err(|error| failure(&error))?;
+    }
+    let absent = |image: &SourceImage| image.absent_layers().map_err(|error| failure(&error));
+    if !absent(app)?.is_empty() || !absent(base)?.is_empty() {
+        return Ok(Completeness::Sparse);
+    }
+    for layer in &rebased.base_layers {
+        layout.adopt(base.blobs.as_ref(), &layer.descriptor).map_err(|error| failure(&error))?;
+    }
+    Ok(Completeness::Full)
+}

@@ -1,0 +1,275 @@
+//! A root file system for one case, and running programs in it.
+//!
+//! The tree is made below a temporary directory. Each program then runs in a mount namespace of its own, with
+//! that tree as root, the system's programs mounted below it, as uid 1000 without privileges. Started by root,
+//! that is the real uid; started by anyone else, a user namespace maps it to the caller, and files that should
+//! belong to root belong to the caller as well, without write permission.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::archive::Folder;
+
+/// A case's root file system.
+pub(crate) struct Machine {
+    directory: tempfile::TempDir,
+}
+
+/// What a program left behind.
+pub(crate) struct Outcome {
+    pub(crate) exit: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Who owns a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// uid 1000.
+    User,
+    /// uid 0, who is not the user.
+    Root,
+}
+
+const USER: u32 = 1000;
+const PROGRAMS: [&str; 9] =
+    ["analyzer", "detector", "restorer", "extender", "builder", "exporter", "creator", "rebaser", "lifecycle"];
+/// Directories of the running system that hold programs and libraries.
+const SYSTEM: [&str; 6] = ["usr", "bin", "sbin", "lib", "lib32", "lib64"];
+
+impl Machine {
+    /// Returns a machine without inputs.
+    pub(crate) fn new() -> Self {
+        let machine = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        fs::set_permissions(machine.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for directory in ["proc", "dev", "etc", "opt/dhow", "home/golden", "tmp", "cache", "cwd", "layout-repo", "cnb/lifecycle"] {
+            machine.create_directory(directory);
+        }
+        for name in SYSTEM {
+            let host = Path::new("/").join(name);
+            match fs::read_link(&host) {
+                Ok(target) => symlink(target, machine.path(name)).unwrap(),
+                Err(_) if host.is_dir() => machine.create_directory(name),
+                Err(_) => {}
+            }
+        }
+        for name in PROGRAMS {
+            symlink("dhow", machine.path("opt/dhow").join(name)).unwrap();
+        }
+        for file in ["opt/dhow/dhow", "dev/null", "dev/zero", "dev/urandom", "dev/full"] {
+            machine.write(file, b"");
+        }
+        machine.write("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\ngolden:x:1000:1000::/home/golden:/bin/sh\n");
+        machine.write("etc/group", b"root:x:0:\ngolden:x:1000:\n");
+        machine.write("etc/os-release", b"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n");
+        fs::set_permissions(machine.path("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
+        for directory in ["cache", "cwd", "layout-repo", "home/golden"] {
+            machine.give(directory, Owner::User);
+        }
+        machine
+    }
+
+    /// Makes all but `/cache` and `/layout-repo` anew.
+    pub(crate) fn renew(&self) {
+        for directory in ["layers", "workspace", "platform", "cnb", "cwd"] {
+            remove(&self.path(directory));
+        }
+        self.create_directory("cnb/lifecycle");
+        self.create_directory("cwd");
+        self.give("cwd", Owner::User);
+    }
+
+    /// Lays out the inputs of a case; `overlays` are folders with the same structure, put over it in order.
+    pub(crate) fn lay_out(&self, input: &Folder, overlays: &[Folder], launcher: &[u8]) {
+        for directory in ["layers", "workspace", "platform", "cnb/buildpacks"] {
+            self.create_directory(directory);
+        }
+        for folder in std::iter::once(input).chain(overlays) {
+            for (from, to) in [("app", "workspace"), ("layers", "layers"), ("platform", "platform"), ("buildpacks", "cnb/buildpacks"), ("cnb", "cnb")] {
+                self.write_folder(to, &folder.below(from));
+            }
+            for name in ["order.toml", "run.toml", "stack.toml", "system.toml"] {
+                if let Some(file) = folder.files.get(name) {
+                    self.write(&format!("cnb/{name}"), &file.bytes);
+                }
+            }
+            if let Some(file) = folder.files.get("project-metadata.toml") {
+                self.write("layers/project-metadata.toml", &file.bytes);
+            }
+        }
+        let _ = fs::remove_file(self.path("workspace/.keep"));
+        self.write("cnb/lifecycle/launcher", launcher);
+        fs::set_permissions(self.path("cnb/lifecycle/launcher"), fs::Permissions::from_mode(0o755)).unwrap();
+        for directory in ["layers", "workspace"] {
+            self.give_all(directory, Owner::User);
+        }
+    }
+
+    /// Returns the host's path of a path in the machine.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path.trim_start_matches('/'))
+    }
+
+    /// Writes a file and the directories it needs.
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) {
+        let path = self.path(path);
+        let parent = path.parent().unwrap().strip_prefix(self.directory.path()).unwrap().to_owned();
+        self.create_directory(parent.to_str().unwrap());
+        let _ = fs::remove_file(&path);
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+
+    /// Writes a folder's files below `directory`.
+    pub(crate) fn write_folder(&self, directory: &str, folder: &Folder) {
+        for path in &folder.empty_directories {
+            self.create_directory(&format!("{directory}/{path}"));
+        }
+        for (path, file) in &folder.files {
+            let path = format!("{directory}/{path}");
+            self.write(&path, &file.bytes);
+            if file.executable {
+                fs::set_permissions(self.path(&path), fs::Permissions::from_mode(0o755)).unwrap();
+            }
+        }
+    }
+
+    /// Creates a directory of mode 0755, and those above it.
+    pub(crate) fn create_directory(&self, path: &str) {
+        let mut current = self.directory.path().to_owned();
+        for part in Path::new(path).components() {
+            current.push(part);
+            if !current.is_dir() {
+                fs::create_dir(&current).unwrap();
+                fs::set_permissions(&current, fs::Permissions::from_mode(0o755)).unwrap();
+            }
+        }
+    }
+
+    /// Makes `owner` the owner of one file; the user's write permission stands in for it without root.
+    pub(crate) fn give(&self, path: &str, owner: Owner) {
+        give(&self.path(path), owner);
+    }
+
+    /// Makes `owner` the owner of a whole tree.
+    pub(crate) fn give_all(&self, path: &str, owner: Owner) {
+        give_tree(&self.path(path), owner);
+    }
+
+    /// Removes a file or a tree.
+    pub(crate) fn remove(&self, path: &str) {
+        remove(&self.path(path));
+    }
+
+    /// Runs a script as the user with the system's programs.
+    pub(crate) fn run_script(&self, script: &str) {
+        let environment = [("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())].into();
+        let arguments = ["-c".to_owned(), script.to_owned()];
+        let outcome = self.run("/bin/bash", &arguments, &environment, USER, "/");
+        assert_eq!(outcome.exit, 0, "{script}: {}{}", outcome.stdout, outcome.stderr);
+    }
+
+    /// Runs a program of the lifecycle.
+    pub(crate) fn run_phase(&self, program: &str, arguments: &[String], environment: &BTreeMap<String, String>, uid: u32, cwd: &str) -> Outcome {
+        self.run(&format!("/opt/dhow/{program}"), arguments, environment, uid, cwd)
+    }
+
+    fn run(&self, program: &str, arguments: &[String], environment: &BTreeMap<String, String>, uid: u32, cwd: &str) -> Outcome {
+        let mut command = Command::new("unshare");
+        if is_root() {
+            command.arg("--mount");
+        } else {
+            command.args(["--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount"]);
+        }
+        command.args(["--propagation=private", "/bin/sh", "-euc", &self.mounts(uid), "sh"]);
+        command.arg(self.directory.path()).args(["/usr/bin/env", "-i", "-C", cwd]);
+        command.args(environment.iter().map(|(name, value)| format!("{name}={value}")));
+        command.arg(program).args(arguments);
+        let output = command.stdin(Stdio::null()).output().expect("unshare can be started");
+        Outcome {
+            exit: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The shell script that mounts what a program needs and becomes it, without privileges.
+    fn mounts(&self, uid: u32) -> String {
+        let mut script = "umask 022; root=$1; shift\n".to_owned();
+        for name in SYSTEM.iter().filter(|name| !self.path(name).is_symlink() && self.path(name).is_dir()) {
+            script += &format!("mount --rbind /{name} \"$root/{name}\"\n");
+        }
+        script += "mount --rbind /proc \"$root/proc\"\n";
+        for device in ["null", "zero", "urandom", "full"] {
+            script += &format!("mount --bind /dev/{device} \"$root/dev/{device}\"\n");
+        }
+        script += &format!("mount --bind '{}' \"$root/opt/dhow/dhow\"\n", env!("CARGO_BIN_EXE_dhow"));
+        let ids = match (is_root(), uid) {
+            (true, 0) => String::new(),
+            (true, uid) => format!("--reuid {uid} --regid {uid} --clear-groups"),
+            (false, _) => "--ambient-caps=-all --inh-caps=-all --bounding-set=-all".to_owned(),
+        };
+        script + &format!("exec chroot \"$root\" /usr/bin/setpriv {ids} \"$@\"\n")
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        make_removable(self.directory.path());
+    }
+}
+
+/// Tells whether this process may change owners.
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+/// Returns the owner that a file has inside of the machine.
+pub(crate) fn owner_inside(metadata: &fs::Metadata) -> (u32, u32) {
+    if is_root() { (metadata.uid(), metadata.gid()) } else { (USER, USER) }
+}
+
+fn give(path: &Path, owner: Owner) {
+    if is_root() {
+        let id = if owner == Owner::User { USER } else { 0 };
+        lchown(path, Some(id), Some(id)).unwrap();
+        return;
+    }
+    if owner == Owner::Root && !path.is_symlink() {
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        let others = mode & 0o7;
+        fs::set_permissions(path, fs::Permissions::from_mode((mode & !0o777) | others << 6 | others << 3 | others)).unwrap();
+    }
+}
+
+fn give_tree(path: &Path, owner: Owner) {
+    if path.is_dir() && !path.is_symlink() {
+        for entry in fs::read_dir(path).unwrap() {
+            give_tree(&entry.unwrap().path(), owner);
+        }
+    }
+    give(path, owner);
+}
+
+fn remove(path: &Path) {
+    if path.is_dir() && !path.is_symlink() {
+        make_removable(path);
+        fs::remove_dir_all(path).unwrap();
+    } else if path.symlink_metadata().is_ok() {
+        fs::remove_file(path).unwrap();
+    }
+}
+
+/// Cases make directories that nobody may enter.
+fn make_removable(path: &Path) {
+    if path.is_symlink() || !path.is_dir() {
+        return;
+    }
+    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o755));
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        make_removable(&entry.path());
+    }
+}

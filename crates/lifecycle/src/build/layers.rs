@@ -1,0 +1,178 @@
+//! The layers that a buildpack left: every `*.toml` of its layers directory names one.
+
+use std::path::{Path, PathBuf};
+
+use dhow_cnb::env::{self, Change, Phase, PlainFile};
+use dhow_cnb::{LayerFile, LayerFileError, LayerName, NameError};
+use dhow_fs::Root;
+
+use crate::environment;
+use crate::go_error::GoPathError;
+
+/// The largest `<layer>.toml` that is read.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// A layer that a buildpack left.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct BuiltLayer {
+    pub(super) name: LayerName,
+    pub(super) directory: PathBuf,
+    pub(super) file: LayerFile,
+}
+
+/// A layer that a buildpack left can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// The disk.
+    #[error(transparent)]
+    Path(#[from] GoPathError),
+    /// Its name breaks the rule for names.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Its name is no text.
+    #[error("layer file {0} has a name that is no UTF-8")]
+    NameNotText(String),
+    /// Its TOML file can't be understood.
+    #[error("failed to decode layer metadata file")]
+    File(#[source] LayerFileError),
+    /// Its TOML file has the flags of long ago.
+    #[error(
+        "failed to decode layer metadata file: the launch, cache and build flags should be in the types table of {0}"
+    )]
+    TopLevelTypes(String),
+}
+
+/// Reads the layers, sorted by the names of their files. A directory that nobody wants gets the suffix `.ignore`.
+///
+/// `launch.toml`, `build.toml`, and `store.toml` count as layers without types, as in the reference, so that
+/// directories of these names are put aside.
+pub(super) fn process(root: &Root, layers: &Path) -> Result<Vec<BuiltLayer>, LayerError> {
+    let mut found = Vec::new();
+    for entry in root.read_directory(layers).map_err(GoPathError)? {
+        let Some(name) = entry.name.to_str() else {
+            if entry.name.as_encoded_bytes().ends_with(b".toml") {
+                return Err(LayerError::NameNotText(layers.join(&entry.name).display().to_string()));
+            }
+            continue;
+        };
+        let Some(name) = name.strip_suffix(".toml") else { continue };
+        let name = LayerName::new(name)?;
+        let directory = layers.join(name.as_str());
+        let file = read(root, &layers.join(&entry.name))?;
+        if file.has_no_type() {
+            put_aside(root, &directory)?;
+        }
+        found.push(BuiltLayer { name, directory, file });
+    }
+    Ok(found)
+}
+
+fn read(root: &Root, path: &Path) -> Result<LayerFile, LayerError> {
+    let text = root.read_to_string(path, LIMIT).map_err(GoPathError)?;
+    LayerFile::parse(&text).map_err(|error| match error {
+        LayerFileError::TopLevelTypes => LayerError::TopLevelTypes(path.display().to_string()),
+        other @ LayerFileError::Toml(_) => LayerError::File(other),
+    })
+}
+
+fn put_aside(root: &Root, directory: &Path) -> Result<(), GoPathError> {
+    let mut aside = directory.as_os_str().to_owned();
+    aside.push(".ignore");
+    match root.rename(directory, Path::new(&aside)) {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Returns what the layers for build change in the environment of later buildpacks.
+pub(super) fn changes(root: &Root, layers: &[BuiltLayer]) -> Result<Vec<Change>, GoPathError> {
+    let mut changes = Vec::new();
+    for layer in layers.iter().filter(|layer| layer.file.build) {
+        for directory in env::roots(Phase::Build) {
+            if root.is_directory(&layer.directory.join(directory.directory)) {
+                changes.extend(directory.changes(&layer.directory));
+            }
+        }
+        for directory in ["env", "env.build"] {
+            let files = environment::files(root, &layer.directory.join(directory))?;
+            changes.extend(env::changes(files, PlainFile::Override));
+        }
+    }
+    Ok(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        root.create_directories(Path::new("/bp"), 0o755).unwrap();
+        for (path, text) in files {
+            let path = Path::new(path);
+            root.create_directories(path.parent().unwrap(), 0o755).unwrap();
+            root.write(path, text.as_bytes(), 0o644).unwrap();
+        }
+        (directory, root)
+    }
+
+    #[test]
+    fn directories_that_nobody_wants_are_put_aside() {
+        let (_directory, root) = scratch(&[
+            ("/bp/none/f", ""),
+            ("/bp/none.toml", "[metadata]\nn = 1"),
+            ("/bp/launch/f", ""),
+            ("/bp/launch.toml", ""),
+            ("/bp/kept/f", ""),
+            ("/bp/kept.toml", "[types]\ncache = true"),
+            ("/bp/stray/f", ""),
+            ("/bp/nothing.toml", ""),
+        ]);
+        let layers = process(&root, Path::new("/bp")).unwrap();
+        let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        assert_eq!(names, ["kept", "launch", "none", "nothing"]);
+        let left: Vec<_> = root.read_directory(Path::new("/bp")).unwrap().into_iter().map(|entry| entry.name).collect();
+        let expected =
+            ["kept", "kept.toml", "launch.ignore", "launch.toml", "none.ignore", "none.toml", "nothing.toml", "stray"];
+        assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn a_layer_that_would_be_its_parent_is_refused() {
+        for name in ["/bp/.toml", "/bp/...toml"] {
+            let (_directory, root) = scratch(&[(name, "[types]\nlaunch = true")]);
+            assert!(matches!(process(&root, Path::new("/bp")), Err(LayerError::Name(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn types_outside_of_their_table_are_told_with_the_file() {
+        let (_directory, root) = scratch(&[("/bp/l.toml", "launch = true")]);
+        assert_eq!(
+            process(&root, Path::new("/bp")).unwrap_err().to_string(),
+            "failed to decode layer metadata file: the launch, cache and build flags should be in the types table of \
+             /bp/l.toml"
+        );
+    }
+
+    #[test]
+    fn layers_for_build_change_paths_first_and_then_variables() {
+        let (_directory, root) = scratch(&[
+            ("/bp/b/bin/tool", ""),
+            ("/bp/b/env/PATH.prepend", "/pp"),
+            ("/bp/b/env/PATH.delim", ":"),
+            ("/bp/b/env.build/BUILD", "b"),
+            ("/bp/b.toml", "[types]\nbuild = true"),
+            ("/bp/l/bin/tool", ""),
+            ("/bp/l.toml", "[types]\nlaunch = true"),
+            ("/bp/notthere.toml", "[types]\nbuild = true"),
+        ]);
+        let layers = process(&root, Path::new("/bp")).unwrap();
+        let mut environment: env::Environment = [("PATH", "/bin")].into_iter().collect();
+        environment.apply_all(&changes(&root, &layers).unwrap());
+        let text: Vec<String> =
+            environment.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect();
+        assert_eq!(text, ["BUILD=b", "PATH=/pp:/bp/b/bin:/bin"]);
+    }
+}

@@ -1,0 +1,443 @@
+//! Zip archives as the app's source.
+//!
+//! An archive is hostile until shown otherwise: every name is checked, and every link, before
+//! anything is written. One that did not change since its files were unpacked is not opened.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use ::zip::read::ZipFile;
+use ::zip::{System, ZipArchive};
+use dhow_fs::{Operation, PathError, Root, WalkEntry, file_clock_ns};
+
+use super::copy::{AppCopy, Copied, CopyError};
+use super::filter::Verdict;
+use super::stat_index::{IndexedEntry, StatIndex};
+
+/// Why a zip archive cannot be the app's source.
+#[derive(Debug, thiserror::Error)]
+pub enum ZipSourceError {
+    /// The archive or an entry is malformed, encrypted, or compressed by an unknown method.
+    #[error("cannot read {what}")]
+    Malformed {
+        /// The entry, or `the archive`.
+        what: String,
+        /// What the zip reader says.
+        source: ::zip::result::ZipError,
+    },
+    /// The content of an entry cannot be read.
+    #[error("cannot read entry `{entry}`")]
+    Content {
+        /// The entry.
+        entry: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A name would lead out of the app directory, or cannot be one of a file.
+    #[error("entry `{0}` is not a path below the app directory")]
+    Name(String),
+    /// A link would lead out of the app directory.
+    #[error("entry `{entry}` is a link to `{target}`, which is outside of the app directory")]
+    Link {
+        /// The entry.
+        entry: String,
+        /// What the link says.
+        target: String,
+    },
+    /// An entry lies below one that is not a directory.
+    #[error("entry `{entry}` lies below `{parent}`, which is not a directory")]
+    BelowFile {
+        /// The entry.
+        entry: String,
+        /// The other entry.
+        parent: String,
+    },
+    /// The archive's file cannot be read.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// What is to be made of an entry of the archive.
+struct Planned {
+    position: usize,
+    kind: Kind,
+    mode: u32,
+}
+
+enum Kind {
+    Directory,
+    File,
+    Symlink(PathBuf),
+}
+
+/// Why one entry could not be written.
+enum EntryError {
+    Zip(ZipSourceError),
+    Workspace(PathError),
+}
+
+impl From<PathError> for EntryError {
+    fn from(error: PathError) -> Self {
+        Self::Workspace(error)
+    }
+}
+
+pub(super) fn copy(copy: &AppCopy<'_>, path: &Path) -> Result<Copied, CopyError> {
+    let fail = |source: ZipSourceError| CopyError::Zip { path: path.to_owned(), source };
+    let now = file_clock_ns();
+    let archive_entry = archive_entry(path).map_err(|error| fail(error.into()))?;
+    let origin = format!("{path:?} {}", copy.filter.as_written());
+    if let Some(kept) = kept(copy, &origin, &archive_entry)? {
+        return Ok(Copied { kept, ..Copied::default() });
+    }
+    let file = Root::host().and_then(|root| root.open_file(path)).map_err(|error| fail(error.into()))?;
+    let mut archive = ZipArchive::new(file)
+        .map_err(|source| fail(ZipSourceError::Malformed { what: "the archive".to_owned(), source }))?;
+    let every = plan(&mut archive).map_err(fail)?;
+    if every.is_empty() {
+        return Err(CopyError::Empty(path.to_owned()));
+    }
+    let planned: BTreeMap<_, _> = every
+        .into_iter()
+        .filter(|(path, entry)| copy.filter.verdict(path, matches!(entry.kind, Kind::Directory)) == Verdict::Keep)
+        .collect();
+    if planned.is_empty() {
+        return Err(CopyError::Filtered(path.to_owned()));
+    }
+    let mut copied = Copied::default();
+    copy.empty(&mut copied)?;
+    for (entry_path, entry) in &planned {
+        write(copy, &mut archive, entry_path, entry).map_err(|error| match error {
+            EntryError::Zip(source) => fail(source),
+            EntryError::Workspace(error) => CopyError::Workspace(error),
+        })?;
+        copied.copied += 1;
+    }
+    let closed = planned.iter().rev().filter(|(_, entry)| matches!(entry.kind, Kind::Directory));
+    for (entry_path, entry) in closed {
+        copy.settle(&copy.workspace.join(entry_path), entry.mode)?;
+    }
+    copy.save_indexes(&origin, &StatIndex::of(vec![IndexedEntry::of(&archive_entry, now)]))?;
+    Ok(copied)
+}
+
+/// Returns the archive's file as the one entry of its source index.
+fn archive_entry(path: &Path) -> Result<WalkEntry, PathError> {
+    let stat = Root::host()?.metadata(path)?;
+    Ok(WalkEntry { path: PathBuf::new(), stat, target: None })
+}
+
+/// Returns the number of entries in the workspace if it is what the unchanged archive was unpacked to.
+fn kept(copy: &AppCopy<'_>, origin: &str, archive: &WalkEntry) -> Result<Option<u64>, CopyError> {
+    let before = copy.load_indexes(origin);
+    let (Some(source), Some(workspace)) = (before.source, before.workspace) else { return Ok(None) };
+    let archive_is_same = source.entry(Path::new("")).is_some_and(|entry| entry.matches(archive));
+    if archive_is_same && workspace.matches(copy.root, copy.workspace)? {
+        return Ok(Some(workspace.entries().len().saturating_sub(1) as u64));
+    }
+    Ok(None)
+}
+
+/// Returns what the archive holds, checked. Of entries with the same path the last counts.
+fn plan(archive: &mut ZipArchive<File>) -> Result<BTreeMap<PathBuf, Planned>, ZipSourceError> {
+    let mut planned = BTreeMap::new();
+    for position in 0..archive.len() {
+        let mut entry = archive
+            .by_index(position)
+            .map_err(|source| ZipSourceError::Malformed { what: format!("entry {position}"), source })?;
+        let shown = String::from_utf8_lossy(entry.name_raw()).into_owned();
+        let path = checked_path(entry.name_raw()).ok_or_else(|| ZipSourceError::Name(shown.clone()))?;
+        let mode = mode(&entry);
+        let kind = match (entry.is_dir(), entry.is_symlink()) {
+            (true, _) => Kind::Directory,
+            (_, true) => Kind::Symlink(link_target(&mut entry, &path, &shown)?),
+            _ => Kind::File,
+        };
+        if !path.as_os_str().is_empty() {
+            planned.insert(path, Planned { position, kind, mode });
+        }
+    }
+    for path in planned.keys() {
+        for parent in path.ancestors().skip(1) {
+            if planned.get(parent).is_some_and(|entry| !matches!(entry.kind, Kind::Directory)) {
+                let (entry, parent) = (path.display().to_string(), parent.display().to_string());
+                return Err(ZipSourceError::BelowFile { entry, parent });
+            }
+        }
+    }
+    Ok(planned)
+}
+
+fn write(
+    copy: &AppCopy<'_>,
+    archive: &mut ZipArchive<File>,
+    entry_path: &Path,
+    entry: &Planned,
+) -> Result<(), EntryError> {
+    let path = copy.workspace.join(entry_path);
+    if let Some(parent) = entry_path.parent() {
+        let missing: Vec<_> = parent
+            .ancestors()
+            .filter(|ancestor| !ancestor.as_os_str().is_empty())
+            .map(|ancestor| copy.workspace.join(ancestor))
+            .take_while(|ancestor| !copy.root.exists(ancestor))
+            .collect();
+        for ancestor in missing.iter().rev() {
+            copy.make_directory(ancestor, 0o755)?;
+        }
+    }
+    match &entry.kind {
+        Kind::Directory => copy.make_directory(&path, entry.mode | 0o700)?,
+        Kind::Symlink(target) => copy.make_link(target, &path)?,
+        Kind::File => {
+            let shown = entry_path.display().to_string();
+            let content = archive.by_index(entry.position).map_err(|source| {
+                EntryError::Zip(ZipSourceError::Malformed { what: format!("entry `{shown}`"), source })
+            })?;
+            let target = copy.root.host_path(&path);
+            copy.make_file(&path, entry.mode, |file| write_content(content, &shown, file, &target))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_content(mut content: impl Read, entry: &str, file: &mut File, target: &Path) -> Result<u64, EntryError> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut total = 0;
+    loop {
+        let count = content
+            .read(&mut buffer)
+            .map_err(|source| EntryError::Zip(ZipSourceError::Content { entry: entry.to_owned(), source }))?;
+        if count == 0 {
+            return Ok(total);
+        }
+        file.write_all(&buffer[..count]).map_err(|source| PathError::new(Operation::Write, target, source))?;
+        total += count as u64;
+    }
+}
+
+/// Returns the name as a path below the app directory: `None` for an absolute one, one with `..` or NUL.
+fn checked_path(name: &[u8]) -> Option<PathBuf> {
+    let name = Path::new(std::ffi::OsStr::from_bytes(name));
+    let mut path = PathBuf::new();
+    for component in name.components() {
+        match component {
+            Component::Normal(part) if !part.as_bytes().contains(&0) => path.push(part),
+            Component::CurDir => {}
+            Component::Normal(_) | Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(path)
+}
+
+fn link_target(entry: &mut ZipFile<'_, File>, path: &Path, shown: &str) -> Result<PathBuf, ZipSourceError> {
+    let mut target = Vec::new();
+    entry
+        .take(LONGEST_LINK + 1)
+        .read_to_end(&mut target)
+        .map_err(|source| ZipSourceError::Content { entry: shown.to_owned(), source })?;
+    let text = String::from_utf8_lossy(&target).into_owned();
+    let target = PathBuf::from(std::ffi::OsStr::from_bytes(&target));
+    let too_long = target.as_os_str().len() as u64 > LONGEST_LINK;
+    if too_long || target.as_os_str().is_empty() || !stays_inside(path, &target) {
+        return Err(ZipSourceError::Link { entry: shown.to_owned(), target: text });
+    }
+    Ok(target)
+}
+
+/// Tells whether a link at `path` below the app directory stays in it, whatever is there.
+///
+/// A `..` after a name is refused: the name may be that of another link, which leads one level up.
+fn stays_inside(path: &Path, target: &Path) -> bool {
+    let mut above = path.components().count().saturating_sub(1);
+    let mut named = false;
+    target.components().all(|component| match component {
+        Component::Normal(part) => {
+            named = true;
+            !part.as_bytes().contains(&0)
+        }
+        Component::CurDir => true,
+        Component::ParentDir if named || above == 0 => false,
+        Component::ParentDir => {
+            above -= 1;
+            true
+        }
+        Component::RootDir | Component::Prefix(_) => false,
+    })
+}
+
+/// Returns the permission bits. An archive made where there are none gives its files those of a
+/// program, since it cannot say which are.
+fn mode(entry: &ZipFile<'_, File>) -> u32 {
+    match (entry.system(), entry.unix_mode()) {
+        (System::Unix | System::OsDarwin, Some(mode)) if mode & 0o7777 != 0 => mode & 0o7777,
+        _ => 0o755,
+    }
+}
+
+const LONGEST_LINK: u64 = 4095;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{Filter, Source};
+    use ::zip::write::{SimpleFileOptions, ZipWriter};
+    use dhow_fs::Work;
+    use std::os::unix::fs::PermissionsExt;
+
+    struct Fixture {
+        directory: tempfile::TempDir,
+        root: Root,
+        filter: Filter,
+        work: Work,
+    }
+
+    enum Made<'a> {
+        File(&'a str, &'a str, u32),
+        Directory(&'a str),
+        Link(&'a str, &'a str),
+    }
+    use Made::{Directory, Link};
+
+    fn file<'a>(name: &'a str, content: &'a str) -> Made<'a> {
+        Made::File(name, content, 0o644)
+    }
+
+    impl Fixture {
+        fn new(entries: &[Made<'_>]) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            for name in ["build", "state"] {
+                std::fs::create_dir(directory.path().join(name)).unwrap();
+            }
+            let root = Root::open(&directory.path().join("build")).unwrap();
+            let fixture = Self { directory, root, filter: Filter::default(), work: Work::default() };
+            fixture.make(entries);
+            fixture
+        }
+
+        fn make(&self, entries: &[Made<'_>]) {
+            let mut writer = ZipWriter::new(File::create(self.directory.path().join("app.zip")).unwrap());
+            let options = SimpleFileOptions::default();
+            for entry in entries {
+                match entry {
+                    Made::File(name, content, mode) => {
+                        writer.start_file(*name, options.unix_permissions(*mode)).unwrap();
+                        writer.write_all(content.as_bytes()).unwrap();
+                    }
+                    Directory(name) => writer.add_directory(*name, options.unix_permissions(0o755)).unwrap(),
+                    Link(name, target) => writer.add_symlink(*name, *target, options).unwrap(),
+                }
+            }
+            writer.finish().unwrap();
+        }
+
+        fn copy(&self) -> Result<Copied, CopyError> {
+            let source = Source::open(&self.directory.path().join("app.zip")).unwrap();
+            let state = self.directory.path().join("state");
+            AppCopy {
+                source: &source,
+                filter: &self.filter,
+                root: &self.root,
+                workspace: Path::new("/workspace"),
+                state: &state,
+                owner: None,
+                work: &self.work,
+            }
+            .run()
+        }
+
+        fn refusal(entries: &[Made<'_>]) -> ZipSourceError {
+            let fixture = Self::new(entries);
+            match fixture.copy() {
+                Err(CopyError::Zip { source, .. }) => {
+                    let written = std::fs::read_dir(fixture.directory.path().join("build/workspace")).unwrap();
+                    assert_eq!(written.count(), 0);
+                    source
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+
+        /// Waits until the archive's file is older than the file clock.
+        fn settle(&self) {
+            StatIndex::record(&Root::open(self.directory.path()).unwrap(), Path::new("/")).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_archive_is_unpacked_with_modes_and_links_and_only_once() {
+        let fixture = Fixture::new(&[
+            Directory("bin/"),
+            Made::File("bin/run", "#!/bin/sh", 0o755),
+            file("deep/below/file", "x"),
+            Link("deep/run", "../bin/run"),
+        ]);
+        fixture.settle();
+        assert_eq!(fixture.copy().unwrap().copied, 4);
+        let workspace = fixture.directory.path().join("build/workspace");
+        assert_eq!(std::fs::metadata(workspace.join("deep/run")).unwrap().permissions().mode() & 0o7777, 0o755);
+        assert_eq!(std::fs::read(workspace.join("deep/below/file")).unwrap(), b"x");
+        let before = fixture.work.report();
+        assert_eq!(fixture.copy().unwrap(), Copied { kept: 6, ..Copied::default() });
+        assert_eq!(fixture.work.report(), before);
+        std::fs::write(workspace.join("extra"), "").unwrap();
+        assert_eq!(fixture.copy().unwrap().copied, 4);
+        assert!(!workspace.join("extra").exists());
+    }
+
+    #[test]
+    fn another_archive_or_filter_replaces_everything() {
+        let mut fixture = Fixture::new(&[file("a", "1"), file("b", "2")]);
+        fixture.settle();
+        fixture.copy().unwrap();
+        fixture.filter = Filter::new(&[], &["b".to_owned()]).unwrap();
+        fixture.copy().unwrap();
+        let workspace = fixture.directory.path().join("build/workspace");
+        assert!(workspace.join("a").exists() && !workspace.join("b").exists());
+        fixture.make(&[file("c", "3")]);
+        fixture.copy().unwrap();
+        assert!(workspace.join("c").exists() && !workspace.join("a").exists());
+    }
+
+    #[test]
+    fn names_that_lead_out_are_refused_before_anything_is_written() {
+        for name in ["../x", "/abs", "a/../../x", "a/.."] {
+            assert!(matches!(Fixture::refusal(&[file("ok", ""), file(name, "")]), ZipSourceError::Name(_)), "{name}");
+        }
+    }
+
+    #[test]
+    fn links_that_lead_out_are_refused_before_anything_is_written() {
+        for target in ["/etc/passwd", "..", "../x", "a/../../x", "a/..", ""] {
+            let refusal = Fixture::refusal(&[file("ok", ""), Link("link", target)]);
+            assert!(matches!(refusal, ZipSourceError::Link { .. }), "{target}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let refusal = Fixture::refusal(&[Link("dir", "other"), file("dir/file", "x"), Directory("other")]);
+        assert!(matches!(refusal, ZipSourceError::BelowFile { .. }));
+    }
+
+    #[test]
+    fn an_empty_archive_is_refused() {
+        assert!(matches!(Fixture::new(&[]).copy(), Err(CopyError::Empty(_))));
+    }
+
+    #[test]
+    fn a_damaged_archive_is_refused() {
+        let fixture = Fixture::new(&[file("a", &"content ".repeat(100))]);
+        let path = fixture.directory.path().join("app.zip");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[40] ^= 0xff;
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(matches!(fixture.copy(), Err(CopyError::Zip { source: ZipSourceError::Content { .. }, .. })));
+        bytes.truncate(bytes.len() / 2);
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(matches!(fixture.copy(), Err(CopyError::Zip { source: ZipSourceError::Malformed { .. }, .. })));
+    }
+}

@@ -1,0 +1,331 @@
+//! The builder of a build: a root file system, buildpacks, an order, and run images.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dhow_cnb::toml_write::{Node, Table};
+use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile};
+use dhow_fs::{Root, Work};
+use dhow_sandbox::Mount;
+
+use super::error::BuildError;
+use super::project::{Project, Wanted};
+use super::request::{BuildRequest, BuildpackChoice};
+use crate::container::{Caller, hosts_files, system_mounts};
+use crate::embedded::buildpacks::{self, BUILDPACKS};
+use crate::embedded::host_system::{HOME, HostFacts, HostSystem, NameResolution};
+use crate::rootfs::{Owned, lower_directories};
+use crate::{Events, Location, Network, open};
+
+const FILE_LIMIT: u64 = 8 * 1024 * 1024;
+const BUILDPACKS_DIRECTORY: &str = "/cnb/buildpacks";
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The user of the embedded builder, as of most builders.
+const EMBEDDED_ID: u32 = 1000;
+
+/// Everything that a build takes from its builder.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    /// How messages and reports call it.
+    pub(crate) name: String,
+    /// What the root file system is.
+    pub(crate) view: View,
+    /// What is mounted over it.
+    pub(crate) mounts: Vec<Mount>,
+    /// The environment of phase programs.
+    pub(crate) environment: Vec<(String, String)>,
+    /// The buildpacks' user.
+    pub(crate) uid: u32,
+    /// The buildpacks' group.
+    pub(crate) gid: u32,
+    /// The order to try.
+    pub(crate) order: Order,
+    /// Buildpacks that are mounted, besides those in the root file system.
+    pub(crate) buildpacks: Vec<MountedBuildpack>,
+    /// The run images; empty for the embedded builder, which brings its own.
+    pub(crate) run_images: RunFile,
+    /// Buildpacks that the platform operator adds to every order.
+    pub(crate) system: String,
+}
+
+/// What a builder's root file system is.
+#[derive(Debug)]
+pub(crate) enum View {
+    /// Parts of this machine.
+    Machine,
+    /// Unpacked layers, topmost first.
+    Layers(Vec<PathBuf>),
+}
+
+/// A buildpack directory of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MountedBuildpack {
+    pub(crate) id: String,
+    pub(crate) version: String,
+    pub(crate) source: PathBuf,
+}
+
+impl Builder {
+    /// Tells whether this is the embedded builder.
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.view, View::Machine)
+    }
+}
+
+impl MountedBuildpack {
+    /// Returns where the lifecycle looks for it.
+    pub(crate) fn destination(&self) -> PathBuf {
+        Path::new(BUILDPACKS_DIRECTORY).join(self.id.replace('/', "_")).join(&self.version)
+    }
+}
+
+/// Resolves the builder that the request names, or the embedded one, and applies `--buildpack` and the like.
+pub(crate) fn resolve(
+    request: &BuildRequest,
+    project: &Project,
+    caller: &Caller,
+    work: &Arc<Work>,
+    events: &dyn Events,
+) -> Result<Builder, BuildError> {
+    let mut builder = match &project.builder {
+        Some(location) => of_image(request, location, caller, work, events)?,
+        None => embedded(request, events)?,
+    };
+    builder.uid = request.uid.unwrap_or(builder.uid);
+    builder.gid = request.gid.unwrap_or(builder.gid);
+    choose_buildpacks(&mut builder, project)?;
+    Ok(builder)
+}
+
+fn embedded(request: &BuildRequest, events: &dyn Events) -> Result<Builder, BuildError> {
+    let (uid, gid) = (request.uid.unwrap_or(EMBEDDED_ID), request.gid.unwrap_or(EMBEDDED_ID));
+    let host = Root::host()?;
+    let directory = request.cache_directory.join("embedded").join(&buildpacks::identity().hex()[..16]);
+    let program = directory.join("buildpacks");
+    host.create_directories(&program, 0o755)?;
+    for buildpack in &BUILDPACKS {
+        if !host.is_directory(&program.join(buildpack.directory())) {
+            buildpack.write(&host, &program)?;
+        }
+    }
+    let system = HostSystem::plan(&HostFacts {
+        root: &host,
+        search_path: OsStr::new(&request.machine.path),
+        home: request.machine.home.as_deref(),
+        rustup_home: request.machine.rustup_home.as_deref(),
+        rustup_toolchain: request.machine.rustup_toolchain.as_deref(),
+        app: Some(&request.app),
+        uid,
+        gid,
+        names: match request.network {
+            Network::Host => NameResolution::AsMachine,
+            Network::None => NameResolution::LoopbackOnly,
+        },
+    })?;
+    events.info("Using dhow's embedded builder: this machine's system directories and toolchains, read-only.");
+    events.info("What it builds depends on what is installed here; use --builder for a build environment of its own.");
+    for note in &system.notes {
+        events.info(&format!("  {note}"));
+    }
+    let environment = vec![
+        ("PATH".to_owned(), system.search_path.to_string_lossy().into_owned()),
+        ("HOME".to_owned(), HOME.to_owned()),
+    ];
+    let order = OrderFile::parse(buildpacks::ORDER).map_err(|source| BuildError::Toml { what: "the embedded order".into(), source })?;
+    let mounted = BUILDPACKS.iter().map(|buildpack| MountedBuildpack {
+        id: buildpack.id.to_owned(),
+        version: buildpack.version.to_owned(),
+        source: program.join(buildpack.directory()),
+    });
+    Ok(Builder {
+        name: format!("embedded (dhow {}, this machine)", env!("CARGO_PKG_VERSION")),
+        view: View::Machine,
+        mounts: system_mounts(&system.mounts),
+        environment,
+        uid,
+        gid,
+        order: order.order,
+        buildpacks: mounted.collect(),
+        run_images: RunFile::default(),
+        system: String::new(),
+    })
+}
+
+fn of_image(
+    request: &BuildRequest,
+    location: &Location,
+    caller: &Caller,
+    work: &Arc<Work>,
+    events: &dyn Events,
+) -> Result<Builder, BuildError> {
+    let place = location.place(&request.layout_repository);
+    let name = location.to_string();
+    let opened = open(&place, &request.platform, work).map_err(|source| BuildError::Builder { name: name.clone(), source })?;
+    let config = opened.image.config().value();
+    let id = |variable: &'static str| {
+        let text = config.env(variable).ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: variable })?;
+        text.parse::<u32>().map_err(|_| BuildError::BuilderId { name: name.clone(), variable, value: text.to_owned() })
+    };
+    let (uid, gid) = (id("CNB_USER_ID")?, id("CNB_GROUP_ID")?);
+    let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
+    let lower = lower_directories(&opened.image, opened.blobs(), &request.cache_directory, owned, work, events)?;
+    let order = required(&lower, "/cnb/order.toml").ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: "/cnb/order.toml" })?;
+    let order = OrderFile::parse(&order).map_err(|source| BuildError::Toml { what: format!("/cnb/order.toml of {name}"), source })?;
+    let run_images = match required(&lower, "/cnb/run.toml") {
+        Some(text) => RunFile::parse(&text).map_err(|source| BuildError::Toml { what: format!("/cnb/run.toml of {name}"), source })?,
+        None => stack_run_image(&lower, &name)?,
+    };
+    let mut environment: Vec<(String, String)> = vec![("PATH".into(), DEFAULT_PATH.into()), ("HOME".into(), "/home/cnb".into())];
+    for (key, value) in config.config.env.iter().filter_map(|entry| entry.split_once('=')) {
+        environment.retain(|(existing, _)| existing != key);
+        environment.push((key.to_owned(), value.to_owned()));
+    }
+    let home = environment.iter().find(|(key, _)| key == "HOME").map_or("/home/cnb", |(_, home)| home.as_str());
+    let mut mounts = vec![Mount::temporary("/tmp"), Mount::temporary("/var/tmp"), Mount::temporary(home)];
+    mounts.extend(hosts_files(request.network)?);
+    Ok(Builder {
+        name,
+        mounts,
+        environment,
+        uid,
+        gid,
+        order: order.order,
+        buildpacks: Vec::new(),
+        run_images,
+        system: required(&lower, "/cnb/system.toml").unwrap_or_default(),
+        view: View::Layers(lower),
+    })
+}
+
+fn stack_run_image(lower: &[PathBuf], name: &str) -> Result<RunFile, BuildError> {
+    let Some(text) = required(lower, "/cnb/stack.toml") else { return Ok(RunFile::default()) };
+    let stack = dhow_cnb::StackFile::parse(&text)
+        .map_err(|source| BuildError::Toml { what: format!("/cnb/stack.toml of {name}"), source })?;
+    Ok(RunFile { images: vec![stack.run_image] })
+}
+
+/// Returns a file of the root file system: that of the topmost layer which has it.
+fn required(lower: &[PathBuf], path: &str) -> Option<String> {
+    lower.iter().find_map(|layer| Root::open(layer).ok()?.read_to_string(Path::new(path), FILE_LIMIT).ok())
+}
+
+fn choose_buildpacks(builder: &mut Builder, project: &Project) -> Result<(), BuildError> {
+    let mut elements = |wanted: &[Wanted]| -> Result<Vec<OrderElement>, BuildError> {
+        let mut one = |wanted: &Wanted| Ok(OrderElement { optional: wanted.optional, ..element(builder, &wanted.choice)? });
+        wanted.iter().map(&mut one).collect()
+    };
+    let (only, pre, post) =
+        (elements(&project.buildpacks)?, elements(&project.pre_buildpacks)?, elements(&project.post_buildpacks)?);
+    if !only.is_empty() {
+        builder.order = Order { groups: vec![only] };
+    }
+    for group in &mut builder.order.groups {
+        group.splice(0..0, pre.iter().cloned());
+        group.extend(post.iter().cloned());
+    }
+    Ok(())
+}
+
+fn element(builder: &mut Builder, choice: &BuildpackChoice) -> Result<OrderElement, BuildError> {
+    let (id, version) = match choice {
+        BuildpackChoice::Directory(path) => {
+            let buildpack = mounted(path)?;
+            let named = (buildpack.id.clone(), buildpack.version.clone());
+            builder.buildpacks.retain(|existing| (&existing.id, &existing.version) != (&named.0, &named.1));
+            builder.buildpacks.push(buildpack);
+            named
+        }
+        BuildpackChoice::OfBuilder { id, version } => (id.clone(), version_of(builder, id, version.as_deref())?),
+    };
+    let bad = |_| BuildError::UnknownBuildpack { id: id.clone(), version: Some(version.clone()), builder: builder.name.clone(), available: Vec::new() };
+    Ok(OrderElement {
+        id: BuildpackId::new(&id).map_err(bad)?,
+        version: BuildpackVersion::new(&version).map_err(bad)?,
+        optional: false,
+    })
+}
+
+/// Reads what a buildpack directory says of itself.
+fn mounted(path: &Path) -> Result<MountedBuildpack, BuildError> {
+    let source = std::path::absolute(path)
+        .map_err(|source| dhow_fs::PathError::new(dhow_fs::Operation::Inspect, path, source))?;
+    let file = source.join("buildpack.toml");
+    let text = Root::host()?.read_to_string(&file, FILE_LIMIT)?;
+    let descriptor = dhow_cnb::Descriptor::parse(&text)
+        .map_err(|source| BuildError::Toml { what: file.display().to_string(), source })?;
+    Ok(MountedBuildpack { id: descriptor.id.to_string(), version: descriptor.version.to_string(), source })
+}
+
+fn version_of(builder: &Builder, id: &str, wanted: Option<&str>) -> Result<String, BuildError> {
+    let available = available(builder);
+    let versions: Vec<&String> = available.iter().filter(|(known, _)| known == id).map(|(_, version)| version).collect();
+    let unknown = || BuildError::UnknownBuildpack {
+        id: id.to_owned(),
+        version: wanted.map(str::to_owned),
+        builder: builder.name.clone(),
+        available: available.iter().map(|(id, version)| format!("{id}@{version}")).collect(),
+    };
+    match (wanted, versions.as_slice()) {
+        (Some(wanted), _) if versions.iter().any(|version| *version == wanted) => Ok(wanted.to_owned()),
+        (None, [only]) => Ok((*only).clone()),
+        _ => Err(unknown()),
+    }
+}
+
+/// Returns every buildpack that the builder has, by id and version.
+fn available(builder: &Builder) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> =
+        builder.buildpacks.iter().map(|buildpack| (buildpack.id.clone(), buildpack.version.clone())).collect();
+    if let View::Layers(lower) = &builder.view {
+        for root in lower.iter().filter_map(|layer| Root::open(layer).ok()) {
+            found.extend(in_layer(&root));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn in_layer(root: &Root) -> Vec<(String, String)> {
+    let directory = Path::new(BUILDPACKS_DIRECTORY);
+    let children = |path: &Path| root.read_directory(path).unwrap_or_default();
+    let mut found = Vec::new();
+    for id in children(directory) {
+        for version in children(&directory.join(&id.name)) {
+            let file = directory.join(&id.name).join(&version.name).join("buildpack.toml");
+            let descriptor = root.read_to_string(&file, FILE_LIMIT).ok();
+            if let Some(descriptor) = descriptor.and_then(|text| dhow_cnb::Descriptor::parse(&text).ok()) {
+                found.push((descriptor.id.to_string(), descriptor.version.to_string()));
+            }
+        }
+    }
+    found
+}
+
+/// Returns an order as `order.toml`.
+pub(crate) fn order_toml(order: &Order) -> String {
+    let element = |element: &OrderElement| {
+        let mut table = Table::new();
+        table.set("id", element.id.as_str()).set("version", element.version.as_str());
+        if element.optional {
+            table.set("optional", true);
+        }
+        Node::Table(table)
+    };
+    let group = |group: &Vec<OrderElement>| {
+        let mut table = Table::new();
+        table.set("group", Node::List(group.iter().map(element).collect()));
+        Node::Table(table)
+    };
+    let mut document = Table::new();
+    document.set("order", Node::List(order.groups.iter().map(group).collect()));
+    document.to_string()
+}
+
+/// Tells whether `system.toml` is one, before a phase program meets it.
+pub(crate) fn check_system(text: &str, name: &str) -> Result<(), BuildError> {
+    SystemFile::parse(text)
+        .map(drop)
+        .map_err(|source| BuildError::Toml { what: format!("/cnb/system.toml of {name}"), source })
+}

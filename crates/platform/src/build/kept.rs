@@ -1,0 +1,144 @@
+//! What the trees of the last build are known to hold, for restore and export.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use dhow_fs::{PathError, Root};
+use dhow_lifecycle::content::PackedLayer;
+use dhow_lifecycle::export::{ExportedLayer, KnownLayers, LayerSource};
+use dhow_lifecycle::restore::{KeptTree, Restored};
+use dhow_oci::{DiffId, Digest};
+use serde::{Deserialize, Serialize};
+
+use super::state::{BuildState, KnownTree};
+
+/// The stat indexes of the last build, asked about the trees of this one.
+pub(crate) struct KeptTrees<'a> {
+    state: &'a BuildState,
+    root: &'a Root,
+    /// What decides a tar besides the files: the owner.
+    context: String,
+    workspace: PathBuf,
+    launcher: Digest,
+    /// Trees whose index was compared already in this phase: comparing costs a stat of each file.
+    compared: Mutex<Vec<(PathBuf, Option<KnownTree>)>>,
+}
+
+/// The layers that slices made of the app.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct KnownApp {
+    slices: Vec<Vec<String>>,
+    layers: Vec<KnownTree>,
+}
+
+impl<'a> KeptTrees<'a> {
+    pub(crate) fn new(state: &'a BuildState, root: &'a Root, owner: (u32, u32), workspace: &Path, launcher: Digest) -> Self {
+        let context = format!("{}:{}", owner.0, owner.1);
+        Self { state, root, context, workspace: workspace.to_owned(), launcher, compared: Mutex::default() }
+    }
+
+    /// Forgets what was compared, because a phase may have changed the trees.
+    pub(crate) fn look_again(&self) {
+        self.compared().clear();
+    }
+
+    fn compared(&self) -> std::sync::MutexGuard<'_, Vec<(PathBuf, Option<KnownTree>)>> {
+        self.compared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn known(&self, directory: &Path) -> Option<KnownTree> {
+        if let Some((_, known)) = self.compared().iter().find(|(path, _)| path == directory) {
+            return known.clone();
+        }
+        let known = self.state.known(self.root, directory).filter(|known: &KnownTree| known.context == self.context);
+        self.compared().push((directory.to_owned(), known.clone()));
+        known
+    }
+
+    /// Records the trees that restoring put in place, before a buildpack can change them.
+    pub(crate) fn record_restored(&self, restored: &Restored) -> Result<(), PathError> {
+        for layer in restored.layers.iter().filter(|layer| !layer.kept) {
+            let known = KnownTree { diff_id: layer.diff_id.clone(), blob: None, context: self.context.clone() };
+            self.state.record(self.root, &layer.directory, &known)?;
+        }
+        self.look_again();
+        Ok(())
+    }
+
+    /// Records what the export made of each tree. Trees that are known already keep their index.
+    pub(crate) fn record_exported(&self, layers: &[ExportedLayer], slices: &[Vec<String>]) -> Result<(), PathError> {
+        let mut app = Vec::new();
+        for exported in layers {
+            let known = KnownTree {
+                diff_id: exported.layer.diff_id.clone(),
+                blob: Some(exported.layer.descriptor.clone()),
+                context: self.context.clone(),
+            };
+            match &exported.source {
+                LayerSource::Buildpack { directory, .. } | LayerSource::Sbom(directory) => {
+                    if self.root.is_directory(directory) && self.known(directory).as_ref() != Some(&known) {
+                        self.state.record(self.root, directory, &known)?;
+                    }
+                }
+                LayerSource::App { .. } => app.push(known),
+                LayerSource::Launcher => self.state.save_value(&self.launcher_key(), &known)?,
+                LayerSource::Config(_) | LayerSource::ProcessTypes => {}
+            }
+        }
+        let app = KnownApp { slices: slices.to_vec(), layers: app };
+        if self.known_app().as_ref() != Some(&app) {
+            self.state.record(self.root, &self.workspace, &app)?;
+        }
+        Ok(())
+    }
+
+    /// Records a cached layer's tree that no image holds.
+    pub(crate) fn record_cached(&self, directory: &Path, diff_id: &DiffId) -> Result<(), PathError> {
+        let known = self.known(directory);
+        if known.is_some_and(|known| known.diff_id == *diff_id) || !self.root.is_directory(directory) {
+            return Ok(());
+        }
+        let known = KnownTree { diff_id: diff_id.clone(), blob: None, context: self.context.clone() };
+        self.state.record(self.root, directory, &known)
+    }
+
+    fn known_app(&self) -> Option<KnownApp> {
+        let known: KnownApp = self.state.known(self.root, &self.workspace)?;
+        known.layers.iter().all(|layer| layer.context == self.context).then_some(known)
+    }
+
+    fn launcher_key(&self) -> String {
+        format!("launcher-{}", self.launcher.hex())
+    }
+}
+
+impl KeptTree for KeptTrees<'_> {
+    fn intact(&self, directory: &Path, diff_id: &DiffId) -> bool {
+        self.known(directory).is_some_and(|known| known.diff_id == *diff_id)
+    }
+}
+
+impl KnownLayers for KeptTrees<'_> {
+    fn directory(&self, _id: &str, directory: &Path) -> Option<PackedLayer> {
+        self.known(directory)?.packed()
+    }
+
+    fn diff_id(&self, directory: &Path) -> Option<DiffId> {
+        Some(self.known(directory)?.diff_id)
+    }
+
+    fn app(&self, _directory: &Path, slices: &[Vec<String>]) -> Option<Vec<PackedLayer>> {
+        let known = self.known_app().filter(|known| known.slices == slices)?;
+        known.layers.into_iter().map(KnownTree::packed).collect()
+    }
+
+    fn launcher(&self) -> Option<PackedLayer> {
+        self.state.value::<KnownTree>(&self.launcher_key())?.packed()
+    }
+}
+
+impl KnownTree {
+    fn packed(self) -> Option<PackedLayer> {
+        Some(PackedLayer { descriptor: self.blob?, diff_id: self.diff_id })
+    }
+}

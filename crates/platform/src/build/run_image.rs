@@ -1,0 +1,88 @@
+//! Which run image a build is based on.
+
+use std::sync::Arc;
+
+use dhow_cnb::{RunFile, RunImageNames};
+use dhow_fs::Work;
+use dhow_lifecycle::export::run_image_names;
+use dhow_lifecycle::image::SourceImage;
+
+use super::builder::Builder;
+use super::error::BuildError;
+use super::request::BuildRequest;
+use crate::embedded::run_image;
+use crate::{Events, Location, OpenError, Opened, open};
+
+/// The run image with the names that the builder knows for it.
+pub(crate) struct RunImage {
+    pub(crate) image: SourceImage,
+    pub(crate) names: RunImageNames,
+}
+
+/// Opens the run image that the user named, else one that the builder names, else the embedded one.
+pub(crate) fn resolve(
+    request: &BuildRequest,
+    builder: &Builder,
+    work: &Arc<Work>,
+    events: &dyn Events,
+) -> Result<RunImage, BuildError> {
+    if let Some(location) = &request.run_image {
+        let opened = opened(request, location, work)?;
+        return Ok(found(location.to_string(), opened, &builder.run_images));
+    }
+    if builder.is_embedded() {
+        return embedded(request, work, events);
+    }
+    let names = builder.run_images.images.first().ok_or_else(|| BuildError::NoRunImage(builder.name.clone()))?;
+    let mut looked_at = Vec::new();
+    for name in std::iter::once(&names.image).chain(&names.mirrors) {
+        let Ok(location) = name.parse::<Location>() else { continue };
+        match opened(request, &location, work) {
+            Ok(opened) => return Ok(found(name.clone(), opened, &builder.run_images)),
+            Err(BuildError::RunImage { source: OpenError::NotFound(path), .. }) => {
+                looked_at.push(path.display().to_string());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(BuildError::RunImagesAbsent { looked_at, first: names.image.clone() })
+}
+
+fn opened(request: &BuildRequest, location: &Location, work: &Arc<Work>) -> Result<Opened, BuildError> {
+    let place = location.place(&request.layout_repository);
+    open(&place, &request.platform, work)
+        .map_err(|source| BuildError::RunImage { name: location.to_string(), source })
+}
+
+fn found(written: String, opened: Opened, known: &RunFile) -> RunImage {
+    let base_name = opened.known_name();
+    // A name says more than a path, which means nothing on another machine.
+    let name = base_name.clone().unwrap_or(written);
+    RunImage {
+        names: run_image_names(known, &name),
+        image: SourceImage {
+            image: opened.image.clone(),
+            blobs: opened.shared_blobs(),
+            named: opened.resolved.named.clone(),
+            name,
+            base_name,
+        },
+    }
+}
+
+fn embedded(request: &BuildRequest, work: &Arc<Work>, events: &dyn Events) -> Result<RunImage, BuildError> {
+    let waiting = || events.info("Waiting for another process that makes the embedded run image");
+    let made = run_image::ensure(&request.layout_repository, work, &waiting)
+        .map_err(|error| BuildError::EmbeddedRunImage(Box::new(error)))?;
+    let name = made.reference.familiar();
+    Ok(RunImage {
+        names: RunImageNames { image: name.clone(), mirrors: Vec::new() },
+        image: SourceImage {
+            named: made.image.descriptor(),
+            image: made.image,
+            blobs: Arc::new(made.layout),
+            base_name: Some(name.clone()),
+            name,
+        },
+    })
+}

@@ -1,0 +1,174 @@
+//! Detect and build: dhow's own phase programs in a sandbox, which buildpacks share with them.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::Path;
+
+use dhow_sandbox::{Identity, Job, Mount, MountKind, Privileges, RootFs, SandboxError, Scratch, Streams, TmpfsOwner};
+
+use super::builder::{Builder, View};
+use super::request::BuildRequest;
+use super::state::BuildState;
+use crate::container::{Caller, sandbox_network, volume_mounts};
+use crate::{Event, Events};
+
+/// The directory in which phases hand each other their files.
+pub(crate) const CONTROL: &str = "/cnb/control";
+const PROGRAM: &str = "/cnb/lifecycle/lifecycle";
+const HOSTNAME: &str = "dhow";
+/// Memory for what is written into a root file system that is read-only anyway: mount points.
+const SCRATCH_BYTES: u64 = 16 << 20;
+
+/// The two phases that run buildpacks' programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    Detect,
+    Build,
+}
+
+/// What every phase program of a build shares.
+pub(crate) struct Sandboxed<'a> {
+    pub(crate) request: &'a BuildRequest,
+    pub(crate) builder: &'a Builder,
+    pub(crate) state: &'a BuildState,
+    pub(crate) caller: &'a Caller,
+    pub(crate) events: &'a dyn Events,
+}
+
+impl Sandboxed<'_> {
+    /// Runs a phase program to its end and returns its exit code; its output becomes events as it comes.
+    pub(crate) fn run(&self, program: Program) -> Result<i32, SandboxError> {
+        let job = self.job(program).map_err(SandboxFailure::into_error)?;
+        let mut running = dhow_sandbox::spawn(&job, Streams::captured())?;
+        let outputs = [
+            running.stdout.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>),
+            running.stderr.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>),
+        ];
+        std::thread::scope(|scope| {
+            for stream in outputs.into_iter().flatten() {
+                scope.spawn(|| forward(stream, self.events));
+            }
+            running.wait()
+        })
+        .map(dhow_sandbox::Exit::code)
+    }
+
+    fn job(&self, program: Program) -> Result<Job, SandboxFailure> {
+        let Builder { uid, gid, .. } = *self.builder;
+        let root = match &self.builder.view {
+            View::Machine { .. } => RootFs::Empty,
+            View::Layers(lower) => {
+                RootFs::Overlay { lower: lower.clone(), scratch: Scratch::Memory { bytes: SCRATCH_BYTES } }
+            }
+        };
+        Ok(Job {
+            root,
+            // Everything that a buildpack may write is a mount of its own.
+            root_access: dhow_sandbox::Access::ReadOnly,
+            mounts: self.mounts(program)?,
+            identity: Identity { uid, gid, supplementary: Vec::new() },
+            id_map: self.caller.id_map(uid, gid),
+            argv: [PROGRAM, program.word()].map(OsString::from).to_vec(),
+            env: self.environment(),
+            cwd: self.request.workspace.clone(),
+            hostname: HOSTNAME.to_owned(),
+            network: sandbox_network(self.request.network),
+            privileges: Privileges::None,
+        })
+    }
+
+    fn mounts(&self, program: Program) -> Result<Vec<Mount>, SandboxFailure> {
+        let root = self.state.root_path();
+        let mut mounts = self.builder.mounts.clone();
+        mounts.push(Mount::read_only(&self.request.executable, PROGRAM));
+        for buildpack in &self.builder.buildpacks {
+            mounts.push(Mount::read_only(&buildpack.source, buildpack.destination()));
+        }
+        mounts.push(Mount::read_only(self.state.platform_directory(), "/platform"));
+        mounts.push(Mount::read_write(below(&root, &self.request.workspace), &self.request.workspace));
+        let control = self.state.control_directory();
+        match program {
+            Program::Detect => {
+                mounts.push(Mount::read_write(control, CONTROL));
+                // What a build left is none of detection's business.
+                let kind = MountKind::Tmpfs { mode: 0o755, owner: TmpfsOwner::Job, bytes: None };
+                mounts.push(Mount { destination: "/layers".into(), kind });
+            }
+            Program::Build => {
+                mounts.push(Mount::read_only(control, CONTROL));
+                mounts.push(Mount::read_write(root.join("layers"), "/layers"));
+            }
+        }
+        mounts.extend(volume_mounts(&self.request.volumes)?);
+        Ok(mounts)
+    }
+
+    fn environment(&self) -> Vec<(OsString, OsString)> {
+        let request = self.request;
+        let mut variables: Vec<(String, String)> = self.builder.environment.clone();
+        let control = |name: &str| format!("{CONTROL}/{name}");
+        let mut set = |name: &str, value: String| {
+            variables.retain(|(existing, _)| existing != name);
+            variables.push((name.to_owned(), value));
+        };
+        set("HOSTNAME", HOSTNAME.to_owned());
+        set("CNB_PLATFORM_API", super::PLATFORM_API.to_string());
+        set("CNB_APP_DIR", request.workspace.display().to_string());
+        set("CNB_LAYERS_DIR", "/layers".to_owned());
+        set("CNB_PLATFORM_DIR", "/platform".to_owned());
+        set("CNB_BUILDPACKS_DIR", "/cnb/buildpacks".to_owned());
+        set("CNB_BUILD_CONFIG_DIR", "/cnb/build-config".to_owned());
+        set("CNB_ORDER_PATH", control("order.toml"));
+        set("CNB_SYSTEM_PATH", control("system.toml"));
+        set("CNB_ANALYZED_PATH", control("analyzed.toml"));
+        set("CNB_GROUP_PATH", control("group.toml"));
+        set("CNB_PLAN_PATH", control("plan.toml"));
+        set("CNB_USER_ID", self.builder.uid.to_string());
+        set("CNB_GROUP_ID", self.builder.gid.to_string());
+        set("CNB_LOG_LEVEL", if request.verbose { "debug" } else { "info" }.to_owned());
+        if !request.colour {
+            set("CNB_NO_COLOR", "true".to_owned());
+        }
+        for (name, value) in &request.machine.proxies {
+            set(name, value.clone());
+        }
+        variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+}
+
+impl Program {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Detect => "detect",
+            Self::Build => "build",
+        }
+    }
+}
+
+/// A volume of the user that cannot be named.
+struct SandboxFailure(dhow_fs::PathError);
+
+impl From<dhow_fs::PathError> for SandboxFailure {
+    fn from(error: dhow_fs::PathError) -> Self {
+        Self(error)
+    }
+}
+
+impl SandboxFailure {
+    fn into_error(self) -> SandboxError {
+        SandboxError::Open { path: self.0.path, source: self.0.source }
+    }
+}
+
+fn forward(mut stream: Box<dyn Read + Send>, events: &dyn Events) {
+    let mut buffer = [0; 16 * 1024];
+    // A stream that cannot be read any more has ended: the exit code tells the rest.
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        events.emit(Event::Output(&buffer[..count]));
+    }
+}
+
+/// Returns where a path of the container is below the state's root.
+pub(crate) fn below(root: &Path, path: &Path) -> std::path::PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}

@@ -1,0 +1,90 @@
+//! What happens during a build, as values. Engines emit them; the command line draws them.
+
+use dhow_lifecycle::Level;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A phase begins: `ANALYZING`, `DETECTING`, …
+    Phase(Phase),
+    /// A remark of dhow or of a phase.
+    Remark(Level, &'a str),
+    /// Output of a program in the sandbox, as it comes; lines may come in parts.
+    Output(&'a [u8]),
+    /// A step that may take long has got this far.
+    Progress(Progress<'a>),
+}
+
+/// How far a step has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// What is being done: `unpacking`, `copying`.
+    pub action: &'a str,
+    /// To what.
+    pub subject: &'a str,
+    /// Steps or bytes done.
+    pub done: u64,
+    /// Steps or bytes in all, if known.
+    pub total: Option<u64>,
+}
+
+/// The phases of a build, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// Builder, run image and workspace are made ready.
+    Prepare,
+    /// What exists already is looked at.
+    Analyze,
+    /// Buildpacks say whether they take part.
+    Detect,
+    /// What earlier builds left is put back.
+    Restore,
+    /// Buildpacks make layers.
+    Build,
+    /// The image is written.
+    Export,
+}
+
+impl Phase {
+    /// Returns the phase's banner, as users of buildpacks know it.
+    #[must_use]
+    pub fn banner(self) -> &'static str {
+        match self {
+            Self::Prepare => "PREPARING",
+            Self::Analyze => "ANALYZING",
+            Self::Detect => "DETECTING",
+            Self::Restore => "RESTORING",
+            Self::Build => "BUILDING",
+            Self::Export => "EXPORTING",
+        }
+    }
+
+    /// Returns the phase's name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Analyze => "analyze",
+            Self::Detect => "detect",
+            Self::Restore => "restore",
+            Self::Build => "build",
+            Self::Export => "export",
+        }
+    }
+}
+
+/// Takes events, from several threads at a time.
+pub trait Events: Sync {
+    /// Takes one event.
+    fn emit(&self, event: Event<'_>);
+
+    /// Takes a remark at the level of ordinary information.
+    fn info(&self, message: &str) {
+        self.emit(Event::Remark(Level::Info, message));
+    }
+
+    /// Takes a warning.
+    fn warn(&self, message: &str) {
+        self.emit(Event::Remark(Level::Warn, message));
+    }
+}

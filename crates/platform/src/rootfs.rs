@@ -1,0 +1,160 @@
+//! Image layers unpacked once per diffID, to serve as lower directories of overlays.
+//!
+//! ```text
+//! <cache>/layers/<owned|squashed>/<algorithm>/<hex>/     one unpacked layer, never changed afterwards
+//! ```
+//!
+//! A layer appears there whole, by a rename, or not at all; several processes may unpack the same one.
+
+use std::path::{Path, PathBuf};
+
+use dhow_fs::{PathError, Root, TemporaryDirectory, Work};
+use dhow_layer::{Owners, UnpackError, UnpackOptions, Whiteouts};
+use dhow_oci::{DiffId, Image, LayerRef};
+use dhow_store::{BlobError, BlobSource};
+
+use crate::{Event, Events, Progress};
+
+/// Whether unpacked files belong to whom the image says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owned {
+    /// To whom the image says: only root can do so.
+    AsImage,
+    /// All to the caller.
+    Squashed,
+}
+
+/// Why an image's file system could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum RootfsError {
+    /// A layer's blob cannot be read.
+    #[error("cannot read layer {diff_id}")]
+    Blob {
+        /// The layer.
+        diff_id: DiffId,
+        /// Why.
+        source: BlobError,
+    },
+    /// A layer cannot be unpacked.
+    #[error("cannot unpack layer {diff_id}")]
+    Unpack {
+        /// The layer.
+        diff_id: DiffId,
+        /// Why.
+        source: UnpackError,
+    },
+    /// The tar is another one than the config says.
+    #[error("layer {found} is not the one that the image's config lists, {expected}")]
+    OtherLayer {
+        /// The diffID of what was unpacked.
+        found: DiffId,
+        /// The diffID that the config lists.
+        expected: DiffId,
+    },
+    /// The cache directory cannot be written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The image has no layers.
+    #[error("image {0} has no layers, so there is nothing to run in")]
+    Empty(dhow_oci::Digest),
+}
+
+impl Owned {
+    fn directory(self) -> &'static str {
+        match self {
+            Self::AsImage => "owned",
+            Self::Squashed => "squashed",
+        }
+    }
+}
+
+/// Returns the image's unpacked layers, topmost first, unpacking those that are not there yet.
+pub(crate) fn lower_directories(
+    image: &Image,
+    blobs: &dyn BlobSource,
+    cache: &Path,
+    owned: Owned,
+    work: &Work,
+    events: &dyn Events,
+) -> Result<Vec<PathBuf>, RootfsError> {
+    let parent = cache.join("layers").join(owned.directory());
+    Root::host()?.create_directories(&parent, 0o700)?;
+    let layers = image.layers();
+    let mut directories: Vec<PathBuf> = Vec::with_capacity(layers.len());
+    for layer in &layers {
+        let directory = unpacked(layer, blobs, &parent, owned, work, events)?;
+        // An overlay refuses the same directory twice; of equal layers the topmost alone shows.
+        directories.retain(|existing| *existing != directory);
+        directories.push(directory);
+    }
+    if directories.is_empty() {
+        return Err(RootfsError::Empty(image.manifest().digest().clone()));
+    }
+    directories.reverse();
+    Ok(directories)
+}
+
+fn unpacked(
+    layer: &LayerRef,
+    blobs: &dyn BlobSource,
+    parent: &Path,
+    owned: Owned,
+    work: &Work,
+    events: &dyn Events,
+) -> Result<PathBuf, RootfsError> {
+    let host = Root::host()?;
+    let diff_id = &layer.diff_id;
+    let family = parent.join(diff_id.0.algorithm());
+    let destination = family.join(diff_id.0.hex());
+    if host.is_directory(&destination) {
+        return Ok(destination);
+    }
+    host.create_directories(&family, 0o700)?;
+    let subject = layer.descriptor.digest.to_string();
+    let progress = |done: u64| {
+        let progress = Progress { action: "unpacking", subject: &subject, done, total: Some(layer.descriptor.size) };
+        events.emit(Event::Progress(progress));
+    };
+    let blob = blobs
+        .open(&layer.descriptor)
+        .map_err(|source| RootfsError::Blob { diff_id: diff_id.clone(), source })?;
+    let counted = Counted { inner: blob, done: 0, progress: &progress };
+    let temporary = TemporaryDirectory::create_in(&family)?;
+    let root = Root::open(temporary.path())?;
+    let options = UnpackOptions {
+        whiteouts: Whiteouts::OverlayXattr { userxattr: true },
+        owners: match owned {
+            Owned::AsImage => Owners::Set,
+            Owned::Squashed => Owners::Ignore,
+        },
+        ..UnpackOptions::image(work)
+    };
+    let unpacked = dhow_layer::unpack(counted, &root, Path::new("/"), &options)
+        .map_err(|source| RootfsError::Unpack { diff_id: diff_id.clone(), source })?;
+    if unpacked.diff_id != *diff_id {
+        return Err(RootfsError::OtherLayer { found: unpacked.diff_id, expected: diff_id.clone() });
+    }
+    host.set_mode(temporary.path(), 0o755)?;
+    match host.rename(temporary.path(), &destination) {
+        Ok(()) => drop(temporary.keep()),
+        // Another process was faster, and its layer is as good.
+        Err(_) if host.is_directory(&destination) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(destination)
+}
+
+struct Counted<'a> {
+    inner: Box<dyn std::io::Read + Send>,
+    done: u64,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl std::io::Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.done += count as u64;
+        (self.progress)(self.done);
+        Ok(count)
+    }
+}

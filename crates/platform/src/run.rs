@@ -1,0 +1,222 @@
+//! `dhow run`: an image's program, rootless.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use dhow_fs::{PathError, Root, TemporaryDirectory, Work};
+use dhow_oci::{Image, ImageConfig};
+use dhow_sandbox::{Identity, Job, Mount, Privileges, RootFs, SandboxError, Scratch, Streams};
+use dhow_store::BlobSource;
+
+use crate::container::{caller, hosts_files, sandbox_network, volume_mounts};
+use crate::rootfs::{Owned, RootfsError, lower_directories};
+use crate::user::{self, ACCOUNTS_LIMIT, User, UserError};
+use crate::{Events, Network, Volume};
+
+const LAUNCHER: &str = "/cnb/lifecycle/launcher";
+const PROCESS_DIRECTORY: &str = "/cnb/process";
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What of an image is to be run, and how.
+#[derive(Debug, Default)]
+pub struct RunRequest {
+    /// A process type, or arguments of the entrypoint.
+    pub process: Vec<String>,
+    /// A command, or further arguments of the process.
+    pub command: Vec<String>,
+    /// Replaces the image's entrypoint.
+    pub entrypoint: Option<String>,
+    /// Variables over those of the image.
+    pub environment: Vec<(String, String)>,
+    /// What of this machine the program sees.
+    pub volumes: Vec<Volume>,
+    /// The program's network.
+    pub network: Option<Network>,
+    /// Replaces the image's working directory.
+    pub working_directory: Option<PathBuf>,
+    /// Replaces the image's user.
+    pub user: Option<String>,
+}
+
+/// Why an image could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Its layers cannot be made ready.
+    #[error(transparent)]
+    Rootfs(#[from] RootfsError),
+    /// Its user cannot be told.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// The image states no command, and none was given.
+    #[error("the image names no command to run")]
+    NoCommand,
+    /// The image has no such process.
+    #[error("the image has no process `{wanted}`; it has {}", list(.available))]
+    NoProcess {
+        /// The type that was asked for.
+        wanted: String,
+        /// The types that the image has.
+        available: Vec<String>,
+    },
+    /// The cache directory cannot be written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The sandbox could not be set up.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+fn list(types: &[String]) -> String {
+    if types.is_empty() { "none".to_owned() } else { types.join(", ") }
+}
+
+/// Runs the image's program with this process's standard streams; returns its exit code.
+///
+/// What it writes goes to a scratch directory that is removed when it ends.
+pub fn run(
+    image: &Image,
+    blobs: &dyn BlobSource,
+    request: &RunRequest,
+    cache: &Path,
+    events: &dyn Events,
+) -> Result<i32, RunError> {
+    let config = image.config().value();
+    let arguments = arguments(config, request)?;
+    let caller = caller();
+    let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
+    let lower = lower_directories(image, blobs, cache, owned, &Work::default(), events)?;
+    let user = user_of(request.user.as_deref().unwrap_or(&config.config.user), &lower)?;
+    let runs = cache.join("run");
+    Root::host()?.create_directories(&runs, 0o700)?;
+    let scratch = TemporaryDirectory::create_in(&runs)?;
+    let network = request.network.unwrap_or(Network::Host);
+    let mut mounts = vec![Mount::temporary("/tmp")];
+    mounts.extend(hosts_files(network)?);
+    mounts.extend(volume_mounts(&request.volumes)?);
+    let working_directory = match &request.working_directory {
+        Some(path) => path.clone(),
+        None if config.config.working_dir.is_empty() => PathBuf::from("/"),
+        None => PathBuf::from(&config.config.working_dir),
+    };
+    let job = Job {
+        root: RootFs::Overlay { lower, scratch: Scratch::Directory(scratch.path().to_owned()) },
+        root_access: dhow_sandbox::Access::ReadWrite,
+        mounts,
+        identity: Identity { uid: user.uid, gid: user.gid, supplementary: Vec::new() },
+        id_map: caller.id_map(user.uid, user.gid),
+        argv: arguments.into_iter().map(OsString::from).collect(),
+        env: environment(config, request, &user),
+        cwd: working_directory,
+        hostname: "dhow".to_owned(),
+        network: sandbox_network(network),
+        privileges: Privileges::None,
+    };
+    let mut running = dhow_sandbox::spawn(&job, Streams::inherit())?;
+    Ok(running.wait()?.code())
+}
+
+/// Decides the program and its arguments.
+fn arguments(config: &ImageConfig, request: &RunRequest) -> Result<Vec<String>, RunError> {
+    let given = request.process.iter().chain(&request.command).cloned();
+    if let Some(entrypoint) = &request.entrypoint {
+        return Ok(std::iter::once(entrypoint.clone()).chain(given).collect());
+    }
+    let declared = &config.config.entrypoint;
+    let built_by_buildpacks = declared.first().is_some_and(|first| first.starts_with("/cnb/"));
+    if built_by_buildpacks {
+        return app_arguments(config, request);
+    }
+    let rest: Vec<String> = given.collect();
+    let rest = if rest.is_empty() { config.config.cmd.clone() } else { rest };
+    let all: Vec<String> = declared.iter().cloned().chain(rest).collect();
+    if all.is_empty() { Err(RunError::NoCommand) } else { Ok(all) }
+}
+
+fn app_arguments(config: &ImageConfig, request: &RunRequest) -> Result<Vec<String>, RunError> {
+    let Some((process, rest)) = request.process.split_first() else {
+        if request.command.is_empty() {
+            return Ok(config.config.entrypoint.clone());
+        }
+        let direct = [LAUNCHER.to_owned(), "--".to_owned()];
+        return Ok(direct.into_iter().chain(request.command.iter().cloned()).collect());
+    };
+    let available = process_types(config);
+    if !available.contains(process) {
+        return Err(RunError::NoProcess { wanted: process.clone(), available });
+    }
+    let program = format!("{PROCESS_DIRECTORY}/{process}");
+    Ok(std::iter::once(program).chain(rest.iter().cloned()).chain(request.command.iter().cloned()).collect())
+}
+
+/// Returns the process types that the image's build label lists.
+fn process_types(config: &ImageConfig) -> Vec<String> {
+    let label = config.label("io.buildpacks.build.metadata").unwrap_or("{}");
+    let metadata: serde_json::Value = serde_json::from_str(label).unwrap_or_default();
+    let processes = metadata.get("processes").and_then(|processes| processes.as_array());
+    let kind = |process: &serde_json::Value| process.get("type")?.as_str().map(str::to_owned);
+    processes.into_iter().flatten().filter_map(kind).collect()
+}
+
+fn user_of(text: &str, lower: &[PathBuf]) -> Result<User, RunError> {
+    let read = |path: &str| -> String {
+        // The topmost layer that has the file shows it. Links resolve inside of that layer.
+        let texts = lower.iter().filter_map(|directory| {
+            Root::open(directory).ok()?.read_to_string(Path::new(path), ACCOUNTS_LIMIT).ok()
+        });
+        texts.into_iter().next().unwrap_or_default()
+    };
+    Ok(user::resolve(text, &read("/etc/passwd"), &read("/etc/group"))?)
+}
+
+fn environment(config: &ImageConfig, request: &RunRequest, user: &User) -> Vec<(OsString, OsString)> {
+    let mut variables: Vec<(String, String)> = vec![
+        ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
+        ("HOME".to_owned(), user.home.clone()),
+        ("HOSTNAME".to_owned(), "dhow".to_owned()),
+    ];
+    let of_image = config.config.env.iter().filter_map(|entry| entry.split_once('='));
+    let of_request = request.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in of_image.chain(of_request) {
+        variables.retain(|(existing, _)| existing != name);
+        variables.push((name.to_owned(), value.to_owned()));
+    }
+    variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app() -> ImageConfig {
+        let mut config = ImageConfig::default();
+        config.config.entrypoint = vec!["/cnb/process/web".into()];
+        let label = r#"{"processes":[{"type":"web"},{"type":"worker"}]}"#;
+        config.config.labels.insert("io.buildpacks.build.metadata".into(), label.into());
+        config
+    }
+
+    fn asked(process: &[&str], command: &[&str]) -> RunRequest {
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        RunRequest { process: owned(process), command: owned(command), ..RunRequest::default() }
+    }
+
+    #[test]
+    fn an_app_runs_its_default_a_process_or_a_command() {
+        let config = app();
+        assert_eq!(arguments(&config, &asked(&[], &[])).unwrap(), ["/cnb/process/web"]);
+        assert_eq!(arguments(&config, &asked(&["worker", "x"], &["-y"])).unwrap(), ["/cnb/process/worker", "x", "-y"]);
+        assert_eq!(arguments(&config, &asked(&[], &["sh", "-c"])).unwrap(), [LAUNCHER, "--", "sh", "-c"]);
+        let error = arguments(&config, &asked(&["nope"], &[])).unwrap_err();
+        assert_eq!(error.to_string(), "the image has no process `nope`; it has web, worker");
+    }
+
+    #[test]
+    fn other_images_run_entrypoint_and_command_as_docker_does() {
+        let mut config = ImageConfig::default();
+        assert!(matches!(arguments(&config, &asked(&[], &[])), Err(RunError::NoCommand)));
+        config.config.entrypoint = vec!["/entry".into()];
+        config.config.cmd = vec!["default".into()];
+        assert_eq!(arguments(&config, &asked(&[], &[])).unwrap(), ["/entry", "default"]);
+        assert_eq!(arguments(&config, &asked(&[], &["other"])).unwrap(), ["/entry", "other"]);
+    }
+}

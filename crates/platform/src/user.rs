@@ -1,0 +1,112 @@
+//! Who an image runs as (image-spec `config.md`, `User`).
+
+/// The largest `/etc/passwd` or `/etc/group` of an image that is read, in bytes (CVE-2026-47262).
+pub(crate) const ACCOUNTS_LIMIT: u64 = 1024 * 1024;
+
+/// A user with its group and home directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    /// The user id.
+    pub(crate) uid: u32,
+    /// The group id.
+    pub(crate) gid: u32,
+    /// The home directory, `/` if the image names none.
+    pub(crate) home: String,
+}
+
+/// Why an image's user cannot be told.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UserError {
+    /// Only digits, but more than an id holds. Looked up as a name it could be any user (CVE-2026-46680).
+    #[error("user `{0}`: id is out of range")]
+    OutOfRange(String),
+    /// The image has no such user.
+    #[error("user `{0}` is not in the image's /etc/passwd")]
+    UnknownUser(String),
+    /// The image has no such group.
+    #[error("group `{0}` is not in the image's /etc/group")]
+    UnknownGroup(String),
+}
+
+/// Resolves `name|uid[:group|gid]` against the texts of `/etc/passwd` and `/etc/group`.
+///
+/// An empty text is root. A user without group has the group of its entry, or 0.
+pub(crate) fn resolve(text: &str, passwd: &str, group: &str) -> Result<User, UserError> {
+    let (user, group_text) = match text.split_once(':') {
+        Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
+        None => (text, None),
+    };
+    let user = if user.is_empty() { "0" } else { user };
+    let entry = |matches: &dyn Fn(&[&str]) -> bool| {
+        passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields.len() >= 6 && matches(fields))
+    };
+    let (uid, found) = match id(user)? {
+        Some(uid) => (uid, entry(&|fields| fields[2].parse() == Ok(uid))),
+        None => {
+            let found = entry(&|fields| fields[0] == user).ok_or_else(|| UserError::UnknownUser(user.to_owned()))?;
+            let uid = found[2].parse().map_err(|_| UserError::UnknownUser(user.to_owned()))?;
+            (uid, Some(found))
+        }
+    };
+    let gid = match group_text {
+        None => found.as_ref().and_then(|fields| fields[3].parse().ok()).unwrap_or(0),
+        Some(text) => match id(text)? {
+            Some(gid) => gid,
+            None => group_id(text, group)?,
+        },
+    };
+    let home = found.map(|fields| fields[5].to_owned()).filter(|home| !home.is_empty());
+    Ok(User { uid, gid, home: home.unwrap_or_else(|| "/".to_owned()) })
+}
+
+fn group_id(name: &str, group: &str) -> Result<u32, UserError> {
+    group
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.len() >= 3 && fields[0] == name)
+        .and_then(|fields| fields[2].parse().ok())
+        .ok_or_else(|| UserError::UnknownGroup(name.to_owned()))
+}
+
+/// Returns the id if the text is one, `None` if it is a name.
+fn id(text: &str) -> Result<Option<u32>, UserError> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    // The largest value means "no id" to the kernel.
+    match text.parse::<u32>() {
+        Ok(id) if id != u32::MAX => Ok(Some(id)),
+        _ => Err(UserError::OutOfRange(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\ncnb:x:1000:1001::/home/cnb:\nbroken\n";
+    const GROUP: &str = "root:x:0:\nweb:x:33:cnb\n";
+
+    fn ids(text: &str) -> Result<(u32, u32), UserError> {
+        resolve(text, PASSWD, GROUP).map(|user| (user.uid, user.gid))
+    }
+
+    #[test]
+    fn users_and_groups_resolve_by_name_and_number() {
+        assert_eq!(ids(""), Ok((0, 0)));
+        assert_eq!(ids("cnb"), Ok((1000, 1001)));
+        assert_eq!(ids("1000"), Ok((1000, 1001)));
+        assert_eq!(ids("cnb:web"), Ok((1000, 33)));
+        assert_eq!(ids("7:8"), Ok((7, 8)));
+        assert_eq!(ids("7"), Ok((7, 0)));
+    }
+
+    #[test]
+    fn ids_out_of_range_are_not_looked_up_as_names() {
+        let passwd = "4294967296:x:0:0::/:\n";
+        assert_eq!(resolve("4294967296", passwd, ""), Err(UserError::OutOfRange("4294967296".into())));
+        assert!(ids("4294967295").is_err());
+        assert!(ids("nobody").is_err());
+        assert!(ids("cnb:nogroup").is_err());
+    }
+}

@@ -1,0 +1,153 @@
+//! Process 1 of the container: sets it up, starts the job's program, reaps, forwards signals.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::{Errno, FdFlags};
+use rustix::pipe::PipeFlags;
+use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
+use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
+
+use crate::channel::{self, Report, retry};
+use crate::failure::{During, Failure, Step};
+use crate::job::{Job, Network};
+use crate::sys::{self, Fork};
+use crate::{assemble, outer, own_program, privileges, program, stage};
+
+/// Enters the container's namespaces and re-executes this program in them; returns only why that failed.
+///
+/// The job's program must never hold on to this program's file: from a read-only mount it can read but not change it
+/// (`#!/proc/self/exe` and the like).
+pub(crate) fn enter(job: &Job, control: &OwnedFd, job_file: &OwnedFd, alive: &OwnedFd) -> Failure {
+    let enter = || -> Result<Failure, Failure> {
+        new_namespaces(job.network)?;
+        privileges::keep_through_exec().during(Step::Capabilities)?;
+        let program = own_program::open()?;
+        let inherited = [control, job_file, alive];
+        for descriptor in inherited {
+            rustix::io::fcntl_setfd(descriptor, FdFlags::empty()).during(Step::Start)?;
+        }
+        let arguments = stage::init_arguments(inherited.map(AsRawFd::as_raw_fd));
+        Ok(Step::OwnProgram.failed(sys::execute_descriptor(program.as_fd(), &arguments)))
+    };
+    enter().unwrap_or_else(|failure| failure)
+}
+
+fn new_namespaces(network: Network) -> Result<(), Failure> {
+    let flags = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+    match sys::unshare(flags | UnshareFlags::NEWCGROUP) {
+        // A kernel without control groups has nothing to hide.
+        Err(Errno::INVAL) => sys::unshare(flags),
+        other => other,
+    }
+    .during(Step::Namespaces)?;
+    match network {
+        Network::Host => Ok(()),
+        Network::None => sys::unshare(UnshareFlags::NEWNET).during(Step::NetworkNamespace),
+    }
+}
+
+/// Runs process 1 to its end; the kernel then kills what is left of the container.
+pub(crate) fn run(control: OwnedFd, job_file: OwnedFd, alive: &OwnedFd) -> i32 {
+    match prepare_and_start(&control, job_file, alive) {
+        Ok(Some((program, signals))) => {
+            channel::send(&control, &Report::Started);
+            channel::send(&control, &reap(program, &signals));
+            0
+        }
+        Ok(None) => 1,
+        Err(failure) => {
+            channel::send(&control, &Report::Failed(failure));
+            1
+        }
+    }
+}
+
+/// `None` when there is nobody to run for, or the program's own process has told why it could not run.
+fn prepare_and_start(control: &OwnedFd, job_file: OwnedFd, alive: &OwnedFd) -> Result<Option<(Pid, OwnedFd)>, Failure> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).during(Step::Start)?;
+    if hung_up(alive) {
+        return Ok(None);
+    }
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).during(Step::Start)?;
+    let job = stage::read_job(&job_file)?;
+    drop(job_file);
+    // A kernel without keys has none to leave.
+    let _ = sys::leave_session_keyring();
+    if job.network == Network::None {
+        loopback()?;
+    }
+    assemble::container(&job)?;
+    let signals = outer::signals().during(Step::Start)?;
+    let (started, starting) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).during(Step::Start)?;
+    match sys::fork().during(Step::Start)? {
+        Fork::Child => {
+            let failure = program::become_program(&job);
+            channel::send(control, &Report::Failed(failure));
+            let _ = rustix::io::write(&starting, b"!");
+            sys::exit_now(127);
+        }
+        Fork::Parent(child) => {
+            drop(starting);
+            // Changing ids has cleared it.
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).during(Step::Start)?;
+            if hung_up(alive) {
+                return Ok(None);
+            }
+            drop_to_kill()?;
+            let mut byte = [0_u8];
+            let failed = retry(|| rustix::io::read(&started, &mut byte)).during(Step::Start)? > 0;
+            Ok((!failed).then_some((child, signals)))
+        }
+    }
+}
+
+/// Tells whether the process outside of the container is dead; it holds the other end.
+fn hung_up(alive: &OwnedFd) -> bool {
+    let mut source = [PollFd::new(alive, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    retry(|| rustix::event::poll(&mut source, Some(&now))).is_ok_and(|ready| ready > 0)
+}
+
+fn loopback() -> Result<(), Failure> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+    sys::loopback_up(socket.during(Step::Loopback)?.as_fd()).during(Step::Loopback)
+}
+
+/// What is left to do is to forward signals to a program of another user.
+fn drop_to_kill() -> Result<(), Failure> {
+    let sets = CapabilitySets {
+        effective: CapabilitySet::KILL,
+        permitted: CapabilitySet::KILL,
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_no_new_privs(true).during(Step::NoNewPrivileges)?;
+    rustix::thread::set_capabilities(None, sets).during(Step::Capabilities)
+}
+
+/// Waits for the program, collecting orphans and forwarding signals meanwhile.
+fn reap(program: Pid, signals: &OwnedFd) -> Report {
+    loop {
+        let mut source = [PollFd::new(signals, PollFlags::IN)];
+        let _ = retry(|| rustix::event::poll(&mut source, None));
+        while let Some(signal) = sys::read_signal(signals.as_fd()) {
+            if signal.number != libc::SIGCHLD && !signal.from_kernel {
+                sys::kill(program, signal.number);
+            }
+        }
+        while let Ok(Some((ended, status))) = rustix::process::waitpid(None, WaitOptions::NOHANG) {
+            if ended == program {
+                return report(status);
+            }
+        }
+    }
+}
+
+fn report(status: WaitStatus) -> Report {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Report::Exited(code),
+        (None, Some(signal)) => Report::Signaled(signal),
+        (None, None) => Report::Signaled(libc::SIGKILL),
+    }
+}
