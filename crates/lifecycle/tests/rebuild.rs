@@ -112,6 +112,7 @@ fn analysis(build: &FirstBuild, previous: &SourceImage, log: &MemoryLog) -> Anal
         rules: &rules("0.15"),
         previous: Wanted { name: APP, image: Some(previous) },
         run: Wanted { name: &build.base.name, image: Some(&build.base) },
+        kept: None,
         skip_layers: false,
         work: &build.machine.work,
     };
@@ -408,6 +409,7 @@ fn a_missing_run_image_is_an_error_that_names_its_path() {
         rules: &rules("0.15"),
         previous: Wanted { name: APP, image: None },
         run: Wanted { name, image: None },
+        kept: None,
         skip_layers: false,
         work: &machine.work,
     };

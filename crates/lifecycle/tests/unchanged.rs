@@ -35,6 +35,10 @@ impl KnownLayers for Everything {
         })
     }
 
+    fn diff_id(&self, directory: &Path) -> Option<DiffId> {
+        self.directory("", directory).map(|layer| layer.diff_id)
+    }
+
     fn app(&self, _directory: &Path, slices: &[Vec<String>]) -> Option<Vec<PackedLayer>> {
         (1..=slices.len() + 1)
             .map(|wanted| self.find(|source| matches!(source, LayerSource::App { slice, .. } if *slice == wanted)))
