@@ -102,7 +102,11 @@ pub(crate) fn parse(flags: &mut [Flag], arguments: &[String]) -> Result<Vec<Stri
             None => (body, None),
         };
         let Some(flag) = flags.iter_mut().find(|flag| flag.name == name) else {
-            return Err(if matches!(name, "h" | "help") { FlagError::Help } else { FlagError::Unknown(name.to_owned()) });
+            return Err(if matches!(name, "h" | "help") {
+                FlagError::Help
+            } else {
+                FlagError::Unknown(name.to_owned())
+            });
         };
         let value = match (inline, flag.kind) {
             (Some(value), _) => value,
@@ -244,7 +248,8 @@ mod tests {
 
     #[test]
     fn one_dash_and_two_are_equal_and_values_may_be_joined() {
-        let (rest, flags) = parsed(&["--layout", "-layers=/x", "--uid", "0x10", "-tag", "a", "-tag=b", "image", "-layout"]);
+        let (rest, flags) =
+            parsed(&["--layout", "-layers=/x", "--uid", "0x10", "-tag", "a", "-tag=b", "image", "-layout"]);
         assert_eq!(rest.unwrap(), ["image", "-layout"]);
         let values: Vec<_> = flags.into_iter().map(|flag| flag.value).collect();
         let tags = Value::List(vec!["a".to_owned(), "b".to_owned()]);
@@ -264,7 +269,10 @@ mod tests {
         assert_eq!(text(&["-layers"]), "flag needs an argument: -layers");
         assert_eq!(text(&["-layout=maybe"]), "invalid boolean value \"maybe\" for -layout: parse error");
         assert_eq!(text(&["-uid=x"]), "invalid value \"x\" for flag -uid: parse error");
-        assert_eq!(text(&["-uid=99999999999999999999"]), "invalid value \"99999999999999999999\" for flag -uid: value out of range");
+        assert_eq!(
+            text(&["-uid=99999999999999999999"]),
+            "invalid value \"99999999999999999999\" for flag -uid: value out of range"
+        );
         assert_eq!(text(&["---layout"]), "bad flag syntax: ---layout");
         assert_eq!(parsed(&["-h"]).0.unwrap_err(), FlagError::Help);
     }

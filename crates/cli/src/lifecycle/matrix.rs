@@ -193,7 +193,9 @@ pub(crate) fn split(settings: Vec<Flag>, program: Program, api: PlatformApi) -> 
         Program::Rebaser => REBASER,
     };
     let known = |flag: &Flag| {
-        ALL.iter().chain(rows).any(|row| row.name == flag.name && row.since <= api && row.until.is_none_or(|until| api < until))
+        ALL.iter()
+            .chain(rows)
+            .any(|row| row.name == flag.name && row.since <= api && row.until.is_none_or(|until| api < until))
     };
     settings.into_iter().partition(known)
 }
@@ -216,7 +218,9 @@ mod tests {
     #[test]
     fn layout_flags_exist_from_platform_api_0_12_on() {
         for program in PROGRAMS {
-            let has = |api| split(settings::flags(&Default::default()), program, api).0.iter().any(|flag| flag.name == "layout");
+            let has = |api| {
+                split(settings::flags(&Default::default()), program, api).0.iter().any(|flag| flag.name == "layout")
+            };
             let never = matches!(program, Program::Detector | Program::Builder | Program::Extender);
             assert!(!has(PlatformApi::V0_11), "{program:?}");
             assert_eq!(has(PlatformApi::V0_12), !never, "{program:?}");
@@ -225,7 +229,9 @@ mod tests {
 
     #[test]
     fn stack_gives_way_to_run_except_in_the_creator() {
-        let has = |program, api, name| split(settings::flags(&Default::default()), program, api).0.iter().any(|flag| flag.name == name);
+        let has = |program, api, name| {
+            split(settings::flags(&Default::default()), program, api).0.iter().any(|flag| flag.name == name)
+        };
         for program in [Program::Analyzer, Program::Exporter] {
             assert!(has(program, PlatformApi::V0_11, "stack") && !has(program, PlatformApi::V0_11, "run"));
             assert!(!has(program, PlatformApi::V0_12, "stack") && has(program, PlatformApi::V0_12, "run"));

@@ -80,7 +80,11 @@ fn dispatch(name: &str, arguments: &[String], variables: &Variables, mut termina
 }
 
 /// Runs `lifecycle PHASE …`.
-fn run_phase(arguments: &[String], variables: &Variables, terminal: &mut Terminal<std::io::Stdout>) -> Result<u8, Failure> {
+fn run_phase(
+    arguments: &[String],
+    variables: &Variables,
+    terminal: &mut Terminal<std::io::Stdout>,
+) -> Result<u8, Failure> {
     let Some((phase, rest)) = arguments.split_first() else {
         return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments"));
     };
@@ -98,7 +102,8 @@ fn run_phase(arguments: &[String], variables: &Variables, terminal: &mut Termina
 }
 
 fn platform_api(variables: &Variables) -> Result<PlatformApi, Failure> {
-    PlatformApi::negotiate(variables.get("CNB_PLATFORM_API")).map_err(|error| Failure::of(ExitCode::PlatformApi, &error))
+    PlatformApi::negotiate(variables.get("CNB_PLATFORM_API"))
+        .map_err(|error| Failure::of(ExitCode::PlatformApi, &error))
 }
 
 /// Runs one program.
@@ -124,7 +129,8 @@ fn run(
     }
     terminal.colour = if given.switch("no-color") { Colour::Never } else { Colour::Always };
     let level = terminal::parse_level(given.text("log-level"));
-    terminal.level = level.ok_or_else(|| Failure::new(ExitCode::Generic, "failed to parse log level: invalid level"))?;
+    terminal.level =
+        level.ok_or_else(|| Failure::new(ExitCode::Generic, "failed to parse log level: invalid level"))?;
     let session = Session::new(program, given, variables.clone(), terminal)?;
     session.start();
     phases::run(program, session)?;

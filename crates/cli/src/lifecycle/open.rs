@@ -63,7 +63,10 @@ mod tests {
 
     #[test]
     fn a_path_in_the_layout_directory_leads_back_to_its_name() {
-        assert_eq!(name("/layout-repo/index.docker.io/library/ab/latest").as_deref(), Some("docker.io/library/ab:latest"));
+        assert_eq!(
+            name("/layout-repo/index.docker.io/library/ab/latest").as_deref(),
+            Some("docker.io/library/ab:latest")
+        );
         assert_eq!(name("/layout-repo/localhost:5000/base/v1").as_deref(), Some("localhost:5000/base:v1"));
         let hex = "0".repeat(64);
         let path = format!("/layout-repo/index.docker.io/golden/base/sha256/{hex}");

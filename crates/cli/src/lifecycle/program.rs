@@ -2,7 +2,6 @@
 
 /// One phase's program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each variant is its own word")]
 pub(crate) enum Program {
     Analyzer,
     Detector,

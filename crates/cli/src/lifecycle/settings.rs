@@ -93,7 +93,9 @@ impl Setting {
             Kind::Text | Kind::Duration => Value::Text(given.next().unwrap_or(self.fallback).to_owned()),
             Kind::Number => Value::Number(given.next().and_then(|text| text.parse().ok()).unwrap_or(0)),
             // Both names of "skip" turn it on; of two names for one thing, the first that is set counts.
-            Kind::Switch if self.name.starts_with("skip-") => Value::Switch(given.any(|text| parse_switch(text) == Some(true))),
+            Kind::Switch if self.name.starts_with("skip-") => {
+                Value::Switch(given.any(|text| parse_switch(text) == Some(true)))
+            }
             Kind::Switch => Value::Switch(given.next().and_then(parse_switch).unwrap_or(false)),
             Kind::List => Value::List(given.next().map(split_list).unwrap_or_default()),
         }
@@ -115,7 +117,12 @@ mod tests {
 
     #[test]
     fn the_newer_layout_names_win_over_the_older_ones() {
-        let both = [("CNB_USE_LAYOUT", "false"), ("CNB_USE_OCI_LAYOUT", "true"), ("CNB_LAYOUT_DIR", "/new"), ("CNB_OCI_LAYOUT_PATH", "/old")];
+        let both = [
+            ("CNB_USE_LAYOUT", "false"),
+            ("CNB_USE_OCI_LAYOUT", "true"),
+            ("CNB_LAYOUT_DIR", "/new"),
+            ("CNB_OCI_LAYOUT_PATH", "/old"),
+        ];
         assert_eq!(value("layout", &both), Value::Switch(false));
         assert_eq!(value("layout-dir", &both), Value::Text("/new".to_owned()));
         assert_eq!(value("layout", &both[1..2]), Value::Switch(true));

@@ -20,7 +20,8 @@ impl<'a> Timer<'a> {
 
 impl Drop for Timer<'_> {
     fn drop(&mut self) {
-        let text = format!("Timer: {} ran for {} and ended at {}", self.name, go_duration(self.started.elapsed()), now());
+        let text =
+            format!("Timer: {} ran for {} and ended at {}", self.name, go_duration(self.started.elapsed()), now());
         self.log.debug(&text);
     }
 }

@@ -73,7 +73,10 @@ fn comparable_line(line: &str) -> String {
         return env!("CARGO_PKG_VERSION").to_owned();
     }
     if line.starts_with("Timer: ") {
-        return line.split_once(" at ").map_or(line, |(start, _)| start.split(" ran for ").next().unwrap_or(start)).to_owned();
+        return line
+            .split_once(" at ")
+            .map_or(line, |(start, _)| start.split(" ran for ").next().unwrap_or(start))
+            .to_owned();
     }
     if let Some((start, _)) = line.split_once("toml: ") {
         return format!("{start}toml: …");
@@ -134,10 +137,9 @@ pub(crate) fn with_our_version(config: &str, run_image: Option<&str>) -> String 
 pub(crate) fn toml_files(layers: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     visit(layers, layers, &mut |path, _, relative| {
-        if relative.ends_with(".toml") || relative.ends_with("sbom.legacy.json") {
-            if let Ok(bytes) = fs::read(path) {
-                files.insert(relative.to_owned(), String::from_utf8_lossy(&bytes).into_owned());
-            }
+        let is_wanted = relative.ends_with(".toml") || relative.ends_with("sbom.legacy.json");
+        if is_wanted && let Ok(bytes) = fs::read(path) {
+            files.insert(relative.to_owned(), String::from_utf8_lossy(&bytes).into_owned());
         }
     });
     files
@@ -151,7 +153,8 @@ pub(crate) fn listing(tree: &Path) -> Vec<String> {
         let (letter, size, sha, target) = if kind.is_dir() {
             ('d', "-".to_owned(), "-".to_owned(), String::new())
         } else if kind.is_symlink() {
-            let target = fs::read_link(path).map(|target| escaped(target.as_os_str().as_encoded_bytes())).unwrap_or_default();
+            let target =
+                fs::read_link(path).map(|target| escaped(target.as_os_str().as_encoded_bytes())).unwrap_or_default();
             ('l', "-".to_owned(), "-".to_owned(), format!(" -> {target}"))
         } else if kind.is_fifo() || kind.is_socket() {
             (if kind.is_fifo() { 'p' } else { 's' }, "-".to_owned(), "-".to_owned(), String::new())

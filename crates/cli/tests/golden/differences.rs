@@ -141,3 +141,11 @@ pub(crate) fn instead(run: &str) -> Option<&'static str> {
         _ => None,
     })
 }
+
+/// Returns the rows that the table of differences does not have.
+pub(crate) fn rows_without_documentation() -> Vec<&'static str> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/differences.md");
+    let table = std::fs::read_to_string(path).unwrap_or_default();
+    let is_missing = |row: &&str| !table.contains(&format!("\n| {row} |"));
+    DIFFERENCES.iter().map(|difference| difference.row).filter(is_missing).collect()
+}

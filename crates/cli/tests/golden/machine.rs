@@ -45,7 +45,9 @@ impl Machine {
     pub(crate) fn new() -> Self {
         let machine = Self { directory: tempfile::tempdir().expect("a temporary directory") };
         fs::set_permissions(machine.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        for directory in ["proc", "dev", "etc", "opt/dhow", "home/golden", "tmp", "cache", "cwd", "layout-repo", "cnb/lifecycle"] {
+        for directory in
+            ["proc", "dev", "etc", "opt/dhow", "home/golden", "tmp", "cache", "cwd", "layout-repo", "cnb/lifecycle"]
+        {
             machine.create_directory(directory);
         }
         for name in SYSTEM {
@@ -64,7 +66,8 @@ impl Machine {
         }
         machine.write("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\ngolden:x:1000:1000::/home/golden:/bin/sh\n");
         machine.write("etc/group", b"root:x:0:\ngolden:x:1000:\n");
-        machine.write("etc/os-release", b"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n");
+        machine
+            .write("etc/os-release", b"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n");
         fs::set_permissions(machine.path("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
         for directory in ["cache", "cwd", "layout-repo", "home/golden"] {
             machine.give(directory, Owner::User);
@@ -88,7 +91,13 @@ impl Machine {
             self.create_directory(directory);
         }
         for folder in std::iter::once(input).chain(overlays) {
-            for (from, to) in [("app", "workspace"), ("layers", "layers"), ("platform", "platform"), ("buildpacks", "cnb/buildpacks"), ("cnb", "cnb")] {
+            for (from, to) in [
+                ("app", "workspace"),
+                ("layers", "layers"),
+                ("platform", "platform"),
+                ("buildpacks", "cnb/buildpacks"),
+                ("cnb", "cnb"),
+            ] {
                 self.write_folder(to, &folder.below(from));
             }
             for name in ["order.toml", "run.toml", "stack.toml", "system.toml"] {
@@ -173,11 +182,25 @@ impl Machine {
     }
 
     /// Runs a program of the lifecycle.
-    pub(crate) fn run_phase(&self, program: &str, arguments: &[String], environment: &BTreeMap<String, String>, uid: u32, cwd: &str) -> Outcome {
+    pub(crate) fn run_phase(
+        &self,
+        program: &str,
+        arguments: &[String],
+        environment: &BTreeMap<String, String>,
+        uid: u32,
+        cwd: &str,
+    ) -> Outcome {
         self.run(&format!("/opt/dhow/{program}"), arguments, environment, uid, cwd)
     }
 
-    fn run(&self, program: &str, arguments: &[String], environment: &BTreeMap<String, String>, uid: u32, cwd: &str) -> Outcome {
+    fn run(
+        &self,
+        program: &str,
+        arguments: &[String],
+        environment: &BTreeMap<String, String>,
+        uid: u32,
+        cwd: &str,
+    ) -> Outcome {
         let mut command = Command::new("unshare");
         if is_root() {
             command.arg("--mount");
@@ -241,7 +264,8 @@ fn give(path: &Path, owner: Owner) {
     if owner == Owner::Root && !path.is_symlink() {
         let mode = fs::metadata(path).unwrap().permissions().mode();
         let others = mode & 0o7;
-        fs::set_permissions(path, fs::Permissions::from_mode((mode & !0o777) | others << 6 | others << 3 | others)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode((mode & !0o777) | others << 6 | others << 3 | others))
+            .unwrap();
     }
 }
 

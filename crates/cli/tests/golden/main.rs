@@ -1,6 +1,6 @@
 //! Runs the recorded cases against the dhow binary. See README.md.
 #![expect(clippy::disallowed_methods, reason = "the harness looks at the disk from outside, like a platform")]
-#![expect(missing_docs, reason = "a test binary has no readers of its interface")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test, though it has a main of its own")]
 
 mod archive;
 mod compare;
@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         println!("golden: test");
         return ExitCode::SUCCESS;
     }
+    let unlisted = differences::rows_without_documentation();
+    assert!(unlisted.is_empty(), "docs/differences.md has no row {unlisted:?}");
     let base = Folder::read("base");
     let folders: Vec<(&str, Folder)> = scenario::CASES.iter().map(|&case| (case, Folder::read(case))).collect();
     let mut queue: VecDeque<(&Folder, Scenario)> = VecDeque::new();
@@ -36,7 +38,8 @@ fn main() -> ExitCode {
         queue.extend(scenario::scenarios(case, folder).into_iter().map(|scenario| (folder, scenario)));
     }
     let wanted = |scenario: &Scenario| {
-        let names = |run: &scenario::Run| filters.is_empty() || filters.iter().any(|filter| run.name.contains(filter.as_str()));
+        let names =
+            |run: &scenario::Run| filters.is_empty() || filters.iter().any(|filter| run.name.contains(filter.as_str()));
         scenario.runs.iter().any(names)
     };
     queue.retain(|(_, scenario)| wanted(scenario));
@@ -47,7 +50,8 @@ fn main() -> ExitCode {
             scope.spawn(|| {
                 while let Some((folder, scenario)) = lock(&queue).pop_front() {
                     let outcome = catch_unwind(AssertUnwindSafe(|| run::scenario(&scenario, folder, &base)));
-                    let panicked = |_| vec![(format!("{}/{}", scenario.case, scenario.variant), vec!["panicked".to_owned()])];
+                    let panicked =
+                        |_| vec![(format!("{}/{}", scenario.case, scenario.variant), vec!["panicked".to_owned()])];
                     lock(&results).extend(outcome.unwrap_or_else(panicked));
                 }
             });

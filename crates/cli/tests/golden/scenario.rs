@@ -9,7 +9,8 @@ use crate::archive::Folder;
 use crate::machine::{Machine, Owner};
 
 /// The cases.
-pub(crate) const CASES: [&str; 9] = ["basic", "treebytes", "rebuild", "apis", "previous", "errors", "bases", "plans", "buildenv"];
+pub(crate) const CASES: [&str; 9] =
+    ["basic", "treebytes", "rebuild", "apis", "previous", "errors", "bases", "plans", "buildenv"];
 
 /// What `run.json` says.
 #[derive(Clone, Deserialize)]
@@ -52,7 +53,9 @@ pub(crate) struct Scenario {
 pub(crate) fn scenarios(case: &str, folder: &Folder) -> Vec<Scenario> {
     let mut by_variant: BTreeMap<String, Vec<Run>> = BTreeMap::new();
     for path in folder.files.keys() {
-        let Some(run_path) = path.strip_prefix("expected/").and_then(|path| path.strip_suffix("/run.json")) else { continue };
+        let Some(run_path) = path.strip_prefix("expected/").and_then(|path| path.strip_suffix("/run.json")) else {
+            continue;
+        };
         let numbered = run_path.rsplit_once("/run").and_then(|(variant, number)| Some((variant, number.parse().ok()?)));
         let (variant, number) = numbered.unwrap_or((run_path, 1));
         let run = Run {
@@ -68,7 +71,12 @@ pub(crate) fn scenarios(case: &str, folder: &Folder) -> Vec<Scenario> {
             for run in &mut runs {
                 run.number = 2;
             }
-            let run = Run { name: format!("{case}/{variant}, scene"), number: 1, script: script(folder, first), expected: None };
+            let run = Run {
+                name: format!("{case}/{variant}, scene"),
+                number: 1,
+                script: script(folder, first),
+                expected: None,
+            };
             runs.insert(0, run);
         }
         Scenario { case: case.to_owned(), variant, runs }
@@ -202,7 +210,8 @@ impl Scenario {
 
     /// Changes the machine before step `number` (from 1), where the case asks for it.
     pub(crate) fn before_step(&self, machine: &Machine, run: &Run, number: usize, base: &Folder) {
-        let recorded_analyzed = run.expected.as_ref().and_then(|expected| expected.text("1-detector/files/analyzed.toml"));
+        let recorded_analyzed =
+            run.expected.as_ref().and_then(|expected| expected.text("1-detector/files/analyzed.toml"));
         let group = |text: &str| {
             machine.write("layers/group.toml", text.as_bytes());
             machine.give("layers/group.toml", Owner::User);
@@ -221,7 +230,9 @@ impl Scenario {
             }
             ("errors", "no-plan", 3) => machine.remove("layers/plan.toml"),
             ("errors", "no-order", 1) => machine.remove("cnb/order.toml"),
-            ("errors", "group-absent-bp", 3) => group("[[group]]\nid = \"x/absent\"\nversion = \"1\"\napi = \"0.10\"\n"),
+            ("errors", "group-absent-bp", 3) => {
+                group("[[group]]\nid = \"x/absent\"\nversion = \"1\"\napi = \"0.10\"\n")
+            }
             ("errors", "group-bad-api", 3) => group("[[group]]\nid = \"x/future\"\nversion = \"1\"\napi = \"0.99\"\n"),
             ("errors", "group-bad-toml", 3) => group("[[x]\n"),
             ("errors", "analyzed-bad-toml", 2) => {
@@ -288,7 +299,8 @@ fn spoil_label(machine: &Machine, layout: &str) {
     let mut config = json(&std::fs::read(machine.path(&blob(layout, &config))).expect("the config is there"));
     config["config"]["Labels"]["io.buildpacks.lifecycle.metadata"] = "{bad".into();
     (manifest["config"]["digest"], manifest["config"]["size"]) = write(&config);
-    let mut index = json(&std::fs::read(machine.path(&format!("{layout}/index.json"))).expect("the layout has an index"));
+    let mut index =
+        json(&std::fs::read(machine.path(&format!("{layout}/index.json"))).expect("the layout has an index"));
     (index["manifests"][0]["digest"], index["manifests"][0]["size"]) = write(&manifest);
     machine.write(&format!("{layout}/index.json"), &serde_json::to_vec(&index).expect("JSON can be written"));
     machine.give_all(layout, Owner::User);

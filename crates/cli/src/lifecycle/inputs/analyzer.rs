@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dhow_fs::Root;
 use dhow_lifecycle::{Level, Log};
 
-use super::{CacheImage, Given, LayoutDirectory, images, run_image};
+use super::{Given, LayoutDirectory, images, run_image};
 use crate::lifecycle::failure::Failure;
 use dhow_cnb::ExitCode;
 
@@ -19,9 +19,6 @@ pub(crate) struct AnalyzerInputs {
     pub(crate) previous_image: PathBuf,
     /// The layout of the run image.
     pub(crate) run_image: PathBuf,
-    /// How the run image is called.
-    pub(crate) run_image_name: String,
-    pub(crate) cache_image: Option<CacheImage>,
     pub(crate) launch_cache: Option<PathBuf>,
     pub(crate) skip_layers: bool,
     pub(crate) uid: u32,
@@ -31,7 +28,8 @@ pub(crate) struct AnalyzerInputs {
 impl AnalyzerInputs {
     pub(crate) fn resolve(given: &Given, root: &Root, log: &dyn Log) -> Result<Self, Failure> {
         let [output] = given.positional.as_slice() else {
-            let text = format!("failed to parse arguments: received {} arguments, but expected 1", given.positional.len());
+            let text =
+                format!("failed to parse arguments: received {} arguments, but expected 1", given.positional.len());
             return Err(Failure::new(ExitCode::Arguments, text));
         };
         let layouts = LayoutDirectory::resolve(given, root)?;
@@ -41,13 +39,12 @@ impl AnalyzerInputs {
         let names: Vec<String> = std::iter::once(output).chain(given.list("tag")).cloned().collect();
         images::check_one_registry(&names)?;
         images::check([previous, &run_image_name])?;
+        images::cache_image(given, &layouts)?;
         Ok(Self {
             analyzed: given.path("analyzed"),
             layers: given.path("layers"),
             previous_image: layouts.layout_of(previous)?,
             run_image: layouts.layout_of(&run_image_name)?,
-            run_image_name,
-            cache_image: images::cache_image(given, &layouts)?,
             launch_cache: given.optional_path("launch-cache"),
             skip_layers: given.switch("skip-layers"),
             uid: given.id("uid"),

@@ -25,7 +25,8 @@ pub(crate) struct CreatorInputs {
 impl CreatorInputs {
     pub(crate) fn resolve(given: &Given, root: &Root, log: &dyn Log) -> Result<Self, Failure> {
         let [output] = given.positional.as_slice() else {
-            let text = format!("failed to parse arguments: received {} arguments, but expected 1", given.positional.len());
+            let text =
+                format!("failed to parse arguments: received {} arguments, but expected 1", given.positional.len());
             return Err(Failure::new(ExitCode::Arguments, text));
         };
         let layouts = LayoutDirectory::resolve(given, root)?;
@@ -51,8 +52,6 @@ impl CreatorInputs {
                 layers: layers.clone(),
                 previous_image: layouts.layout_of(previous)?,
                 run_image: layouts.layout_of(&run_image_name)?,
-                run_image_name,
-                cache_image: cache_image.clone(),
                 launch_cache: launch_cache.clone(),
                 skip_layers: skip,
                 layouts: layouts.clone(),
@@ -64,9 +63,7 @@ impl CreatorInputs {
                 app: app.clone(),
                 build_config: build_config.clone(),
                 buildpacks: buildpacks.clone(),
-                extensions: given.path("extensions"),
                 group: group.clone(),
-                layers: layers.clone(),
                 order: detector::order(given, root),
                 plan: plan.clone(),
                 platform: platform.clone(),
@@ -76,7 +73,6 @@ impl CreatorInputs {
                 analyzed: analyzed.clone(),
                 group: group.clone(),
                 layers: layers.clone(),
-                layouts: layouts.clone(),
                 cache_directory: cache_directory.clone(),
                 cache_image: cache_image.clone(),
                 skip_layers: skip,
@@ -94,7 +90,6 @@ impl CreatorInputs {
                 platform,
             },
             exporter: ExporterInputs {
-                analyzed,
                 app,
                 group,
                 layers,
@@ -105,10 +100,9 @@ impl CreatorInputs {
                 launcher: given.path("launcher"),
                 launcher_sbom: given.path("launcher-sbom"),
                 outputs: layouts.outputs(&names)?,
-                    cache_directory,
+                cache_directory,
                 cache_image,
                 launch_cache,
-                parallel: given.switch("parallel"),
                 process_type: given.optional("process-type").map(str::to_owned),
                 layouts,
                 uid,

@@ -15,7 +15,6 @@ use crate::variables::Variables;
 /// What the exporter works from.
 #[derive(Debug)]
 pub(crate) struct ExporterInputs {
-    pub(crate) analyzed: PathBuf,
     pub(crate) app: PathBuf,
     pub(crate) group: PathBuf,
     pub(crate) layers: PathBuf,
@@ -31,7 +30,6 @@ pub(crate) struct ExporterInputs {
     pub(crate) cache_directory: Option<PathBuf>,
     pub(crate) cache_image: Option<CacheImage>,
     pub(crate) launch_cache: Option<PathBuf>,
-    pub(crate) parallel: bool,
     pub(crate) process_type: Option<String>,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -46,7 +44,10 @@ impl ExporterInputs {
         log: &dyn Log,
     ) -> Result<(Self, Analyzed), Failure> {
         if given.positional.is_empty() {
-            return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments: at least one image argument is required"));
+            return Err(Failure::new(
+                ExitCode::Arguments,
+                "failed to parse arguments: at least one image argument is required",
+            ));
         }
         if given.optional("image").is_some() {
             return Err(Failure::input("-image is unsupported"));
@@ -66,7 +67,6 @@ impl ExporterInputs {
         let names = given.positional.clone();
         images::check_one_registry(&names)?;
         let inputs = Self {
-            analyzed,
             app: given.path("app"),
             group: given.path("group"),
             layers: given.path("layers"),
@@ -80,7 +80,6 @@ impl ExporterInputs {
             cache_directory: given.optional_path("cache-dir"),
             cache_image: images::cache_image(given, &layouts)?,
             launch_cache: given.optional_path("launch-cache"),
-            parallel: given.switch("parallel"),
             process_type: given.optional("process-type").map(str::to_owned),
             uid: given.id("uid"),
             gid: given.id("gid"),

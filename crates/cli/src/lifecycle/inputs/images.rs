@@ -37,15 +37,19 @@ impl LayoutDirectory {
     /// Returns the directory, which must exist. Images elsewhere than in layouts are refused.
     pub(crate) fn resolve(given: &Given, root: &Root) -> Result<Self, Failure> {
         match (given.switch("layout"), given.switch("daemon")) {
-            (true, true) => return Err(Failure::input(
-                "-layout (CNB_USE_LAYOUT) and -daemon (CNB_USE_DAEMON) exclude each other",
-            )),
-            (false, true) => return Err(Failure::input(
-                "a Docker daemon cannot be used; export to a layout with -layout (CNB_USE_LAYOUT=true), then load it, for example with 'skopeo copy oci:<layout> docker-daemon:<name>'",
-            )),
-            (false, false) => return Err(Failure::input(
-                "images in registries are not supported yet; use a layout directory with -layout (CNB_USE_LAYOUT=true)",
-            )),
+            (true, true) => {
+                return Err(Failure::input("-layout (CNB_USE_LAYOUT) and -daemon (CNB_USE_DAEMON) exclude each other"));
+            }
+            (false, true) => {
+                return Err(Failure::input(
+                    "a Docker daemon cannot be used; export to a layout with -layout (CNB_USE_LAYOUT=true), then load it, for example with 'skopeo copy oci:<layout> docker-daemon:<name>'",
+                ));
+            }
+            (false, false) => {
+                return Err(Failure::input(
+                    "images in registries are not supported yet; use a layout directory with -layout (CNB_USE_LAYOUT=true)",
+                ));
+            }
             (true, false) => {}
         }
         let path = given.optional_path("layout-dir").unwrap_or_else(|| DEFAULT_LAYOUT_DIRECTORY.into());
@@ -109,7 +113,10 @@ pub(crate) fn cache_image(given: &Given, layouts: &LayoutDirectory) -> Result<Op
     let Some(text) = given.optional("cache-image") else { return Ok(None) };
     let Some(place) = text.strip_prefix("oci:") else {
         let reference = parse(text)?;
-        return Ok(Some(CacheImage { path: layouts.path().join(reference.layout_path()), tag: reference.identifier().to_owned() }));
+        return Ok(Some(CacheImage {
+            path: layouts.path().join(reference.layout_path()),
+            tag: reference.identifier().to_owned(),
+        }));
     };
     let (path, tag) = match place.rsplit_once(':') {
         Some((path, tag)) if !tag.contains('/') && !tag.is_empty() => (path, tag),

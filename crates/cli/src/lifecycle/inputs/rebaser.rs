@@ -27,7 +27,10 @@ pub(crate) struct RebaserInputs {
 impl RebaserInputs {
     pub(crate) fn resolve(given: &Given, root: &Root) -> Result<Self, Failure> {
         let Some(output) = given.positional.first() else {
-            return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments: at least one image argument is required"));
+            return Err(Failure::new(
+                ExitCode::Arguments,
+                "failed to parse arguments: at least one image argument is required",
+            ));
         };
         let run_image = match (given.optional("run-image"), given.optional("image")) {
             (Some(_), Some(_)) => {

@@ -15,7 +15,6 @@ pub(crate) struct RestorerInputs {
     pub(crate) analyzed: PathBuf,
     pub(crate) group: PathBuf,
     pub(crate) layers: PathBuf,
-    pub(crate) layouts: LayoutDirectory,
     pub(crate) cache_directory: Option<PathBuf>,
     pub(crate) cache_image: Option<CacheImage>,
     pub(crate) skip_layers: bool,
@@ -42,7 +41,6 @@ impl RestorerInputs {
             skip_layers: given.switch("skip-layers"),
             uid: given.id("uid"),
             gid: given.id("gid"),
-            layouts,
         })
     }
 }

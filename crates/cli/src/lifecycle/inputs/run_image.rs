@@ -53,7 +53,10 @@ mod tests {
 
     #[test]
     fn the_mirror_on_the_output_registry_is_chosen() {
-        let names = RunImageNames { image: "a/run".to_owned(), mirrors: vec!["example.org/a/run".to_owned(), "example.org/b/run".to_owned()] };
+        let names = RunImageNames {
+            image: "a/run".to_owned(),
+            mirrors: vec!["example.org/a/run".to_owned(), "example.org/b/run".to_owned()],
+        };
         assert_eq!(choose(&names, "example.org/my/app").unwrap(), "example.org/a/run");
         assert_eq!(choose(&names, "my/app").unwrap(), "a/run");
         assert_eq!(choose(&names, "other.org/my/app").unwrap(), "a/run");

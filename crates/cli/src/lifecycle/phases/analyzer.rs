@@ -9,12 +9,12 @@ use dhow_lifecycle::image::SourceImage;
 
 use super::LAYOUT_FEATURE;
 use crate::lifecycle::failure::{Failure, chain};
+use crate::lifecycle::guard;
 use crate::lifecycle::inputs::AnalyzerInputs;
 use crate::lifecycle::open::open;
 use crate::lifecycle::privileges::User;
 use crate::lifecycle::session::Session;
 use crate::lifecycle::timer::Timer;
-use crate::lifecycle::guard;
 
 pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
     let inputs = AnalyzerInputs::resolve(&session.given, &session.root, session.terminal)?;
@@ -34,7 +34,8 @@ pub(super) fn execute(session: &Session<'_>, inputs: &AnalyzerInputs) -> Result<
     let run = image(session, inputs, &inputs.run_image, "run")?;
     let analyzed = {
         let _timer = Timer::start("Analyzer", session.terminal);
-        let (previous_name, run_name) = (inputs.previous_image.display().to_string(), inputs.run_image.display().to_string());
+        let (previous_name, run_name) =
+            (inputs.previous_image.display().to_string(), inputs.run_image.display().to_string());
         let input = AnalyzeInput {
             kept: None,
             root: &session.root,
@@ -52,7 +53,12 @@ pub(super) fn execute(session: &Session<'_>, inputs: &AnalyzerInputs) -> Result<
     Ok(analyzed)
 }
 
-fn image(session: &Session<'_>, inputs: &AnalyzerInputs, path: &Path, which: &str) -> Result<Option<SourceImage>, Failure> {
+fn image(
+    session: &Session<'_>,
+    inputs: &AnalyzerInputs,
+    path: &Path,
+    which: &str,
+) -> Result<Option<SourceImage>, Failure> {
     open(path, inputs.layouts.path(), &session.work).map_err(|error| {
         let text = format!("failed to initialize analyzer: getting {which} image: {}", chain(&error));
         Failure::new(ExitCode::Analyze, text)

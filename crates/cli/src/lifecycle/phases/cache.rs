@@ -31,9 +31,8 @@ pub(super) fn open<'a>(
 
 /// An image that cannot be read counts as none, and is replaced.
 fn open_image<'a>(session: &Session<'_>, image: &CacheImage) -> Result<Box<dyn LayerCache + 'a>, Failure> {
-    let layout = Layout::open_or_create(&image.path, &session.work).map_err(|error| {
-        Failure::new(ExitCode::Generic, format!("failed to create image cache: {}", chain(&error)))
-    })?;
+    let layout = Layout::open_or_create(&image.path, &session.work)
+        .map_err(|error| Failure::new(ExitCode::Generic, format!("failed to create image cache: {}", chain(&error))))?;
     let previous = match layout.load(&Query { wanted: Wanted::Preferably(&image.tag), platform: None }) {
         Ok(loaded) => Some(loaded.image),
         Err(error) if error.is_not_found() => None,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use dhow_cnb::Group;
-use dhow_lifecycle::detect::{DetectInput, DetectPaths, prepare};
 use dhow_lifecycle::SystemRunner;
+use dhow_lifecycle::detect::{DetectInput, DetectPaths, prepare};
 
 use crate::lifecycle::failure::Failure;
 use crate::lifecycle::inputs::DetectorInputs;

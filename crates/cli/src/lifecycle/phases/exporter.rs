@@ -147,7 +147,8 @@ impl Images {
         };
         let run_image = analyzed.run_image.clone().unwrap_or_default();
         let (run, path) = read(&run_image.reference)?;
-        let run = run.ok_or_else(|| failure(format!("run image not found: there is no image at {}", path.display())))?;
+        let run =
+            run.ok_or_else(|| failure(format!("run image not found: there is no image at {}", path.display())))?;
         let previous = match analyzed.previous_image.as_deref().filter(|reference| !reference.is_empty()) {
             Some(reference) => read(reference)?.0,
             None => None,
@@ -180,7 +181,8 @@ fn open_outputs(session: &Session<'_>, inputs: &ExporterInputs) -> Result<Vec<La
     let create = |output: &Output| {
         let layout = session.root.create_directories(&output.layout, 0o777);
         let layout = layout.map_err(|error| chain(&dhow_lifecycle::GoPathError(error)));
-        let layout = layout.and_then(|()| Layout::open_or_create(&output.layout, &session.work).map_err(|error| chain(&error)));
+        let layout =
+            layout.and_then(|()| Layout::open_or_create(&output.layout, &session.work).map_err(|error| chain(&error)));
         layout.map_err(|text| Failure::new(ExitCode::Export, format!("failed to export: saving image: {text}")))
     };
     inputs.outputs.iter().map(create).collect()

@@ -35,9 +35,8 @@ fn execute(session: &Session<'_>, inputs: &RebaserInputs) -> Result<(), Failure>
     let base = image(session, inputs, &inputs.layouts.layout_of(&name)?)?;
     let input =
         RebaseInput { app: &app, base: &base, base_name: &name, force: inputs.force, rules: &session.given.rules };
-    let rebased = rebase(&input, session.terminal).map_err(|error| {
-        Failure::new(error.exit_code(), format!("failed to rebase: {}", chain(&error)))
-    })?;
+    let rebased = rebase(&input, session.terminal)
+        .map_err(|error| Failure::new(error.exit_code(), format!("failed to rebase: {}", chain(&error))))?;
     let layouts: Vec<Layout> = inputs
         .outputs
         .iter()
@@ -70,7 +69,8 @@ fn image(session: &Session<'_>, inputs: &RebaserInputs, path: &Path) -> Result<S
 /// Returns the run image that the app's label names.
 fn recorded_run_image(session: &Session<'_>, app: &SourceImage) -> Result<String, Failure> {
     let text = app.image.config().value().label(label::LIFECYCLE_METADATA).unwrap_or("{}");
-    let metadata = LifecycleMetadata::parse(text).map_err(|error| Failure::input(format!("get image metadata: {error}")))?;
+    let metadata =
+        LifecycleMetadata::parse(text).map_err(|error| Failure::input(format!("get image metadata: {error}")))?;
     let stack = metadata.stack.map(|stack| stack.run_image).unwrap_or_default();
     let run = metadata.run_image;
     let names = match session.given.rules.run_toml && !run.image.is_empty() {
@@ -84,7 +84,12 @@ fn recorded_run_image(session: &Session<'_>, app: &SourceImage) -> Result<String
 }
 
 /// Brings the blobs of both images to `layout`: the app's all, and the run image's if the app image has its own.
-fn take_over(app: &SourceImage, base: &SourceImage, rebased: &Rebased, layout: &Layout) -> Result<Completeness, Failure> {
+fn take_over(
+    app: &SourceImage,
+    base: &SourceImage,
+    rebased: &Rebased,
+    layout: &Layout,
+) -> Result<Completeness, Failure> {
     for layer in &rebased.app_layers {
         layout.adopt(app.blobs.as_ref(), &layer.descriptor).map_err(|error| failure(&error))?;
     }
