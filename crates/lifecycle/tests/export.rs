@@ -1,5 +1,7 @@
 //! The exporter against what the reference recorded.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
 use dhow_lifecycle::MemoryLog;

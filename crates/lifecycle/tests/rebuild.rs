@@ -1,5 +1,7 @@
 //! Two builds in a row: export, cache, analysis and restore against what the reference recorded.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
 use std::num::NonZero;
@@ -110,6 +112,7 @@ fn analysis(build: &FirstBuild, previous: &SourceImage, log: &MemoryLog) -> Anal
         rules: &rules("0.15"),
         previous: Wanted { name: APP, image: Some(previous) },
         run: Wanted { name: &build.base.name, image: Some(&build.base) },
+        kept: None,
         skip_layers: false,
         work: &build.machine.work,
     };
@@ -406,6 +409,7 @@ fn a_missing_run_image_is_an_error_that_names_its_path() {
         rules: &rules("0.15"),
         previous: Wanted { name: APP, image: None },
         run: Wanted { name, image: None },
+        kept: None,
         skip_layers: false,
         work: &machine.work,
     };
