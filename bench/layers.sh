@@ -2,7 +2,9 @@
 # Packs and unpacks one tree by tar and gzip, by umoci (if there is one), and by dhow, and prints wall
 # time, CPU time, output size and peak memory side by side.
 #
-#   bench/layers.sh [MEBIBYTES] [FILES]     (520 and 25000 unless given; needs four times that space in TMPDIR)
+#   bench/layers.sh [MEBIBYTES] [FILES]     (520 and 25000 unless given; needs ten times that space in TMPDIR)
+#
+# RUNS is how often each is tried, 3 unless given; the best counts. Before cargo goes what CARGO_RUNNER says.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mebibytes=${1:-520} files=${2:-25000}
@@ -20,15 +22,15 @@ bytes=$(du -sb "$scratch/tree" | cut -f1)
 echo "tree: $((bytes >> 20)) MiB, $(find "$scratch/tree" -type f | wc -l) files; $(nproc) processors"
 tar cf - -C "$scratch" tree | cat > /dev/null # everything is in the page cache from here on
 
-# measure NAME RESULT COMMAND...: best of three by wall time
+# measure NAME RESULT COMMAND...
 measure() {
     local name=$1 result=$2 best="" line; shift 2
-    for _ in 1 2 3; do
+    for _ in $(seq "${RUNS:-3}"); do
         rm -rf "$result"; ${PREPARE:-true}
         line=$( { /usr/bin/time -f '%e %U %S %M' "$@" > /dev/null; } 2>&1 | tail -1)
         if [ -z "$best" ] || awk "BEGIN { exit !(${line%% *} < ${best%% *}) }"; then best=$line; fi
     done
-    local size=0; [ -d "$result" ] || size=$(stat -c %s "$result")
+    local size=0; [ ! -f "$result" ] || size=$(stat -c %s "$result")
     # shellcheck disable=SC2086
     set -- $best
     awk -v name="$name" -v wall="$1" -v user="$2" -v sys="$3" -v memory="$4" -v size="$size" -v bytes="$bytes" -v base="${base:-$1}" '

@@ -3,6 +3,7 @@
 //! [`Root`] is a directory that acts as `/`: absolute paths and symbolic links inside of it
 //! resolve inside of it, whatever they say. Errors name the path and what was being done.
 
+mod access;
 mod atomic;
 mod copy;
 mod error;
@@ -12,6 +13,7 @@ mod stat;
 mod walk;
 mod work;
 
+pub use access::is_writable;
 pub use atomic::{AtomicFile, TemporaryDirectory, sync_filesystem};
 pub use copy::{CopyMethod, copy_file, share_file, touch};
 pub use error::{Operation, PathError};

@@ -72,7 +72,7 @@ impl Stat {
             size: u64::try_from(stat.st_size).unwrap_or(0),
             device: stat.st_dev,
             inode: stat.st_ino,
-            links: stat.st_nlink,
+            links: links(stat),
             represents: stat.st_rdev,
             mtime_ns: nanoseconds(stat.st_mtime, i128::from(stat.st_mtime_nsec)),
             ctime_ns: nanoseconds(stat.st_ctime, i128::from(stat.st_ctime_nsec)),
@@ -87,6 +87,12 @@ impl Stat {
 pub fn file_clock_ns() -> i128 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
     i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
+}
+
+/// A number of 32 or 64 bits, by architecture.
+#[cfg_attr(target_arch = "x86_64", expect(clippy::useless_conversion, reason = "it is 32 bits wide elsewhere"))]
+fn links(stat: &rustix::fs::Stat) -> u64 {
+    u64::from(stat.st_nlink)
 }
 
 /// How owners on disk are presented.

@@ -1,7 +1,7 @@
 //! Makes the tree that `bench/layers.sh` packs: `tree DIRECTORY [MEBIBYTES] [FILES]`. It is the same everywhere.
 //!
-//! Half of the bytes are like source text (words from a small vocabulary), a third like machine code
-//! (skewed bytes with repeats), the rest like images that are compressed already.
+//! Half of the bytes are like source text (words from a small vocabulary, phrases that come again),
+//! a third like machine code (skewed bytes with short repeats), the rest like what is compressed already.
 
 #![expect(clippy::disallowed_methods, reason = "a program of its own")]
 
@@ -38,9 +38,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for number in 0..files {
         let mean = if number % 50 == 7 { large_size } else { small_size };
         let length = mean / 2 + random.below(mean);
-        let content = match number % 6 {
-            0..3 => text(&mut random, &words, length),
-            3 | 4 => code(&mut random, length),
+        let content = match number % 11 {
+            0..6 => text(&mut random, &words, length),
+            6..10 => code(&mut random, length),
             _ => (0..length).map(|_| random.next() as u8).collect(),
         };
         let folder = Path::new(directory).join(format!("package{:03}/module{:02}", number / 100, number / 20 % 5));
@@ -51,11 +51,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn text(random: &mut Random, words: &[Vec<u8>], length: usize) -> Vec<u8> {
-    let mut content = Vec::with_capacity(length + 16);
+    let mut content: Vec<u8> = Vec::with_capacity(length + 128);
     while content.len() < length {
+        if content.len() > 1000 && random.below(4) == 0 {
+            // Source text repeats its phrases.
+            let start = content.len() - 1 - random.below(content.len().min(20_000) - 1);
+            let end = (start + 12 + random.below(60)).min(content.len());
+            content.extend_from_within(start..end);
+        }
         // Some words are much more common than others.
         let reach = 1 + random.below(words.len());
-        content.extend_from_slice(&words[random.below(reach)]);
+        let narrow = 1 + random.below(reach);
+        content.extend_from_slice(&words[random.below(narrow)]);
         content.extend_from_slice([&b" "[..], b" ", b" ", b"(", b");\n    ", b".", b" = "][random.below(7)]);
     }
     content.truncate(length);
@@ -65,7 +72,7 @@ fn text(random: &mut Random, words: &[Vec<u8>], length: usize) -> Vec<u8> {
 fn code(random: &mut Random, length: usize) -> Vec<u8> {
     let mut content: Vec<u8> = Vec::with_capacity(length + 64);
     while content.len() < length {
-        if content.len() > 4096 && random.below(3) == 0 {
+        if content.len() > 4096 && random.below(3) != 0 {
             let start = content.len() - 1 - random.below(4000);
             let end = (start + 4 + random.below(24)).min(content.len());
             content.extend_from_within(start..end);

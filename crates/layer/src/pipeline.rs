@@ -21,9 +21,6 @@ use crate::block::{Block, BlockSink, BlockWriter, stopped};
 use crate::compress::Compressor;
 use crate::{Compression, LevelError};
 
-/// More workers than this would need more memory than is promised.
-const MOST_WORKERS: usize = 16;
-
 /// How a layer is packed.
 #[derive(Clone, Copy, Debug)]
 pub struct PackOptions<'a> {
@@ -191,7 +188,7 @@ fn run_threads<T: Send, E: Send>(
     output: &mut dyn Write,
     produce: impl FnOnce(&mut BlockWriter<'_>) -> Result<T, E> + Send,
 ) -> Result<(T, Packed), PipelineError<E>> {
-    let workers = if options.compression == Compression::None { 1 } else { options.threads.get().min(MOST_WORKERS) };
+    let workers = options.threads.get().min(most_workers(options.compression));
     let mut compressors = Vec::new();
     for _ in 0..workers {
         compressors.push(Compressor::new(options.compression).map_err(PipelineError::Level)?);
@@ -215,6 +212,17 @@ fn run_threads<T: Send, E: Send>(
         let value = produced.map_err(PipelineError::Produce)?;
         Ok((value, collector.finish(diff_id, unpacked_size)))
     })
+}
+
+/// Returns how many workers fit into 64 MiB with their blocks: high levels need 9 to 20 MiB each.
+fn most_workers(compression: Compression) -> usize {
+    match compression {
+        Compression::None => 1,
+        Compression::Gzip { level: ..=9 } => 12,
+        Compression::Gzip { .. } => 3,
+        Compression::Zstd { level: ..=4 } => 10,
+        Compression::Zstd { .. } => 2,
+    }
 }
 
 fn produce_blocks<T, E>(

@@ -50,9 +50,10 @@ pub(crate) fn hashed<T, E>(
     })
 }
 
-type Read1 = io::Result<Block>;
+/// A block, or why it could not be read.
+type Filled = io::Result<Block>;
 
-fn read_blocks(mut input: impl Read, first: Read1, empty: &Receiver<Block>, read: &Sender<Read1>) {
+fn read_blocks(mut input: impl Read, first: Filled, empty: &Receiver<Block>, read: &Sender<Filled>) {
     let mut next = first;
     loop {
         let last = !matches!(&next, Ok(block) if block.is_full());
@@ -64,7 +65,7 @@ fn read_blocks(mut input: impl Read, first: Read1, empty: &Receiver<Block>, read
     }
 }
 
-fn hash_blocks(blocks: &Receiver<Read1>, hashed: &Sender<Read1>) -> DiffId {
+fn hash_blocks(blocks: &Receiver<Filled>, hashed: &Sender<Filled>) -> DiffId {
     let mut hasher = Hasher::sha256();
     for block in blocks {
         if let Ok(block) = &block {
@@ -79,7 +80,7 @@ fn hash_blocks(blocks: &Receiver<Read1>, hashed: &Sender<Read1>) -> DiffId {
 
 /// The blocks as one stream.
 struct Blocks {
-    filled: Receiver<Read1>,
+    filled: Receiver<Filled>,
     give_back: Sender<Block>,
     current: Option<Block>,
     position: usize,

@@ -35,7 +35,8 @@ pub struct Unpacked {
     pub attributes: u64,
     /// Device nodes that could not be made for want of privileges.
     pub skipped: Vec<PathBuf>,
-    /// With [`Owners::Record`]: the owners of all entries, in order; the last one of a path counts.
+    /// With [`Owners::Record`]: the owners of all entries in order, by their paths without leading `/`
+    /// and without links; the last one of a path counts. Directories that no entry describes are root's.
     pub owners: Vec<(PathBuf, Owner)>,
 }
 

@@ -10,6 +10,7 @@ use dhow_layer::{
     Compression, Entry, EntryKind, Limits, Owner, Owners, PackOptions, UnpackError, UnpackOptions, Unpacked, Whiteouts,
     pack, unpack,
 };
+use proptest::prelude::*;
 
 const ME: Owner = Owner::ROOT;
 
@@ -440,6 +441,48 @@ fn names_that_are_no_text_round_trip() {
     let name = std::ffi::OsStr::from_bytes(b"latin\xe9\xff\n");
     scratch.layer(&[Entry::file(name, *b"1", 0o644, ME)]);
     assert!(scratch.base.path().join("root").join(name).exists());
+}
+
+proptest! {
+    /// Whatever links, whiteouts and replacements come in whatever order.
+    #[test]
+    fn no_layers_reach_outside(layers in prop::collection::vec(prop::collection::vec(hostile(), 1..10), 1..4)) {
+        let scratch = Scratch::new();
+        for layer in layers {
+            let entries: Vec<Entry> = layer.iter().map(|hostile| entry(*hostile, &scratch.outside())).collect();
+            for entry in &entries {
+                // Each on its own, so that one that is refused does not keep the next ones from trying.
+                let _outcome = scratch.try_layer(std::slice::from_ref(entry), |_| {});
+            }
+            let _outcome = scratch.try_layer(&entries, |_| {});
+            let _outcome = scratch.try_layer(&entries, |options| *options = UnpackOptions::lifecycle(options.work));
+        }
+    }
+}
+
+/// Name, target and kind of an entry; `OUT` stands for where the outside is.
+type Hostile = (&'static str, &'static str, usize);
+
+fn hostile() -> impl Strategy<Value = Hostile> {
+    let names = ["a", "b", "a/b", "a/secret", "a/b/secret", "b/a/c", "./a", "/b", "a/.wh.b", "a/.wh.secret"];
+    let more = ["b/.wh..wh..opq", ".wh.a", ".wh..wh..opq", "secret", "a/outside/secret", "root/outside", "."];
+    let targets = ["OUT", "../outside", "../../outside", "..", "/", ".", "a", "b", "../b", "a/..", "b/../../outside"];
+    let files = ["OUT/secret", "../outside/secret", "a/secret", "b/secret", "a/b"];
+    (
+        prop::sample::select([&names[..], &more].concat()),
+        prop::sample::select([&targets[..], &files].concat()),
+        0..5_usize,
+    )
+}
+
+fn entry((name, target, kind): Hostile, outside: &str) -> Entry {
+    let target = target.replace("OUT", outside);
+    match kind {
+        0 => Entry::file(name, *b"overwritten", 0o777, ME),
+        1 => Entry::directory(name, 0o777, ME),
+        2 => hard_link(name, &target),
+        _ => link(name, &target),
+    }
 }
 
 mod lifecycle {

@@ -76,8 +76,10 @@ pub fn analyze(input: &AnalyzeInput<'_>, log: &dyn Log) -> Result<Analyzed, Anal
     if input.rules.has_targets && target.os.is_empty() {
         return Err(AnalyzeError::NoOs);
     }
-    let stale = input.root.remove_all(&input.layers.join("sbom"));
-    stale.map_err(|error| AnalyzeError::Sbom(error.into()))?;
+    if input.kept.is_none() {
+        let stale = input.root.remove_all(&input.layers.join("sbom"));
+        stale.map_err(|error| AnalyzeError::Sbom(error.into()))?;
+    }
     restore_sbom(input, &metadata, log)?;
     let run_image = AnalyzedRunImage {
         reference: run.reference(),

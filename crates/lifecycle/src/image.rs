@@ -1,9 +1,10 @@
 //! An image that a phase works from: the value, where its blobs are, and how it is called.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use dhow_oci::{Descriptor, Image, LayerRef};
-use dhow_store::{BlobError, BlobSource, Presence};
+use dhow_oci::{Descriptor, Image, LayerRef, Platform, Reference};
+use dhow_store::{BlobError, BlobSource, ImageSource, LoadedImage, Presence, Query, ResolveError, Wanted};
 
 /// An image that was found.
 #[derive(Clone)]
@@ -21,6 +22,27 @@ pub struct SourceImage {
 }
 
 impl SourceImage {
+    /// Loads the image that `source` holds for `platform`; `reference` is what it was named, if by a reference.
+    ///
+    /// A place that holds one image only is that image's, whatever its tag and platform are, as the reference reads
+    /// it; of several the reference's tag or digest chooses, then the platform.
+    pub fn load<S: ImageSource + 'static>(
+        source: Arc<S>,
+        reference: Option<&Reference>,
+        platform: &Platform,
+        name: &str,
+    ) -> Result<Self, ResolveError> {
+        let loaded = load(source.as_ref(), reference, platform)?;
+        let known_name = loaded.resolved.known_name().and_then(|name| name.parse::<Reference>().ok());
+        Ok(Self {
+            image: loaded.image,
+            blobs: source,
+            name: name.to_owned(),
+            named: loaded.resolved.named,
+            base_name: reference.or(known_name.as_ref()).map(Reference::familiar),
+        })
+    }
+
     /// Returns the name joined with the manifest's digest, as analyzed.toml and labels have it.
     #[must_use]
     pub fn reference(&self) -> String {
@@ -45,8 +67,55 @@ impl SourceImage {
     }
 }
 
+fn load<S: ImageSource>(
+    source: &S,
+    reference: Option<&Reference>,
+    platform: &Platform,
+) -> Result<LoadedImage, ResolveError> {
+    let wanted = reference.map_or(Wanted::Only, |reference| Wanted::Preferably(reference.identifier()));
+    match source.load(&Query { wanted, platform: Some(platform) }) {
+        Err(error @ ResolveError::NoSuchPlatform { .. }) => {
+            let only = source.load(&Query { wanted, platform: None });
+            only.map_err(|other| if matches!(other, ResolveError::Ambiguous { .. }) { error } else { other })
+        }
+        other => other,
+    }
+}
+
+/// Returns the reference of the image that a layout directory has at `path`.
+///
+/// The inverse of [`Reference::layout_path`]: `None` if `path` is not below the directory, or names no reference.
+#[must_use]
+pub fn reference_at(path: &Path, layout_directory: &Path) -> Option<Reference> {
+    let parts: Vec<&str> =
+        path.strip_prefix(layout_directory).ok()?.iter().map(|part| part.to_str()).collect::<Option<_>>()?;
+    let text = match parts.as_slice() {
+        [name @ .., algorithm @ ("sha256" | "sha512"), hex] => format!("{}@{algorithm}:{hex}", name.join("/")),
+        [name @ .., tag] => format!("{}:{tag}", name.join("/")),
+        [] => return None,
+    };
+    text.parse::<Reference>().ok().filter(|reference| layout_directory.join(reference.layout_path()) == path)
+}
+
 impl std::fmt::Debug for SourceImage {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("SourceImage").field("name", &self.name).field("named", &self.named).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_a_layout_directory_means_its_reference() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        for text in ["golden/base", "busybox:1", "localhost:5000/a/b:c", &format!("example.org/xy@{digest}")] {
+            let reference: Reference = text.parse().unwrap();
+            let path = Path::new("/layout-repo").join(reference.layout_path());
+            assert_eq!(reference_at(&path, Path::new("/layout-repo")).unwrap().to_string(), reference.to_string());
+        }
+        assert_eq!(reference_at(Path::new("/elsewhere/a/b"), Path::new("/layout-repo")), None);
+        assert_eq!(reference_at(Path::new("/layout-repo/x"), Path::new("/layout-repo")), None);
     }
 }

@@ -59,7 +59,7 @@ pub enum LayersDirectoryError {
         /// The buildpack.
         buildpack: String,
         /// What is wrong with it.
-        source: TomlError,
+        source: Box<TomlError>,
     },
 }
 
@@ -109,8 +109,10 @@ impl LayersDirectory {
 
     fn read_store(&self, root: &Root, buildpack: &GroupElement) -> Result<Store, LayersDirectoryError> {
         let text = root.read_to_string(&self.path.join("store.toml"), TOML_LIMIT).map_err(GoPathError)?;
-        Store::parse(&text)
-            .map_err(|source| LayersDirectoryError::Store { buildpack: buildpack.id.to_string(), source })
+        Store::parse(&text).map_err(|source| LayersDirectoryError::Store {
+            buildpack: buildpack.id.to_string(),
+            source: Box::new(source),
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The exporter against what the reference recorded.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
 use dhow_lifecycle::MemoryLog;
@@ -53,6 +55,23 @@ fn platform_api_time_and_process_type_show_in_the_config() {
         };
         let exported = export_case(&machine, &case, &machine.layout("app"), &options, &MemoryLog::default()).unwrap();
         assert_same_text(&config_text(&exported), &with_right_reference(text(variant, "config"), &base), name);
+    }
+}
+
+#[test]
+fn old_platform_apis_give_the_references_config_and_report() {
+    for api in ["0.7", "0.9"] {
+        let case = recorded(&format!("apis-{api}.json"));
+        let machine = machine_with(&case);
+        let base = machine.full_base();
+        let log = MemoryLog::default();
+        let options = Options { api, ..Options::new(&base) };
+        let exported = export_case(&machine, &case, &machine.layout("app"), &options, &log).unwrap();
+        assert_same_text(&config_text(&exported), &with_right_reference(text(&case, "config"), &base), api);
+        assert_eq!(printed(&log), export_lines(&case), "{api}");
+        let bom = dhow_cnb::Report { bom: exported.build_bom, ..dhow_cnb::Report::default() }.emit();
+        let build = text(&case, "report").split("[image]").next().unwrap_or_default();
+        assert_eq!(bom.split("[image]").next().unwrap_or_default(), build, "{api}");
     }
 }
 

@@ -8,6 +8,7 @@ mod container;
 pub mod descriptor;
 pub mod embedded;
 mod events;
+pub mod import;
 mod inspect;
 mod location;
 mod open;

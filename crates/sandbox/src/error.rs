@@ -105,6 +105,14 @@ pub enum SandboxError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A tree cannot be removed.
+    #[error("cannot remove {path}", path = .path.display())]
+    RemoveTree {
+        /// Its path on the machine.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The program is not there.
     #[error("program {program} not found in the container", program = .0.display())]
     ProgramNotFound(OsString),

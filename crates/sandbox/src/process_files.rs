@@ -58,7 +58,7 @@ fn refuse_link(container: &Container<'_>, name: &str) -> Result<(), Failure> {
 
 fn mask(container: &Container<'_>, proc: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
     let target = match open_below(proc, name, OFlags::empty()) {
-        Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => return Ok(()),
+        Err(Errno::NOENT) => return Ok(()),
         other => other?,
     };
     let cover = match is_directory(target.as_fd())? {

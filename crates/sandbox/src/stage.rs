@@ -10,19 +10,22 @@ use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{OwnedFd, RawFd};
+use std::path::Path;
 
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Step};
 use crate::job::Job;
-use crate::{init, outer, sys};
+use crate::{init, outer, remove, sys};
 
 /// The first word of the command line of the process outside of the container.
 pub(crate) const OUTER: &str = "dhow-sandbox";
 /// The first word of the command line of the container's process 1.
 pub(crate) const INIT: &str = "dhow-sandbox-init";
-/// The first word of a command line that does nothing, for trials.
-pub(crate) const TRIAL: &str = "dhow-sandbox-trial";
+/// Where this program is mounted to do nothing, for trials.
+pub(crate) const TRIAL: &str = "/dhow-sandbox-trial";
+/// Where this program is mounted to remove a tree.
+pub(crate) const REMOVE: &str = "/dhow-sandbox-remove";
 
 /// Becomes a helper process of the sandbox if this program was started as one; then it does not return.
 ///
@@ -39,6 +42,9 @@ pub fn init_if_asked() {
     }
     if name == TRIAL {
         std::process::exit(0);
+    }
+    if name == REMOVE {
+        std::process::exit(remove::inside(Path::new(&arguments.next().unwrap_or_default())));
     }
 }
 

@@ -130,6 +130,9 @@ impl<'a> Unpacker<'a> {
         if self.options.rules == Rules::Image {
             self.describe(PathBuf::new(), member);
         }
+        if self.options.owners == Owners::Record {
+            self.owners.push((PathBuf::new(), member.owner));
+        }
         Ok(())
     }
 

@@ -227,7 +227,11 @@ impl Export<'_> {
             return Ok(());
         }
         let content = contents::process_types(&self.input.build.processes)?;
-        let done = self.add_or_reuse(plan::process_types_slot(content, previous), None, "creating layer ''")?;
+        let types: Vec<String> =
+            self.input.build.processes.iter().map(|process| process.process_type.clone()).collect();
+        let known = self.input.known.process_types(&types);
+        let slot = plan::process_types_slot(types, content, previous);
+        let done = self.add_or_reuse(slot, known, "creating layer ''")?;
         self.metadata.process_types = sha(&done);
         self.layers.push(done);
         Ok(())

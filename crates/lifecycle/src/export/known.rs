@@ -19,6 +19,12 @@ pub trait KnownLayers: Sync {
 
     /// Returns the layer that was made of the same launcher.
     fn launcher(&self) -> Option<PackedLayer>;
+
+    /// Returns the layer whose links name exactly these process types, in this order.
+    fn process_types(&self, types: &[String]) -> Option<PackedLayer> {
+        let _unknown = types;
+        None
+    }
 }
 
 /// Knows no layer: everything is read.

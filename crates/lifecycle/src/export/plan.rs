@@ -63,8 +63,8 @@ pub enum LayerSource {
     Launcher,
     /// The directory with `metadata.toml`.
     Config(PathBuf),
-    /// The links that name processes.
-    ProcessTypes,
+    /// The links that name processes, by their types.
+    ProcessTypes(Vec<String>),
 }
 
 /// Returns the steps for the launch layers of one buildpack.
@@ -157,10 +157,10 @@ pub(super) fn config_slot(directory: &Path, previous: &LifecycleMetadata) -> Slo
     }
 }
 
-pub(super) fn process_types_slot(content: Content, previous: &LifecycleMetadata) -> Slot {
+pub(super) fn process_types_slot(types: Vec<String>, content: Content, previous: &LifecycleMetadata) -> Slot {
     Slot {
         id: "buildpacksio/lifecycle:process-types".to_owned(),
-        source: LayerSource::ProcessTypes,
+        source: LayerSource::ProcessTypes(types),
         created_by: "Buildpacks Process Types".to_owned(),
         recorded: vec![previous.process_types.sha.clone()],
         content: Some(content),

@@ -3,7 +3,7 @@
 //! Files at its top belong to the lifecycle, and so does `sbom`, where the analyzer has put what it restored.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dhow_fs::PathError;
 use dhow_oci::DiffId;
@@ -28,12 +28,7 @@ pub(super) fn keep_only_intact(
             }
         }
     }
-    let sbom = input.layers.join("sbom");
-    for buildpack in entries(input, &input.layers.to_owned())? {
-        // What analysis put there, or found intact there, for the buildpacks.
-        if buildpack == sbom {
-            continue;
-        }
+    for buildpack in entries(input, input.layers)? {
         if buildpack.ends_with("sbom") || !input.root.is_directory(&buildpack) {
             continue;
         }
@@ -50,7 +45,7 @@ pub(super) fn keep_only_intact(
     Ok(())
 }
 
-fn entries(input: &RestoreInput<'_>, directory: &PathBuf) -> Result<Vec<PathBuf>, PathError> {
+fn entries(input: &RestoreInput<'_>, directory: &Path) -> Result<Vec<PathBuf>, PathError> {
     match input.root.read_directory(directory) {
         Ok(entries) => Ok(entries.into_iter().map(|entry| directory.join(entry.name)).collect()),
         Err(error) if error.is_not_found() => Ok(Vec::new()),

@@ -1,12 +1,16 @@
 //! Sets up the recorded cases in temporary directories.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test file uses a part, so an expectation would fail in some"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
 
-use dhow_cnb::launch::Metadata;
+use dhow_cnb::launch::{Bom, Metadata};
 use dhow_cnb::{
-    Analyzed, Group, LauncherMetadata, PlatformApi, PlatformRules, ProjectMetadata, RunFile, RunImageNames,
+    Analyzed, Group, LauncherMetadata, PlatformApi, PlatformRules, ProjectMetadata, RunFile, RunImageNames, StackFile,
 };
 use dhow_fs::{IdRun, Ownership, Root, Work};
 use dhow_layer::Owner;
@@ -21,34 +25,34 @@ use dhow_oci::{Document, Image, ImageConfig, Manifest, MediaType};
 use dhow_store::{BlobSink, Completeness, Layout};
 use serde_json::Value;
 
-pub const LAUNCHER: &[u8] = b"golden launcher v1\n\n";
-pub const BASE: &str = "/layout-repo/index.docker.io/golden/base/latest";
-pub const APP: &str = "/layout-repo/index.docker.io/golden/app/latest";
+pub(crate) const LAUNCHER: &[u8] = b"golden launcher v1\n\n";
+pub(crate) const BASE: &str = "/layout-repo/index.docker.io/golden/base/latest";
+pub(crate) const APP: &str = "/layout-repo/index.docker.io/golden/app/latest";
 
 /// Reads a recorded file of this folder's neighbour.
-pub fn recorded(name: &str) -> Value {
+pub(crate) fn recorded(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let root = Root::host().unwrap();
     serde_json::from_slice(&root.read(&path, 1 << 24).unwrap()).unwrap()
 }
 
-pub fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
-pub fn lines(value: &Value, key: &str) -> Vec<String> {
+pub(crate) fn lines(value: &Value, key: &str) -> Vec<String> {
     value[key].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
 }
 
 /// A machine: a root with `/layers` and `/workspace`, whose files look as if they belonged to 1000:1000.
-pub struct Machine {
-    pub directory: tempfile::TempDir,
-    pub root: Root,
-    pub work: Arc<Work>,
+pub(crate) struct Machine {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) root: Root,
+    pub(crate) work: Arc<Work>,
 }
 
 impl Machine {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let run = |outside| vec![IdRun { inside: 1000, outside, count: 1 }];
@@ -60,7 +64,7 @@ impl Machine {
     }
 
     /// Makes `at` hold what `list` says.
-    pub fn tree(&self, at: &str, list: &Value) {
+    pub(crate) fn tree(&self, at: &str, list: &Value) {
         self.root.remove_all(Path::new(at)).unwrap();
         self.root.create_directories(Path::new(at), 0o755).unwrap();
         let mut modes = Vec::new();
@@ -82,7 +86,7 @@ impl Machine {
     }
 
     /// Lists a tree as the recorded lists do.
-    pub fn list(&self, at: &str) -> Vec<(String, String)> {
+    pub(crate) fn list(&self, at: &str) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let entries = dhow_layer::directory_entries(&self.root, Path::new(at), Owner { uid: 1000, gid: 1000 });
         for entry in entries.unwrap() {
@@ -99,12 +103,12 @@ impl Machine {
         found
     }
 
-    pub fn layout(&self, name: &str) -> Layout {
+    pub(crate) fn layout(&self, name: &str) -> Layout {
         Layout::open_or_create(&self.directory.path().join(name), &self.work).unwrap()
     }
 
     /// Returns the run image that `manifest` and `config` make; its layers are absent.
-    pub fn base(&self, manifest: &str, config: &str) -> SourceImage {
+    pub(crate) fn base(&self, manifest: &str, config: &str) -> SourceImage {
         let layout = self.layout(&format!("base-{}", dhow_oci::Digest::of(manifest.as_bytes()).hex()));
         layout.store(config.as_bytes(), MediaType::OciConfig).unwrap();
         layout.store(manifest.as_bytes(), MediaType::OciManifest).unwrap();
@@ -119,26 +123,26 @@ impl Machine {
         }
     }
 
-    pub fn full_base(&self) -> SourceImage {
+    pub(crate) fn full_base(&self) -> SourceImage {
         let bases = recorded("bases.json");
         self.base(text(&bases["full"], "manifest"), text(&bases["full"], "config"))
     }
 }
 
 /// What differs between exports of the cases.
-pub struct Options<'a> {
-    pub api: &'a str,
-    pub base: &'a SourceImage,
-    pub previous: Option<&'a SourceImage>,
-    pub process_type: Option<&'a str>,
-    pub created: i64,
-    pub known: &'a dyn KnownLayers,
-    pub completeness: Completeness,
-    pub lifecycle_sbom: bool,
+pub(crate) struct Options<'a> {
+    pub(crate) api: &'a str,
+    pub(crate) base: &'a SourceImage,
+    pub(crate) previous: Option<&'a SourceImage>,
+    pub(crate) process_type: Option<&'a str>,
+    pub(crate) created: i64,
+    pub(crate) known: &'a dyn KnownLayers,
+    pub(crate) completeness: Completeness,
+    pub(crate) lifecycle_sbom: bool,
 }
 
 impl<'a> Options<'a> {
-    pub fn new(base: &'a SourceImage) -> Self {
+    pub(crate) fn new(base: &'a SourceImage) -> Self {
         Self {
             api: "0.15",
             base,
@@ -152,12 +156,12 @@ impl<'a> Options<'a> {
     }
 }
 
-pub fn rules(api: &str) -> PlatformRules {
+pub(crate) fn rules(api: &str) -> PlatformRules {
     PlatformRules::of(PlatformApi::negotiate(Some(api)).unwrap())
 }
 
 /// Exports a recorded case into `store`; its layers and app are in place already.
-pub fn export_case(
+pub(crate) fn export_case(
     machine: &Machine,
     case: &Value,
     store: &Layout,
@@ -171,7 +175,12 @@ pub fn export_case(
     let metadata = machine.root.read_to_string(Path::new("/layers/config/metadata.toml"), 1 << 20).unwrap();
     let build = Metadata::parse(&metadata).unwrap();
     let run_image = analyzed.run_image.clone().unwrap();
-    let names: RunImageNames = run_image_names(&run_file, &run_image.image);
+    let rules = rules(options.api);
+    let names: RunImageNames = match rules.run_toml {
+        true => run_image_names(&run_file, &run_image.image),
+        false => StackFile::parse(text(case, "stack")).unwrap().run_image,
+    };
+    let bom = if rules.legacy_bom_files { Vec::new() } else { Bom::parse_all(&metadata).unwrap() };
     let sbom = match options.lifecycle_sbom {
         true => LauncherSbom::OfLifecycle(Path::new("/cnb/lifecycle")),
         false => LauncherSbom::None,
@@ -184,12 +193,12 @@ pub fn export_case(
     let packing = Packing::new(&machine.root, Owner { uid: 1000, gid: 1000 }, &machine.work);
     let input = ExportInput {
         packing: &packing,
-        rules: &rules(options.api),
+        rules: &rules,
         layers: Path::new("/layers"),
         app: Path::new("/workspace"),
         buildpacks: &group.buildpacks,
         build: &build,
-        bom: &[],
+        bom: &bom,
         project: &project,
         run: RunImage { image: options.base, reference: &run_image.reference, names: &names, extended: false },
         previous: Previous { image: options.previous, metadata: &analyzed.metadata },
@@ -205,7 +214,7 @@ pub fn export_case(
 }
 
 /// Returns what the command prints of a log: information, and warnings with their prefix.
-pub fn printed(log: &MemoryLog) -> Vec<String> {
+pub(crate) fn printed(log: &MemoryLog) -> Vec<String> {
     let line = |(level, message): (Level, String)| match level {
         Level::Debug => None,
         Level::Info | Level::Error => Some(message),
@@ -216,19 +225,19 @@ pub fn printed(log: &MemoryLog) -> Vec<String> {
 
 /// The one defect of the reference that every config shows: `runImage.reference` ends in the digest of an empty image
 /// (row G1 of `docs/differences.md`).
-pub fn with_right_reference(config: &str, base: &SourceImage) -> String {
+pub(crate) fn with_right_reference(config: &str, base: &SourceImage) -> String {
     let empty = "sha256:9bff545fd88403019875bc484da593c84761e6c89bae9058b76d1054d54548d0";
     assert!(config.contains(empty));
     config.replace(empty, base.image.manifest().digest().as_str())
 }
 
-pub fn config_text(exported: &Exported) -> String {
+pub(crate) fn config_text(exported: &Exported) -> String {
     String::from_utf8(exported.image.config().bytes().to_vec()).unwrap()
 }
 
 /// Compares two long texts; a failure shows the place where they part.
 #[track_caller]
-pub fn assert_same_text(found: &str, expected: &str, name: &str) {
+pub(crate) fn assert_same_text(found: &str, expected: &str, name: &str) {
     if found == expected {
         return;
     }

@@ -352,6 +352,7 @@ const SOURCE_INDEX: &str = "source.index";
 const WORKSPACE_INDEX: &str = "workspace.index";
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;

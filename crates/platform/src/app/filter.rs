@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn patterns_have_the_meaning_that_gitignore_gives_them() {
         use Verdict::{Keep, Look, Skip};
-        let table: [(&[&str], &[&str], &str, bool, Verdict); 14] = [
+        type Row<'a> = (&'a [&'a str], &'a [&'a str], &'a str, bool, Verdict);
+        let table: [Row<'_>; 14] = [
             (&[], &[], "any", false, Keep),
             (&[], &["*.log"], "a/b.log", false, Skip),
             (&[], &["*.log"], "a/b.txt", false, Keep),

@@ -61,6 +61,7 @@ fn is_zip(root: &Root, path: &Path) -> Result<bool, PathError> {
 const EMPTY_ARCHIVE: &[u8] = b"PK\x05\x06";
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
 mod tests {
     use super::*;
 

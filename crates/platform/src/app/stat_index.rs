@@ -236,6 +236,7 @@ fn nanoseconds(value: i128) -> i64 {
 const LONGEST_WAIT_MILLISECONDS: u32 = 20;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
 mod tests {
     use super::*;
 

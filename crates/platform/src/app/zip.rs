@@ -281,6 +281,7 @@ fn mode(entry: &ZipFile<'_, File>) -> u32 {
 const LONGEST_LINK: u64 = 4095;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
 mod tests {
     use super::*;
     use crate::app::{Filter, Source};

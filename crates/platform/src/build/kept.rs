@@ -82,7 +82,8 @@ impl<'a> KeptTrees<'a> {
                 }
                 LayerSource::App { .. } => app.push(known),
                 LayerSource::Launcher => self.state.save_value(&self.launcher_key(), &known)?,
-                LayerSource::Config(_) | LayerSource::ProcessTypes => {}
+                LayerSource::ProcessTypes(types) => self.state.save_value(&process_types_key(types), &known)?,
+                LayerSource::Config(_) => {}
             }
         }
         let app = KnownApp { slices: slices.to_vec(), layers: app };
@@ -135,6 +136,16 @@ impl KnownLayers for KeptTrees<'_> {
     fn launcher(&self) -> Option<PackedLayer> {
         self.state.value::<KnownTree>(&self.launcher_key())?.packed()
     }
+
+    fn process_types(&self, types: &[String]) -> Option<PackedLayer> {
+        self.state.value::<KnownTree>(&process_types_key(types))?.packed()
+    }
+}
+
+/// Names the layer by the digest of its types; each ends in a byte that no type has.
+fn process_types_key(types: &[String]) -> String {
+    let text: String = types.iter().flat_map(|name| [name.as_str(), "\0"]).collect();
+    format!("process-types-{}", Digest::of(text.as_bytes()).hex())
 }
 
 impl KnownTree {

@@ -3,6 +3,7 @@
 mod builder;
 mod error;
 mod kept;
+mod output;
 mod project;
 mod report;
 mod request;
@@ -59,8 +60,10 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     clock.begin(Phase::Prepare);
     let caller = caller();
     let source = Source::open(&request.app)?;
+    for place in std::iter::once(&request.output).chain(request.tags.iter().filter_map(Tag::place)) {
+        output::check_writable(place, &work)?;
+    }
     let state = open_state(request, events)?;
-    let output = open_output(request, &state, &work)?;
     let project = project::read(request, &source, &state.directory().join("inline"), events)?;
     let builder = builder::resolve(request, &project, &caller, &work, events)?;
     let run_image = run_image::resolve(request, &builder, &work, events)?;
@@ -125,6 +128,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     kept.look_again();
 
     clock.begin(Phase::Export);
+    let output = output::open(&request.output, &state, &work)?;
     let metadata = files::read_build_metadata(&root, Path::new("/layers/config/metadata.toml"))?;
     let packing = Packing::new(&root, Owner { uid: builder.uid.into(), gid: builder.gid.into() }, &work);
     let launcher = launcher(request);
@@ -356,7 +360,7 @@ impl Build<'_> {
             others.push(match other {
                 Tag::SameLayout(word) => (Arc::clone(output), word.clone(), word.clone()),
                 Tag::Elsewhere(place) => {
-                    let layout = open_layout(&place.path, self.work)?;
+                    let layout = output::open_layout(&place.path, self.work)?;
                     (layout, place.output_tag(), place.path.display().to_string())
                 }
             });
@@ -421,24 +425,6 @@ fn open_state(request: &BuildRequest, events: &dyn Events) -> Result<BuildState,
         state.clear()?;
     }
     Ok(state)
-}
-
-/// Opens the layout that the image is written to, before anything else is done: it fails early if it cannot be.
-fn open_output(request: &BuildRequest, state: &BuildState, work: &Arc<Work>) -> Result<Arc<Layout>, BuildError> {
-    match request.output.medium {
-        Medium::Layout => open_layout(&request.output.path, work),
-        Medium::Archive => open_layout(&state.directory().join("output"), work),
-    }
-}
-
-fn open_layout(path: &Path, work: &Arc<Work>) -> Result<Arc<Layout>, BuildError> {
-    let fail = |source| BuildError::Output { path: path.to_owned(), source };
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Root::host()?.create_directories(parent, 0o755)?;
-    }
-    let layout = Layout::open_or_create(path, work).map_err(fail)?;
-    layout.hold().map_err(fail)?;
-    Ok(Arc::new(layout))
 }
 
 fn open_cache(layout: &Arc<Layout>, events: &dyn Events) -> LayoutCache {

@@ -103,6 +103,16 @@ pub enum Tag {
     Elsewhere(Place),
 }
 
+impl Tag {
+    /// Returns the other place, if it is one.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match self {
+            Self::SameLayout(_) => None,
+            Self::Elsewhere(place) => Some(place),
+        }
+    }
+}
+
 /// A buildpack that the user names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BuildpackChoice {

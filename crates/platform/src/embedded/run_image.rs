@@ -181,6 +181,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const IDENTITY: &str = "dev.dhow.embedded.identity";
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
 mod tests {
     use dhow_store::BlobSource;
 

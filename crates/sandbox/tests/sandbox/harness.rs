@@ -48,6 +48,9 @@ fn others() -> Vec<(u32, u32)> {
         Some((ids.first()?.parse().ok()?, ids.get(1)?.parse().ok()?))
     };
     users.extend(subordinate.lines().filter_map(|line| entry(line.split(':').next()?)).find(|&(uid, _)| uid != 0));
+    // Root of a user namespace may be the only user there is.
+    let own = dhow_sandbox::HostIds::read().own_uids;
+    users.retain(|&(uid, _)| own.iter().any(|run| uid >= run.inside && uid - run.inside < run.count));
     users
 }
 

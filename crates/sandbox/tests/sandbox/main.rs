@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "this is a test program")]
 
+use std::collections::BTreeSet;
+
 mod cases;
 mod fixture;
 mod harness;
@@ -13,6 +15,8 @@ mod inside;
 fn main() {
     dhow_sandbox::init_if_asked();
     inside::run_if_asked();
+    cases::life::be_the_caller_if_asked();
+    cases::refusals::fail_if_asked();
     std::process::exit(harness::run(&[
         ("identity", cases::identity::ALL),
         ("tree", cases::tree::ALL),
@@ -20,5 +24,19 @@ fn main() {
         ("network", cases::network::ALL),
         ("life", cases::life::ALL),
         ("refusals", cases::refusals::ALL),
+        ("page", PAGE),
     ]));
+}
+
+const PAGE: &[harness::Case] =
+    &[("the_trust_boundary_page_and_the_tests_name_each_other", the_page_and_the_tests_agree)];
+
+fn the_page_and_the_tests_agree() {
+    use cases::{identity, leaks, life, network, refusals, tree};
+    let page = include_str!("../../../../docs/trust-boundary.md");
+    let words = page.split('`').filter(|word| word.contains('_') && word.bytes().all(|byte| byte != b' '));
+    let named: BTreeSet<&str> = words.filter(|word| !word.contains('/') && word.matches('_').count() > 2).collect();
+    let groups = [identity::ALL, leaks::ALL, life::ALL, network::ALL, refusals::ALL, tree::ALL];
+    let proven: BTreeSet<&str> = groups.into_iter().flatten().map(|(claim, _)| *claim).collect();
+    assert_eq!(named, proven);
 }

@@ -231,6 +231,7 @@ impl View<'_> {
 const SYSTEM_DIRECTORIES: [&str; 6] = ["bin", "sbin", "usr", "opt", "nix", "gnu"];
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
 mod tests {
     use super::*;
 

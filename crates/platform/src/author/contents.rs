@@ -1,0 +1,150 @@
+//! What a builder has besides its build image and its buildpacks, as entries of layers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dhow_cnb::RunImageNames;
+use dhow_cnb::toml_write::{Node, Table};
+use dhow_fs::{PathError, Root};
+use dhow_layer::{Entry, EntryKind, FileSource, Owner};
+
+use super::builder::{OrderGroup, OrderedBuildpack};
+use super::config::ConfiguredVariable;
+use super::order::{order_toml, system_toml};
+
+/// The programs that become `/cnb/lifecycle`.
+#[derive(Clone, Debug)]
+pub struct LifecyclePrograms<'a> {
+    /// The file of a static program that acts as each phase, by the name under which it is called.
+    pub phases: &'a Path,
+    /// The launcher.
+    pub launcher: Arc<[u8]>,
+}
+
+/// Returns the directories that the phases need, with their owners.
+pub(super) fn directories(uid: u32, gid: u32) -> Vec<Entry> {
+    let user = Owner { uid: uid.into(), gid: gid.into() };
+    vec![
+        Entry::directory("/cnb", 0o755, Owner::ROOT),
+        Entry::directory("/cnb/buildpacks", 0o755, Owner::ROOT),
+        Entry::directory("/cnb/extensions", 0o755, Owner::ROOT),
+        Entry::directory("/layers", 0o755, user),
+        Entry::directory("/platform", 0o755, Owner::ROOT),
+        Entry::directory("/platform/env", 0o755, Owner::ROOT),
+        Entry::directory("/workspace", 0o755, user),
+    ]
+}
+
+/// Returns `/cnb/lifecycle`: one program, under the name of each phase, and the launcher.
+pub(super) fn lifecycle(programs: &LifecyclePrograms<'_>, host: &Root) -> Result<Vec<Entry>, PathError> {
+    let size = host.metadata(programs.phases)?.size;
+    let phases = EntryKind::File(FileSource::InRoot { path: programs.phases.to_owned(), size });
+    let mut entries =
+        vec![Entry::directory("/cnb", 0o755, Owner::ROOT), Entry::directory("/cnb/lifecycle", 0o755, Owner::ROOT)];
+    for name in PHASES {
+        entries.push(Entry::symlink(Path::new("/cnb/lifecycle").join(name), "lifecycle", 0o777, Owner::ROOT));
+    }
+    entries.push(Entry::file("/cnb/lifecycle/launcher", Arc::clone(&programs.launcher), 0o755, Owner::ROOT));
+    entries.push(Entry { path: "/cnb/lifecycle/lifecycle".into(), kind: phases, mode: 0o755, owner: Owner::ROOT });
+    entries.push(text("/cnb/lifecycle/lifecycle.toml", dhow_lifecycle::descriptor::lifecycle_toml()));
+    Ok(entries)
+}
+
+/// The files that tell the phases what to do.
+#[derive(Debug)]
+pub(super) struct Settings<'a> {
+    pub(super) order: &'a [OrderGroup],
+    pub(super) system_pre: &'a [OrderedBuildpack],
+    pub(super) system_post: &'a [OrderedBuildpack],
+    pub(super) run_images: &'a [RunImageNames],
+    pub(super) variables: &'a [ConfiguredVariable],
+}
+
+impl Settings<'_> {
+    /// Returns the files.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let mut entries = vec![Entry::directory("/cnb", 0o755, Owner::ROOT)];
+        if !self.variables.is_empty() {
+            entries.push(Entry::directory("/cnb/build-config", 0o755, Owner::ROOT));
+            entries.push(Entry::directory("/cnb/build-config/env", 0o755, Owner::ROOT));
+        }
+        for variable in self.variables {
+            let file = |suffix: &str| match suffix {
+                "" => format!("/cnb/build-config/env/{}", variable.name),
+                suffix => format!("/cnb/build-config/env/{}.{suffix}", variable.name),
+            };
+            entries.push(text(&file(&variable.suffix), variable.value.clone()));
+            if !variable.delimiter.is_empty() {
+                entries.push(text(&file("delim"), variable.delimiter.clone()));
+            }
+        }
+        entries.push(text("/cnb/order.toml", order_toml(self.order)));
+        entries.push(text("/cnb/run.toml", run_toml(self.run_images)));
+        if let Some(run_image) = self.run_images.first() {
+            entries.push(text("/cnb/stack.toml", stack_toml(run_image)));
+        }
+        if !self.system_pre.is_empty() || !self.system_post.is_empty() {
+            entries.push(text("/cnb/system.toml", system_toml(self.system_pre, self.system_post)));
+        }
+        entries
+    }
+}
+
+fn run_toml(images: &[RunImageNames]) -> String {
+    let mut document = Table::new();
+    document.set("images", Node::List(images.iter().map(|image| Node::Table(names(image))).collect()));
+    document.to_string()
+}
+
+fn stack_toml(image: &RunImageNames) -> String {
+    let mut document = Table::new();
+    document.set("run-image", names(image));
+    document.to_string()
+}
+
+fn names(image: &RunImageNames) -> Table {
+    let mut table = Table::new();
+    table.set("image", &image.image).set_list("mirrors", &image.mirrors);
+    table
+}
+
+fn text(path: &str, content: String) -> Entry {
+    Entry::file(path, content.into_bytes(), 0o644, Owner::ROOT)
+}
+
+const PHASES: [&str; 8] = ["analyzer", "builder", "creator", "detector", "exporter", "extender", "rebaser", "restorer"];
+
+#[cfg(test)]
+mod tests {
+    use dhow_cnb::{RunFile, StackFile};
+
+    use super::*;
+
+    #[test]
+    fn run_images_are_read_as_they_were_meant() {
+        let image = |name: &str, mirrors: &[&str]| RunImageNames {
+            image: name.to_owned(),
+            mirrors: mirrors.iter().map(|mirror| (*mirror).to_owned()).collect(),
+        };
+        let images = [image("a", &["m/a", "n/a"]), image("b", &[])];
+        assert_eq!(RunFile::parse(&run_toml(&images)).unwrap().images, images);
+        assert_eq!(StackFile::parse(&stack_toml(&images[0])).unwrap().run_image, images[0]);
+    }
+
+    #[test]
+    fn variables_become_files_with_suffix_and_delimiter() {
+        let variable = |name: &str, suffix: &str, delimiter: &str| ConfiguredVariable {
+            name: name.to_owned(),
+            value: "v".to_owned(),
+            suffix: suffix.to_owned(),
+            delimiter: delimiter.to_owned(),
+        };
+        let variables = [variable("A", "", ""), variable("B", "append", ":")];
+        let settings =
+            Settings { order: &[], system_pre: &[], system_post: &[], run_images: &[], variables: &variables };
+        let paths: Vec<_> = settings.entries().iter().map(|entry| entry.path.display().to_string()).collect();
+        let directory = "/cnb/build-config/env";
+        let files = ["A", "B.append", "B.delim"].map(|name| format!("{directory}/{name}"));
+        assert_eq!(paths[2..6], [&[directory.to_owned()][..], &files].concat());
+    }
+}

@@ -1,0 +1,162 @@
+//! The order of a builder, resolved to the buildpacks that it has.
+
+use dhow_cnb::toml_write::{Node, Table};
+use dhow_cnb::{BuildpackId, BuildpackVersion};
+
+use super::builder::{OrderGroup, OrderedBuildpack};
+use super::config::ConfiguredElement;
+
+/// Why an order cannot be that of a builder.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum OrderError {
+    /// The builder has no such buildpack.
+    #[error("{place} names {wanted}, which the builder does not have; it has {has}")]
+    Unknown {
+        /// Where it is named.
+        place: String,
+        /// The id, with the version if one is named.
+        wanted: String,
+        /// What the builder has.
+        has: String,
+    },
+    /// The builder has several versions, and none is named.
+    #[error("{place} names {id} without version, and the builder has several: {versions}")]
+    Ambiguous {
+        /// Where it is named.
+        place: String,
+        /// The id.
+        id: String,
+        /// The versions.
+        versions: String,
+    },
+    /// A group is empty.
+    #[error("{0} is empty")]
+    Empty(String),
+}
+
+/// The ids and versions that a builder has.
+pub(super) type Modules<'a> = [(&'a BuildpackId, &'a BuildpackVersion)];
+
+/// Returns the elements of one group with their versions; `place` names it in an error.
+pub(super) fn resolve(
+    elements: &[ConfiguredElement],
+    modules: &Modules<'_>,
+    place: &str,
+) -> Result<Vec<OrderedBuildpack>, OrderError> {
+    let one = |element: &ConfiguredElement| {
+        let version = version(element.id.as_str(), element.version.as_deref(), modules, place)?;
+        Ok(OrderedBuildpack { id: element.id.clone(), version: Some(version), optional: element.optional })
+    };
+    elements.iter().map(one).collect()
+}
+
+/// Returns the version of the builder's buildpack with this id.
+pub(super) fn version(
+    id: &str,
+    wanted: Option<&str>,
+    modules: &Modules<'_>,
+    place: &str,
+) -> Result<BuildpackVersion, OrderError> {
+    let of_id = modules.iter().filter(|(module, _)| module.as_str() == id).map(|(_, version)| *version);
+    let fitting: Vec<_> = of_id.filter(|version| wanted.is_none_or(|wanted| version.as_str() == wanted)).collect();
+    let join = |texts: Vec<String>| if texts.is_empty() { "none".to_owned() } else { texts.join(", ") };
+    match fitting[..] {
+        [only] => Ok(only.clone()),
+        [] => Err(OrderError::Unknown {
+            place: place.to_owned(),
+            wanted: wanted.map_or_else(|| id.to_owned(), |version| format!("{id}@{version}")),
+            has: join(modules.iter().map(|(id, version)| format!("{id}@{version}")).collect()),
+        }),
+        _ => Err(OrderError::Ambiguous {
+            place: place.to_owned(),
+            id: id.to_owned(),
+            versions: join(fitting.iter().map(ToString::to_string).collect()),
+        }),
+    }
+}
+
+/// Returns `order.toml`.
+pub(super) fn order_toml(order: &[OrderGroup]) -> String {
+    let groups = order.iter().map(|group| {
+        let mut table = Table::new();
+        table.set("group", Node::List(group.group.iter().map(element_node).collect()));
+        Node::Table(table)
+    });
+    let mut document = Table::new();
+    document.set("order", Node::List(groups.collect()));
+    document.to_string()
+}
+
+/// Returns `system.toml`.
+pub(super) fn system_toml(pre: &[OrderedBuildpack], post: &[OrderedBuildpack]) -> String {
+    let mut system = Table::new();
+    for (key, elements) in [("pre", pre), ("post", post)] {
+        if !elements.is_empty() {
+            let mut inner = Table::new();
+            inner.set("buildpacks", Node::List(elements.iter().map(element_node).collect()));
+            system.set(key, inner);
+        }
+    }
+    let mut document = Table::new();
+    document.set("system", system);
+    document.to_string()
+}
+
+fn element_node(element: &OrderedBuildpack) -> Node {
+    let mut table = Table::new();
+    table.set("id", element.id.as_str());
+    if let Some(version) = &element.version {
+        table.set("version", version.as_str());
+    }
+    if element.optional {
+        table.set("optional", true);
+    }
+    Node::Table(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use dhow_cnb::{OrderFile, SystemFile};
+
+    use super::*;
+
+    fn configured(id: &str, version: Option<&str>) -> ConfiguredElement {
+        let id = BuildpackId::new(id).unwrap();
+        ConfiguredElement { id, version: version.map(str::to_owned), optional: false }
+    }
+
+    fn resolved(elements: &[ConfiguredElement]) -> Result<Vec<String>, String> {
+        let names = [("a", "1"), ("b", "1"), ("b", "2")];
+        let owned: Vec<_> = names
+            .iter()
+            .map(|(id, version)| (BuildpackId::new(*id).unwrap(), BuildpackVersion::new(*version).unwrap()))
+            .collect();
+        let modules: Vec<_> = owned.iter().map(|(id, version)| (id, version)).collect();
+        let group = resolve(elements, &modules, "group 1").map_err(|error| error.to_string())?;
+        Ok(group.iter().map(|one| format!("{}@{}", one.id, one.version.as_ref().unwrap())).collect())
+    }
+
+    #[test]
+    fn an_element_gets_the_only_version_that_there_is() {
+        assert_eq!(resolved(&[configured("a", None), configured("b", Some("2"))]).unwrap(), ["a@1", "b@2"]);
+        let ambiguous = "group 1 names b without version, and the builder has several: 1, 2";
+        assert_eq!(resolved(&[configured("b", None)]).unwrap_err(), ambiguous);
+        let unknown = "group 1 names b@3, which the builder does not have; it has a@1, b@1, b@2";
+        assert_eq!(resolved(&[configured("b", Some("3"))]).unwrap_err(), unknown);
+    }
+
+    #[test]
+    fn the_files_are_read_as_they_were_meant() {
+        let element = |id: &str, optional| OrderedBuildpack {
+            id: BuildpackId::new(id).unwrap(),
+            version: Some(BuildpackVersion::new("1").unwrap()),
+            optional,
+        };
+        let order = [OrderGroup { group: vec![element("a", false), element("b", true)] }, OrderGroup::default()];
+        let file = OrderFile::parse(&order_toml(&order)).unwrap();
+        assert_eq!(file.order.groups.len(), 2);
+        assert!(file.order.groups[0][1].optional);
+        let system = SystemFile::parse(&system_toml(&[element("p", false)], &[])).unwrap();
+        assert_eq!((system.pre.len(), system.post.len()), (1, 0));
+    }
+}

@@ -1,0 +1,46 @@
+//! Where the image goes: looked at before the build, made when there is something to write.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dhow_fs::{Operation, PathError, Root, Work, is_writable};
+use dhow_store::Layout;
+
+use super::error::BuildError;
+use super::state::BuildState;
+use crate::{Medium, Place};
+
+/// Fails if an image could not be written to `place`. Makes nothing, so that a failed build leaves nothing.
+pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), BuildError> {
+    let host = Root::host()?;
+    let path = std::path::absolute(&place.path)
+        .map_err(|source| PathError::new(Operation::Inspect, &place.path, source))?;
+    let is_layout = place.medium == Medium::Layout && host.exists(&path.join("index.json"));
+    if is_layout {
+        Layout::open(&path, work).map_err(|source| BuildError::Output { path: path.clone(), source })?;
+    }
+    let is_archive = place.medium == Medium::Archive;
+    let ancestors = path.ancestors().skip(usize::from(is_archive));
+    let existing = ancestors.into_iter().find(|ancestor| host.exists(ancestor)).unwrap_or(Path::new("/"));
+    is_writable(existing)?;
+    Ok(())
+}
+
+/// Opens the layout in which the image is made: the destination, or for an archive one beside the build.
+pub(crate) fn open(place: &Place, state: &BuildState, work: &Arc<Work>) -> Result<Arc<Layout>, BuildError> {
+    match place.medium {
+        Medium::Layout => open_layout(&place.path, work),
+        Medium::Archive => open_layout(&state.directory().join("output"), work),
+    }
+}
+
+/// Opens a layout for writing, making it if need be.
+pub(crate) fn open_layout(path: &Path, work: &Arc<Work>) -> Result<Arc<Layout>, BuildError> {
+    let fail = |source| BuildError::Output { path: path.to_owned(), source };
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Root::host()?.create_directories(parent, 0o755)?;
+    }
+    let layout = Layout::open_or_create(path, work).map_err(fail)?;
+    layout.hold().map_err(fail)?;
+    Ok(Arc::new(layout))
+}
