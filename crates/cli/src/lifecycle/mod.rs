@@ -35,6 +35,8 @@ use terminal::{Colour, Terminal};
 
 /// The multi-call name, and the subcommand of dhow.
 const LIFECYCLE: &str = "lifecycle";
+/// Prints `lifecycle.toml`, for those who put the programs into a builder.
+const DESCRIPTOR: &str = "descriptor";
 /// A program of its own, because it is in every app image.
 const LAUNCHER: &str = "launcher";
 
@@ -89,7 +91,11 @@ fn run_phase(
         return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments"));
     };
     if matches!(phase.trim_start_matches('-'), "version") && phase.starts_with('-') && rest.is_empty() {
-        terminal.answer(env!("CARGO_PKG_VERSION"));
+        terminal.answer(dhow_lifecycle::descriptor::VERSION);
+        return Ok(0);
+    }
+    if phase == DESCRIPTOR {
+        terminal.answer(dhow_lifecycle::descriptor::lifecycle_toml().trim_end());
         return Ok(0);
     }
     platform_api(variables)?;
@@ -124,7 +130,7 @@ fn run(
     let directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
     let given = Given::new(api, flags, positional, directory);
     if given.switch("version") {
-        terminal.answer(env!("CARGO_PKG_VERSION"));
+        terminal.answer(dhow_lifecycle::descriptor::VERSION);
         return Ok(0);
     }
     terminal.colour = if given.switch("no-color") { Colour::Never } else { Colour::Always };
