@@ -39,6 +39,8 @@ const LIFECYCLE: &str = "lifecycle";
 const DESCRIPTOR: &str = "descriptor";
 /// A program of its own, because it is in every app image.
 const LAUNCHER: &str = "launcher";
+/// The program whose name is also a command of dhow.
+const BUILDER: &str = "builder";
 
 /// Runs the lifecycle's program that the arguments name; returns none if they name none.
 ///
@@ -51,7 +53,8 @@ pub(crate) fn entry(arguments: impl Iterator<Item = OsString>, variables: &Varia
     let own_name = Path::new(first).file_stem()?.to_string_lossy();
     let (name, rest) = match rest.split_first() {
         _ if is_ours(&own_name) => (own_name.as_ref(), rest),
-        Some((name, rest)) if is_ours(name) => (name.as_str(), rest),
+        // `dhow builder create` makes builders; the phase is `dhow lifecycle build`.
+        Some((name, rest)) if is_ours(name) && name != BUILDER => (name.as_str(), rest),
         _ => return None,
     };
     let terminal = Terminal::new();
