@@ -42,7 +42,7 @@ pub(crate) struct GlobalArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Build(BuildArguments),
+    Build(Box<BuildArguments>),
     Run(RunArguments),
     Inspect(InspectArguments),
     Rebase(RebaseArguments),

@@ -28,7 +28,7 @@ pub(crate) struct Context<'a> {
 /// Runs the command; returns the exit code of a program that was run for the user, else 0.
 pub(crate) fn dispatch(arguments: Arguments, context: &Context<'_>) -> Result<u8, Failure> {
     match arguments.command {
-        Command::Build(arguments) => build::run(arguments, context)?,
+        Command::Build(arguments) => build::run(*arguments, context)?,
         Command::Run(arguments) => return run::run(arguments, context),
         Command::Inspect(arguments) => inspect::run(&arguments, context)?,
         Command::Rebase(arguments) => rebase::run(&arguments, context)?,
