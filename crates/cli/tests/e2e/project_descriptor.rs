@@ -30,7 +30,7 @@ fn only_included_files_are_in_build_and_image() {
     let world = world();
     world.write("source/project.toml", "[build]\ninclude = [\"build.sh\", \"docs/\"]\n");
     world.build("oci:app", "source", &[]).success().says("files: ./build.sh ./docs/guide.md\n");
-    assert_eq!(workspace(&world), ["build.sh", "docs/guide.md"]);
+    assert_eq!(workspace(&world), ["build.sh", "docs", "docs/guide.md"]);
 }
 
 #[test]

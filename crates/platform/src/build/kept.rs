@@ -61,6 +61,15 @@ impl<'a> KeptTrees<'a> {
         known
     }
 
+    /// Records what `directory` is now, in place of what was found out about it before.
+    fn record(&self, directory: &Path, known: KnownTree) -> Result<(), PathError> {
+        self.state.record(self.root, directory, &known)?;
+        let mut compared = self.compared();
+        compared.retain(|(path, _)| path != directory);
+        compared.push((directory.to_owned(), Some(known)));
+        Ok(())
+    }
+
     /// Records the trees that restoring put in place, before a buildpack can change them.
     pub(crate) fn record_restored(&self, restored: &Restored) -> Result<(), PathError> {
         for layer in restored.layers.iter().filter(|layer| !layer.kept) {
@@ -83,7 +92,7 @@ impl<'a> KeptTrees<'a> {
             match &exported.source {
                 LayerSource::Buildpack { directory, .. } | LayerSource::Sbom(directory) => {
                     if self.root.is_directory(directory) && self.known(directory).as_ref() != Some(&known) {
-                        self.state.record(self.root, directory, &known)?;
+                        self.record(directory, known)?;
                     }
                 }
                 LayerSource::App { .. } => app.push(known),
@@ -106,7 +115,7 @@ impl<'a> KeptTrees<'a> {
             return Ok(());
         }
         let known = KnownTree { diff_id: diff_id.clone(), blob: None, context: self.context.clone() };
-        self.state.record(self.root, directory, &known)
+        self.record(directory, known)
     }
 
     fn known_app(&self) -> Option<KnownApp> {

@@ -86,7 +86,8 @@ impl<'a> Base<'a> {
         let annotations = json!({
             "org.opencontainers.image.base.name": "example.test/below:1",
             "org.opencontainers.image.base.digest": sha256(b"below"),
-            "org.example.inherited": "no",
+            "org.example.inherited": "by every image on this base",
+            "org.opencontainers.image.version": "of the base alone",
         });
         write_image(layout, tag, layers, &config, &annotations, media)
     }

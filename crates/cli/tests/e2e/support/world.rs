@@ -79,6 +79,15 @@ impl Dhow {
         Self { command: clean(env!("CARGO_BIN_EXE_dhow"), directory, home) }.args(arguments)
     }
 
+    /// Runs another copy of dhow.
+    pub(crate) fn with_program(self, dhow: &Path) -> Self {
+        let mut command = Command::new(dhow);
+        command.args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.command.get_current_dir().unwrap());
+        Self { command }
+    }
+
     /// Runs dhow by way of another program, such as `taskset -c 0`.
     pub(crate) fn through(self, program: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
