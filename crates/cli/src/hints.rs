@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use dhow_fs::PathError;
+use dhow_lifecycle::export::ExportError;
 use dhow_platform::{BuildError, OpenError, RunError};
 use dhow_sandbox::{Barrier, SandboxError};
 
@@ -40,6 +41,12 @@ fn of_build(error: &BuildError) -> Option<String> {
             format!(
                 "dhow import ROOTFS.tar {first} (or: skopeo copy docker://{first} oci:run, and --run-image oci:run)"
             )
+        }
+        BuildError::Export(ExportError::NoProcess { available, .. }) if available.is_empty() => {
+            "no buildpack defines a process: build without --default-process".to_owned()
+        }
+        BuildError::Export(ExportError::NoProcess { available, .. }) => {
+            format!("dhow build IMAGE --default-process TYPE, where TYPE is one of {}", available.join(", "))
         }
         BuildError::NoRunImage(_) => "dhow build IMAGE --run-image oci:PATH".to_owned(),
         BuildError::Builder { source, .. } | BuildError::RunImage { source, .. } => return of_open(source),

@@ -112,7 +112,7 @@ pub fn run(
         privileges: Privileges::None,
     };
     let mut running = dhow_sandbox::spawn(&job, Streams::inherit())?;
-    Ok(running.wait()?.code())
+    Ok(running.wait_in_foreground()?.code())
 }
 
 /// Decides the program and its arguments.

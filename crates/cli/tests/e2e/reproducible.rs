@@ -15,7 +15,7 @@ layer=$CNB_LAYERS_DIR/things
 mkdir -p "$layer/bin" "$layer/empty"
 for name in b a Z _ 10 9; do echo "$name" >"$layer/$name"; done
 ln -sf a "$layer/link"
-ln -f b "$layer/hard"
+ln -f "$layer/b" "$layer/hard"
 chmod 4755 "$layer/a"
 chmod 600 "$layer/b"
 yes | head -c 3000000 >"$layer/big"
