@@ -11,7 +11,8 @@ run_image=${run_image%/*}:${run_image##*/}
 ln -sf "$dhow" "$scratch/analyzer"
 size=$(du -sm "$scratch/images/large" | cut -f1)
 has_been() { [ -s "$scratch/layers/analyzed.toml" ] || { echo "the analyzer wrote nothing" >&2; exit 1; }; }
-analyze() { CNB_PLATFORM_API=0.12 CNB_EXPERIMENTAL_MODE=quiet "$scratch/analyzer" -layout -layout-dir "$repository" -layers "$scratch/layers" -uid 1000 -gid 1000 -log-level error -run-image "$@" bench.local/large; }
+# -skip-layers leaves out the SBOM layer, which holds files of /layers and cannot be unpacked elsewhere.
+analyze() { CNB_PLATFORM_API=0.12 CNB_EXPERIMENTAL_MODE=quiet "$scratch/analyzer" -layout -layout-dir "$repository" -layers "$scratch/layers" -uid 1000 -gid 1000 -skip-layers -log-level error -run-image "$@" bench.local/large; }
 unset base
 times "$RUNS" analyze "$run_image"; has_been
 line "analyzer, previous image of $size MiB"
@@ -25,10 +26,12 @@ rm "$scratch/base.tar"
 rebase() { "$dhow" rebase "oci:$scratch/images/large" --force --quiet --run-image "$1"; }
 to_base() { rebase "oci:$scratch/base"; }
 back() { rebase "$run_image"; }
-times 1 to_base
-line "dhow rebase, to a base of $(du -sm "$scratch/base" | cut -f1) MiB, the first"
-PREPARE=back times "$RUNS" to_base; base=$median
-line "dhow rebase, its blobs there already"
+if to_base > /dev/null && back > /dev/null; then
+    PREPARE=back times "$RUNS" to_base; base=$median
+    line "dhow rebase, to a base of $(du -sm "$scratch/base" | cut -f1) MiB"
+else
+    echo "(dhow rebase failed)"
+fi
 if has umoci; then
     cp -r "$scratch/images/large" "$scratch/umoci"
     label() { umoci config --image "$scratch/umoci:latest" --config.label "bench=$RANDOM"; }
