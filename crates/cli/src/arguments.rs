@@ -6,7 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// From source code to a shippable OCI artifact: no daemon, no root, no registry.
 #[derive(Debug, Parser)]
-#[command(name = "dhow", version, propagate_version = false, max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "dhow",
+    version,
+    propagate_version = false,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,
@@ -35,7 +42,7 @@ pub(crate) struct GlobalArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Build(BuildArguments),
+    Build(Box<BuildArguments>),
     Run(RunArguments),
     Inspect(InspectArguments),
     Rebase(RebaseArguments),

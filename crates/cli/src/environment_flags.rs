@@ -46,6 +46,7 @@ fn add(text: &str, variables: &Variables, collected: &mut Vec<(String, String)>)
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make files as users do")]
 mod tests {
     use super::*;
 

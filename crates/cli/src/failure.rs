@@ -28,10 +28,6 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    pub(crate) fn code(self, code: u8) -> Self {
-        Self { code, ..self }
-    }
-
     /// Prints `error:`, the causes and `hint:`; returns the exit code.
     pub(crate) fn report(&self, console: &Console) -> u8 {
         let mut lines = vec![format!("{} {}", console.paint("31;1", "error:"), self.message)];

@@ -37,7 +37,9 @@ fn of_build(error: &BuildError) -> Option<String> {
         ),
         BuildError::NotABuilder { .. } => "dhow builder create oci:builder --config builder.toml".to_owned(),
         BuildError::RunImagesAbsent { first, .. } => {
-            format!("dhow import ROOTFS.tar {first} (or: skopeo copy docker://{first} oci:run, and --run-image oci:run)")
+            format!(
+                "dhow import ROOTFS.tar {first} (or: skopeo copy docker://{first} oci:run, and --run-image oci:run)"
+            )
         }
         BuildError::NoRunImage(_) => "dhow build IMAGE --run-image oci:PATH".to_owned(),
         BuildError::Builder { source, .. } | BuildError::RunImage { source, .. } => return of_open(source),
@@ -67,7 +69,8 @@ fn of_sandbox(error: &SandboxError) -> Option<String> {
     match error {
         SandboxError::UserNamespace { barrier, .. } => Some(of_barrier(barrier)),
         SandboxError::Proc(_) => Some(
-            "run dhow where /proc is not masked; in a container: docker run --security-opt systempaths=unconfined …".to_owned(),
+            "run dhow where /proc is not masked; in a container: docker run --security-opt systempaths=unconfined …"
+                .to_owned(),
         ),
         SandboxError::MapHelper { .. } => Some("sudo apt-get install uidmap".to_owned()),
         _ => None,
@@ -92,7 +95,9 @@ fn of_barrier(barrier: &Barrier) -> String {
         Barrier::AppArmor => "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
         Barrier::Limit => "sudo sysctl user.max_user_namespaces=15000",
         Barrier::Unsupported => "run dhow on a kernel with CONFIG_USER_NS",
-        Barrier::Refused => "in a container: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …",
+        Barrier::Refused => {
+            "in a container: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …"
+        }
     }
     .to_owned()
 }

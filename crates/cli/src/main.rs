@@ -3,6 +3,7 @@
 //! The only crate that knows the terminal and the environment. Called by the name of a lifecycle
 //! program (`analyzer`, `detector`, …) it is that program.
 
+#[expect(rustdoc::broken_intra_doc_links, reason = "doc comments are help texts, where `[:GID]` means optional")]
 mod arguments;
 mod commands;
 mod console;

@@ -188,6 +188,7 @@ fn directory(variables: &Variables, variable: &'static str, below_home: &str) ->
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make files as users do")]
 mod tests {
     use super::*;
 

@@ -21,7 +21,8 @@ pub(crate) fn parse_creation_time(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<i64>() {
         return Ok(seconds);
     }
-    parse_rfc3339(text).ok_or_else(|| format!("`{text}` is neither `now`, seconds since 1970, nor YYYY-MM-DDTHH:MM:SSZ"))
+    parse_rfc3339(text)
+        .ok_or_else(|| format!("`{text}` is neither `now`, seconds since 1970, nor YYYY-MM-DDTHH:MM:SSZ"))
 }
 
 fn parse_rfc3339(text: &str) -> Option<i64> {

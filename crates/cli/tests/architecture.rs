@@ -1,4 +1,5 @@
 //! Holds the walls between the crates: who may import whom.
+#![expect(clippy::disallowed_methods, reason = "tests read files as other programs would")]
 
 use std::process::Command;
 

@@ -90,7 +90,7 @@ fn every_kind_of_base_gives_the_references_config() {
         let exported = export_case(&machine, &case, &machine.layout("app"), &Options::new(&base), &log).unwrap();
         let mut expected = with_right_reference(text(recorded, "expected"), &base);
         if name == "path-eq" {
-            // Row G12 of docs/differences.md: the reference loses a PATH that contains `=`.
+            // Row G3 of docs/differences.md: the reference loses a PATH that contains `=`.
             let lost = "PATH=/cnb/process:/cnb/lifecycle:\"";
             assert!(expected.contains(lost));
             expected = expected.replace(lost, "PATH=/cnb/process:/cnb/lifecycle:/usr/bin:/opt/a=b/bin\"");

@@ -1,6 +1,6 @@
 //! What happens during a build, as values. Engines emit them; the command line draws them.
 
-use dhow_lifecycle::Level;
+use dhow_lifecycle::{Level, Log};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,5 +86,14 @@ pub trait Events: Sync {
     /// Takes a warning.
     fn warn(&self, message: &str) {
         self.emit(Event::Remark(Level::Warn, message));
+    }
+}
+
+/// Hands messages of the phases on as events.
+pub(crate) struct EventLog<'a>(pub(crate) &'a dyn Events);
+
+impl Log for EventLog<'_> {
+    fn log(&self, level: Level, message: &str) {
+        self.0.emit(Event::Remark(level, message));
     }
 }

@@ -138,7 +138,8 @@ impl Inspection {
         let manifest = image.manifest().value();
         let lifecycle = json_label(image, LIFECYCLE_LABEL);
         let build = json_label(image, BUILD_LABEL);
-        let present = |descriptor: &Descriptor| opened.blobs().presence(descriptor).is_ok_and(|it| it == Presence::Present);
+        let present =
+            |descriptor: &Descriptor| opened.blobs().presence(descriptor).is_ok_and(|it| it == Presence::Present);
         let layers = layers(image, &lifecycle, present);
         let completeness = match (layers.iter().all(|layer| layer.present), opened.resolved.completeness()) {
             (_, dhow_store::Completeness::Sparse) => Completeness::Sparse,
@@ -232,7 +233,8 @@ fn layers(image: &Image, lifecycle: &Value, present: impl Fn(&Descriptor) -> boo
         .map(|entry| entry.created_by.as_str())
         .collect();
     let top = lifecycle.get("runImage").and_then(|run_image| text(run_image, "topLayer"));
-    let base_layers = top.and_then(|top| layers.iter().position(|layer| layer.diff_id.0.as_str() == top)).map_or(0, |at| at + 1);
+    let base_layers =
+        top.and_then(|top| layers.iter().position(|layer| layer.diff_id.0.as_str() == top)).map_or(0, |at| at + 1);
     let one = |(position, layer): (usize, &dhow_oci::LayerRef)| {
         let stated = if history.len() == layers.len() { history[position] } else { "" };
         let origin = match (position < base_layers, stated) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use dhow_fs::Work;
 use dhow_oci::{Image, Platform, Reference};
-use dhow_store::{Archive, ArchiveError, BlobSource, ImageSource, Layout, LayoutError, Query, ResolveError, Resolved, Wanted};
+use dhow_store::{
+    Archive, ArchiveError, BlobSource, ImageSource, Layout, LayoutError, Query, ResolveError, Resolved, Wanted,
+};
 
 use crate::{Medium, Place};
 
@@ -56,7 +58,7 @@ pub enum OpenError {
         /// The layout or archive.
         path: PathBuf,
         /// Why.
-        source: ResolveError,
+        source: Box<ResolveError>,
     },
 }
 
@@ -141,7 +143,7 @@ pub fn open(place: &Place, platform: &Platform, work: &Arc<Work>) -> Result<Open
         Source::Layout(layout) => layout.load(&query),
         Source::Archive(archive) => archive.load(&query),
     }
-    .map_err(|source| OpenError::Resolve { path: path.clone(), source })?;
+    .map_err(|source| OpenError::Resolve { path: path.clone(), source: Box::new(source) })?;
     let reference = place.reference.clone();
     Ok(Opened { image: loaded.image, resolved: loaded.resolved, path: path.clone(), reference, source })
 }

@@ -115,9 +115,8 @@ fn unpacked(
         let progress = Progress { action: "unpacking", subject: &subject, done, total: Some(layer.descriptor.size) };
         events.emit(Event::Progress(progress));
     };
-    let blob = blobs
-        .open(&layer.descriptor)
-        .map_err(|source| RootfsError::Blob { diff_id: diff_id.clone(), source })?;
+    let blob =
+        blobs.open(&layer.descriptor).map_err(|source| RootfsError::Blob { diff_id: diff_id.clone(), source })?;
     let counted = Counted { inner: blob, done: 0, progress: &progress };
     let temporary = TemporaryDirectory::create_in(&family)?;
     let root = Root::open(temporary.path())?;

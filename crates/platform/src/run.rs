@@ -160,9 +160,9 @@ fn process_types(config: &ImageConfig) -> Vec<String> {
 fn user_of(text: &str, lower: &[PathBuf]) -> Result<User, RunError> {
     let read = |path: &str| -> String {
         // The topmost layer that has the file shows it. Links resolve inside of that layer.
-        let texts = lower.iter().filter_map(|directory| {
-            Root::open(directory).ok()?.read_to_string(Path::new(path), ACCOUNTS_LIMIT).ok()
-        });
+        let texts = lower
+            .iter()
+            .filter_map(|directory| Root::open(directory).ok()?.read_to_string(Path::new(path), ACCOUNTS_LIMIT).ok());
         texts.into_iter().next().unwrap_or_default()
     };
     Ok(user::resolve(text, &read("/etc/passwd"), &read("/etc/group"))?)

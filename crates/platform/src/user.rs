@@ -38,7 +38,10 @@ pub(crate) fn resolve(text: &str, passwd: &str, group: &str) -> Result<User, Use
     };
     let user = if user.is_empty() { "0" } else { user };
     let entry = |matches: &dyn Fn(&[&str]) -> bool| {
-        passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields.len() >= 6 && matches(fields))
+        passwd
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>())
+            .find(|fields| fields.len() >= 6 && matches(fields))
     };
     let (uid, found) = match id(user)? {
         Some(uid) => (uid, entry(&|fields| fields[2].parse() == Ok(uid))),

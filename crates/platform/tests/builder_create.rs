@@ -1,4 +1,5 @@
 //! Builders made of an imported base and buildpacks in directories.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 #![expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
 
 use std::os::unix::fs::PermissionsExt;

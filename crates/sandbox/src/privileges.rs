@@ -6,9 +6,8 @@ use rustix::process::{Gid, Resource, Rlimit, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::failure::{During, Failure, Step};
-use crate::id_map::MapWriter;
 use crate::job::{Job, Privileges};
-use crate::{seccomp, sys};
+use crate::{host, seccomp, sys};
 
 /// Makes the capabilities of this process survive an exec although it is not user 0.
 pub(crate) fn keep_through_exec() -> Result<(), Errno> {
@@ -54,8 +53,8 @@ pub(crate) fn drop_all(job: &Job) -> Result<(), Failure> {
 }
 
 fn set_groups(job: &Job) -> Result<(), Failure> {
-    if job.id_map.writer == MapWriter::Single {
-        // The kernel denies it in such a namespace: dropping a group could be a gain.
+    // Denied where ids were mapped without privileges, here or in a namespace above: dropping a group could be a gain.
+    if host::text("/proc/self/setgroups").trim() == "deny" {
         return Ok(());
     }
     let groups: Vec<Gid> = job.identity.supplementary.iter().map(|&gid| Gid::from_raw(gid)).collect();

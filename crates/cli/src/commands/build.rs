@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use dhow_fs::Root;
 use dhow_oci::Platform;
-use dhow_platform::{
-    BuildReport, BuildRequest, BuildpackChoice, Location, Machine, Network, Place, Tag, Volume,
-};
+use dhow_platform::{BuildReport, BuildRequest, BuildpackChoice, Location, Machine, Network, Place, Tag, Volume};
 use dhow_store::Completeness;
 use serde_json::{Map, Value, json};
 
@@ -94,7 +92,7 @@ fn machine(context: &Context<'_>) -> Machine {
     }
 }
 
-fn executable() -> Result<PathBuf, Failure> {
+pub(super) fn executable() -> Result<PathBuf, Failure> {
     std::env::current_exe().map_err(|source| Failure::new("cannot tell where dhow itself is").because(source))
 }
 
@@ -138,7 +136,8 @@ fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
 
 fn workspace(path: PathBuf) -> Result<PathBuf, Failure> {
     let reserved = ["/cnb", "/layers", "/platform", "/proc", "/dev", "/sys", "/etc", "/usr", "/bin", "/lib"];
-    let plain = path.is_absolute() && path.components().skip(1).all(|part| matches!(part, std::path::Component::Normal(_)));
+    let plain =
+        path.is_absolute() && path.components().skip(1).all(|part| matches!(part, std::path::Component::Normal(_)));
     let taken = reserved.iter().any(|reserved| path.starts_with(reserved));
     if !plain || path == Path::new("/") || taken {
         return Err(Failure::new(format!("workspace {} must be an absolute path of its own", path.display()))
@@ -177,9 +176,17 @@ fn summary(name: &str, report: &BuildReport) -> String {
     let mut lines = vec![
         format!("image    {name}"),
         format!("digest   {}", report.digest),
-        format!("size     {} in {} layers{}", bytes(report.size), report.layers, if report.sparse { ", sparse" } else { "" }),
+        format!(
+            "size     {} in {} layers{}",
+            bytes(report.size),
+            report.layers,
+            if report.sparse { ", sparse" } else { "" }
+        ),
         format!("builder  {}", report.builder),
-        format!("layers   {} reused, {} packed, {} restored", work.layers_reused, work.layers_packed, work.layers_restored),
+        format!(
+            "layers   {} reused, {} packed, {} restored",
+            work.layers_reused, work.layers_packed, work.layers_restored
+        ),
         format!("times    {}", phases.join(", ")),
     ];
     lines.push(format!("Successfully built image {name}\n"));

@@ -55,9 +55,8 @@ fn show_all(format: Format, context: &Context<'_>) {
     match format {
         Format::Text => {
             for (key, entry) in entries {
-                let (value, origin) = entry.map_or(("(embedded)", String::from("default")), |(value, origin)| {
-                    (value, origin.to_string())
-                });
+                let (value, origin) = entry
+                    .map_or(("(embedded)", String::from("default")), |(value, origin)| (value, origin.to_string()));
                 answer(&format!("{:<16} {value}  ({origin})\n", key.name()));
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dhow_fs::Work;
 use dhow_oci::Platform;
-use dhow_platform::{Inspection, InspectedCompleteness, Location};
+use dhow_platform::{InspectedCompleteness, Inspection, Location};
 
 use crate::arguments::{Format, InspectArguments};
 use crate::commands::Context;

@@ -27,7 +27,8 @@ pub(crate) fn check(arguments: &LayoutCheckArguments) -> Result<u8, Failure> {
 
 pub(crate) fn gc(arguments: &LayoutGcArguments, context: &Context<'_>) -> Result<(), Failure> {
     let path = arguments.path.display();
-    let report = open(&arguments.path)?.gc(&|| context.console.say(&format!("Waiting for another writer of {path}")))?;
+    let report =
+        open(&arguments.path)?.gc(&|| context.console.say(&format!("Waiting for another writer of {path}")))?;
     match arguments.format {
         Format::Json => answer(&format!(
             "{:#}\n",

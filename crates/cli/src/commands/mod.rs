@@ -1,11 +1,15 @@
 //! One file for each command.
 
 mod build;
+mod builder;
 mod completion;
 mod config;
+mod import;
 mod inspect;
 mod layout;
+mod rebase;
 mod run;
+mod sbom;
 mod version;
 
 use crate::arguments::{Arguments, BuilderCommand, Command, LayoutCommand, SbomCommand};
@@ -24,10 +28,13 @@ pub(crate) struct Context<'a> {
 /// Runs the command; returns the exit code of a program that was run for the user, else 0.
 pub(crate) fn dispatch(arguments: Arguments, context: &Context<'_>) -> Result<u8, Failure> {
     match arguments.command {
-        Command::Build(arguments) => build::run(arguments, context)?,
+        Command::Build(arguments) => build::run(*arguments, context)?,
         Command::Run(arguments) => return run::run(arguments, context),
         Command::Inspect(arguments) => inspect::run(&arguments, context)?,
-        Command::Rebase(_) | Command::Import(_) | Command::Builder(BuilderCommand::Create(_)) | Command::Sbom(SbomCommand::Download(_)) => return Err(Failure::new("not done yet")),
+        Command::Rebase(arguments) => rebase::run(&arguments, context)?,
+        Command::Import(arguments) => import::run(&arguments, context)?,
+        Command::Builder(BuilderCommand::Create(arguments)) => builder::create(&arguments, context)?,
+        Command::Sbom(SbomCommand::Download(arguments)) => sbom::download(&arguments, context)?,
         Command::Layout(LayoutCommand::Check(arguments)) => return layout::check(&arguments),
         Command::Layout(LayoutCommand::Gc(arguments)) => layout::gc(&arguments, context)?,
         Command::Config(arguments) => config::run(&arguments, context)?,
@@ -36,4 +43,13 @@ pub(crate) fn dispatch(arguments: Arguments, context: &Context<'_>) -> Result<u8
         Command::Man(arguments) => completion::manual(&arguments)?,
     }
     Ok(0)
+}
+
+/// Splits `KEY=VALUE` flags; `what` names them in an error.
+fn pairs(texts: &[String], what: &str) -> Result<Vec<(String, String)>, Failure> {
+    let split = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(Failure::new(format!("{what} `{text}` is not KEY=VALUE"))),
+    };
+    texts.iter().map(split).collect()
 }

@@ -35,8 +35,12 @@ use terminal::{Colour, Terminal};
 
 /// The multi-call name, and the subcommand of dhow.
 const LIFECYCLE: &str = "lifecycle";
+/// Prints `lifecycle.toml`, for those who put the programs into a builder.
+const DESCRIPTOR: &str = "descriptor";
 /// A program of its own, because it is in every app image.
 const LAUNCHER: &str = "launcher";
+/// The program whose name is also a command of dhow.
+const BUILDER: &str = "builder";
 
 /// Runs the lifecycle's program that the arguments name; returns none if they name none.
 ///
@@ -49,7 +53,8 @@ pub(crate) fn entry(arguments: impl Iterator<Item = OsString>, variables: &Varia
     let own_name = Path::new(first).file_stem()?.to_string_lossy();
     let (name, rest) = match rest.split_first() {
         _ if is_ours(&own_name) => (own_name.as_ref(), rest),
-        Some((name, rest)) if is_ours(name) => (name.as_str(), rest),
+        // `dhow builder create` makes builders; the phase is `dhow lifecycle build`.
+        Some((name, rest)) if is_ours(name) && name != BUILDER => (name.as_str(), rest),
         _ => return None,
     };
     let terminal = Terminal::new();
@@ -89,7 +94,11 @@ fn run_phase(
         return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments"));
     };
     if matches!(phase.trim_start_matches('-'), "version") && phase.starts_with('-') && rest.is_empty() {
-        terminal.answer(env!("CARGO_PKG_VERSION"));
+        terminal.answer(dhow_lifecycle::descriptor::VERSION);
+        return Ok(0);
+    }
+    if phase == DESCRIPTOR {
+        terminal.answer(dhow_lifecycle::descriptor::lifecycle_toml().trim_end());
         return Ok(0);
     }
     platform_api(variables)?;
@@ -124,7 +133,7 @@ fn run(
     let directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
     let given = Given::new(api, flags, positional, directory);
     if given.switch("version") {
-        terminal.answer(env!("CARGO_PKG_VERSION"));
+        terminal.answer(dhow_lifecycle::descriptor::VERSION);
         return Ok(0);
     }
     terminal.colour = if given.switch("no-color") { Colour::Never } else { Colour::Always };

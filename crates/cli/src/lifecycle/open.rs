@@ -45,9 +45,10 @@ fn load(layout: &Layout, path: &Path) -> Result<LoadedImage, ResolveError> {
 fn name_of(path: &Path, layouts: &Path) -> Option<String> {
     let inner = path.strip_prefix(layouts).ok()?;
     let (repository, last) = (inner.parent()?.to_str()?, inner.file_name()?.to_str()?);
+    // A digest first: its digits would do for a tag as well.
     let candidates = [
-        Some(format!("{repository}:{last}")),
         repository.rsplit_once('/').map(|(repository, algorithm)| format!("{repository}@{algorithm}:{last}")),
+        Some(format!("{repository}:{last}")),
     ];
     let references = candidates.into_iter().flatten().filter_map(|text| text.parse::<Reference>().ok());
     references.into_iter().find(|reference| reference.layout_path() == inner).map(|reference| reference.familiar())

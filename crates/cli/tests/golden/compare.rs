@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use dhow_oci::Digest;
@@ -159,7 +159,7 @@ pub(crate) fn listing(tree: &Path) -> Vec<String> {
         } else if kind.is_fifo() || kind.is_socket() {
             (if kind.is_fifo() { 'p' } else { 's' }, "-".to_owned(), "-".to_owned(), String::new())
         } else {
-            let sha = fs::read(path).map_or("?".to_owned(), |bytes| Digest::of(&bytes).hex().to_owned());
+            let sha = readable(path, metadata).map_or("?".to_owned(), |bytes| Digest::of(&bytes).hex().to_owned());
             ('f', metadata.len().to_string(), sha, String::new())
         };
         let (uid, gid) = owner_inside(metadata);
@@ -167,6 +167,16 @@ pub(crate) fn listing(tree: &Path) -> Vec<String> {
         lines.push(format!("{letter} {mode:04o} {uid}:{gid} {size} {sha} {relative}{target}"));
     });
     lines
+}
+
+/// Reads a file, even one that its owner, who runs this, may not read.
+fn readable(path: &Path, metadata: &fs::Metadata) -> std::io::Result<Vec<u8>> {
+    fs::read(path).or_else(|_| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        let bytes = fs::read(path);
+        fs::set_permissions(path, metadata.permissions())?;
+        bytes
+    })
 }
 
 /// Returns listing lines without what may differ: the contents of files that are compared as text, and the

@@ -1,6 +1,6 @@
 //! A root file system for one case, and running programs in it.
 //!
-//! The tree is made below a temporary directory. Each program then runs in a mount namespace of its own, with
+//! There is no network. The tree is made below a temporary directory. Each program then runs in a mount namespace of its own, with
 //! that tree as root, the system's programs mounted below it, as uid 1000 without privileges. Started by root,
 //! that is the real uid; started by anyone else, a user namespace maps it to the caller, and files that should
 //! belong to root belong to the caller as well, without write permission.
@@ -203,9 +203,9 @@ impl Machine {
     ) -> Outcome {
         let mut command = Command::new("unshare");
         if is_root() {
-            command.arg("--mount");
+            command.args(["--mount", "--net"]);
         } else {
-            command.args(["--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount"]);
+            command.args(["--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount", "--net"]);
         }
         command.args(["--propagation=private", "/bin/sh", "-euc", &self.mounts(uid), "sh"]);
         command.arg(self.directory.path()).args(["/usr/bin/env", "-i", "-C", cwd]);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test, though it has a main of its own")]
 
 mod archive;
+mod clauses;
 mod compare;
 mod differences;
 mod machine;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
             |run: &scenario::Run| filters.is_empty() || filters.iter().any(|filter| run.name.contains(filter.as_str()));
         scenario.runs.iter().any(names)
     };
-    queue.retain(|(_, scenario)| wanted(scenario));
+    queue.retain(|(_, scenario)| wanted(scenario) && (machine::is_root() || !scenario.needs_root()));
     let queue = Mutex::new(queue);
     let results: Mutex<Results> = Mutex::default();
     std::thread::scope(|scope| {
@@ -57,6 +58,14 @@ fn main() -> ExitCode {
             });
         }
     });
+    let basic = &folders.iter().find(|(case, _)| *case == "basic").expect("the case is there").1;
+    for (name, clause) in clauses::clauses() {
+        let name = format!("clauses/{name}");
+        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
+            let outcome = catch_unwind(|| clause(basic, &base)).unwrap_or_else(|_| Err("panicked".to_owned()));
+            lock(&results).push((name, outcome.err().into_iter().collect()));
+        }
+    }
     report(results.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 

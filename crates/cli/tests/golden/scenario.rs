@@ -103,6 +103,11 @@ impl Scenario {
         self.variant.split_once('/').map_or("", |(_, name)| name)
     }
 
+    /// Tells whether files of somebody else's must be in the machine, which only root can put there.
+    pub(crate) fn needs_root(&self) -> bool {
+        matches!(self.variant.as_str(), "0.15/layers-readonly-export" | "0.15/layers-unreadable" | "0.15/as-root")
+    }
+
     /// Lays out the machine for a run.
     pub(crate) fn prepare(&self, machine: &Machine, run: &Run, folder: &Folder, base: &Folder) {
         let input = folder.below("input");

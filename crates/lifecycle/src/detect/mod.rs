@@ -1,8 +1,8 @@
 //! Detect: which buildpacks take part, and what they require of each other.
 //!
 //! [`prepare`] reads and checks what the platform gives, [`Prepared::detect`] searches. Walking
-//! through the order ([`walk`]) and judging a group ([`judge`]) are pure; running `bin/detect`
-//! ([`run`]) is the rest.
+//! through the order (`walk`) and judging a group (`judge`) are pure; running `bin/detect`
+//! (`run`) is the rest.
 
 mod judge;
 mod run;

@@ -1,6 +1,6 @@
 //! Export: run image, layers and metadata become an image.
 //!
-//! [`plan`] decides the layers and their order, [`apply`] packs or reuses each, [`compose`] makes manifest and config
+//! `plan` decides the layers and their order, [`export`] packs or reuses each, `compose` makes manifest and config
 //! of the result, [`publish`] names it in layouts. Deciding and composing are pure.
 
 mod annotations;

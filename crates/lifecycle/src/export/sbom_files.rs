@@ -53,8 +53,19 @@ fn copy_files(input: &ExportInput<'_>, log: &dyn Log) -> Result<(), PathError> {
 fn copy_file(input: &ExportInput<'_>, from: &Path, to: &Path) -> Result<(), PathError> {
     let root = input.packing.root;
     let bytes = root.read(from, SBOM_LIMIT)?;
+    let mut made = Vec::new();
     if let Some(directory) = to.parent() {
-        root.create_directories(directory, 0o777)?;
+        for parent in directory.ancestors().take_while(|path| *path != input.layers) {
+            if !root.is_directory(parent) {
+                made.push(parent);
+            }
+        }
+        for directory in made.into_iter().rev() {
+            root.create_directory(directory, 0o755)?;
+            root.set_mode(directory, 0o755)?;
+        }
     }
-    root.write(to, &bytes, 0o666)
+    // The file enters a layer, whose bytes must not depend on the umask.
+    root.write(to, &bytes, 0o644)?;
+    root.set_mode(to, 0o644)
 }

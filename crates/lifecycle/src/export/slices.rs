@@ -233,6 +233,41 @@ mod tests {
         assert_eq!(slices, [vec!["", "a", "a/x"], vec!["", "a-b", "a.c", "a.c/y"]]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn every_file_is_in_exactly_one_slice_and_its_directories_are_with_it(
+            paths in proptest::collection::btree_set("[ab](/[ab.-]){0,3}", 0..20),
+            slices in proptest::collection::vec(proptest::collection::vec("[ab*?/.-]{1,5}", 1..3), 0..4),
+        ) {
+            let mut directories = std::collections::BTreeSet::from([String::new()]);
+            for path in &paths {
+                directories.extend(Path::new(path).ancestors().skip(1).map(|parent| parent.display().to_string()));
+            }
+            let files: Vec<&String> = paths.iter().filter(|path| !directories.contains(*path)).collect();
+            let app: Vec<AppFile<'_>> = directories
+                .iter()
+                .map(|path| AppFile { path: Path::new(path), directory: true })
+                .chain(files.iter().map(|path| AppFile { path: Path::new(path), directory: false }))
+                .collect();
+            let groups = slice(&app, &slices).unwrap();
+            proptest::prop_assert_eq!(groups.len(), slices.len() + 1);
+            for (position, file) in app.iter().enumerate() {
+                let holders = groups.iter().filter(|group| group.contains(&position)).count();
+                if !file.directory {
+                    proptest::prop_assert_eq!(holders, 1);
+                }
+                proptest::prop_assert!(holders > 0, "{:?} is nowhere", file.path);
+            }
+            for group in &groups[..slices.len()] {
+                for position in group {
+                    for parent in app[*position].path.ancestors().skip(1) {
+                        proptest::prop_assert!(group.iter().any(|other| app[*other].path == parent));
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_bad_pattern_names_the_path_and_the_pattern() {
         let error = run(&["", "f"], &[&["["]]).unwrap_err();

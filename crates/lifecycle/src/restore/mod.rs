@@ -153,11 +153,21 @@ fn write_stores(input: &RestoreInput<'_>, decisions: &[Decision<'_>]) -> Result<
     for decision in decisions {
         if let Some(store) = decision.store {
             let directory = input.layers.join(decision.buildpack.id.escaped());
-            input.root.create_directories(&directory, 0o777)?;
+            make_directory(input.root, &directory)?;
             input.root.write(&directory.join("store.toml"), store.emit().as_bytes(), 0o666)?;
         }
     }
     Ok(())
+}
+
+/// Makes a buildpack's directory. It becomes a parent in the tars of its layers, so its mode is 0755 whatever the
+/// umask is.
+fn make_directory(root: &Root, directory: &Path) -> Result<(), PathError> {
+    if root.is_directory(directory) {
+        return Ok(());
+    }
+    root.create_directories(directory, 0o755)?;
+    root.set_mode(directory, 0o755)
 }
 
 fn write_metadata(input: &RestoreInput<'_>, decision: &Decision<'_>, log: &dyn Log) -> Result<(), RestoreError> {
@@ -169,7 +179,7 @@ fn write_metadata(input: &RestoreInput<'_>, decision: &Decision<'_>, log: &dyn L
         };
         let identifier = format!("{}:{}", decision.buildpack.id, layer.name);
         log.log(Level::Info, &format!("Restoring metadata for {identifier:?} from {source}"));
-        input.root.create_directories(&directory, 0o777)?;
+        make_directory(input.root, &directory)?;
         let text = LayerFile::emit_restored(layer.metadata.data.as_ref());
         input.root.write(&directory.join(format!("{}.toml", layer.name)), text.as_bytes(), 0o666)?;
     }

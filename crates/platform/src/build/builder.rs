@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dhow_cnb::toml_write::{Node, Table};
 use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile};
-use dhow_fs::{Root, Work};
+use dhow_fs::{Root, TemporaryDirectory, Work};
 use dhow_sandbox::Mount;
 
 use super::error::BuildError;
@@ -101,14 +101,7 @@ pub(crate) fn resolve(
 fn embedded(request: &BuildRequest, events: &dyn Events) -> Result<Builder, BuildError> {
     let (uid, gid) = (request.uid.unwrap_or(EMBEDDED_ID), request.gid.unwrap_or(EMBEDDED_ID));
     let host = Root::host()?;
-    let directory = request.cache_directory.join("embedded").join(&buildpacks::identity().hex()[..16]);
-    let program = directory.join("buildpacks");
-    host.create_directories(&program, 0o755)?;
-    for buildpack in &BUILDPACKS {
-        if !host.is_directory(&program.join(buildpack.directory())) {
-            buildpack.write(&host, &program)?;
-        }
-    }
+    let program = write_embedded(&host, &request.cache_directory)?;
     let system = HostSystem::plan(&HostFacts {
         root: &host,
         search_path: OsStr::new(&request.machine.path),
@@ -132,7 +125,8 @@ fn embedded(request: &BuildRequest, events: &dyn Events) -> Result<Builder, Buil
         ("PATH".to_owned(), system.search_path.to_string_lossy().into_owned()),
         ("HOME".to_owned(), HOME.to_owned()),
     ];
-    let order = OrderFile::parse(buildpacks::ORDER).map_err(|source| BuildError::Toml { what: "the embedded order".into(), source })?;
+    let order = OrderFile::parse(buildpacks::ORDER)
+        .map_err(|source| BuildError::Toml { what: "the embedded order".into(), source })?;
     let mounted = BUILDPACKS.iter().map(|buildpack| MountedBuildpack {
         id: buildpack.id.to_owned(),
         version: buildpack.version.to_owned(),
@@ -152,6 +146,27 @@ fn embedded(request: &BuildRequest, events: &dyn Events) -> Result<Builder, Buil
     })
 }
 
+/// Returns the directory of the embedded buildpacks, which appears whole or not at all.
+fn write_embedded(host: &Root, cache: &Path) -> Result<PathBuf, BuildError> {
+    let parent = cache.join("embedded");
+    let destination = parent.join(&buildpacks::identity().hex()[..32]);
+    if host.is_directory(&destination) {
+        return Ok(destination);
+    }
+    host.create_directories(&parent, 0o755)?;
+    let temporary = TemporaryDirectory::create_in(&parent)?;
+    for buildpack in &BUILDPACKS {
+        buildpack.write(host, temporary.path())?;
+    }
+    match host.rename(temporary.path(), &destination) {
+        Ok(()) => drop(temporary.keep()),
+        // Another process was faster, and its files are the same.
+        Err(_) if host.is_directory(&destination) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(destination)
+}
+
 fn of_image(
     request: &BuildRequest,
     location: &Location,
@@ -161,22 +176,28 @@ fn of_image(
 ) -> Result<Builder, BuildError> {
     let place = location.place(&request.layout_repository);
     let name = location.to_string();
-    let opened = open(&place, &request.platform, work).map_err(|source| BuildError::Builder { name: name.clone(), source })?;
+    let opened =
+        open(&place, &request.platform, work).map_err(|source| BuildError::Builder { name: name.clone(), source })?;
     let config = opened.image.config().value();
     let id = |variable: &'static str| {
-        let text = config.env(variable).ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: variable })?;
+        let text =
+            config.env(variable).ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: variable })?;
         text.parse::<u32>().map_err(|_| BuildError::BuilderId { name: name.clone(), variable, value: text.to_owned() })
     };
     let (uid, gid) = (id("CNB_USER_ID")?, id("CNB_GROUP_ID")?);
     let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
     let lower = lower_directories(&opened.image, opened.blobs(), &request.cache_directory, owned, work, events)?;
-    let order = required(&lower, "/cnb/order.toml").ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: "/cnb/order.toml" })?;
-    let order = OrderFile::parse(&order).map_err(|source| BuildError::Toml { what: format!("/cnb/order.toml of {name}"), source })?;
+    let order = required(&lower, "/cnb/order.toml")
+        .ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: "/cnb/order.toml" })?;
+    let order = OrderFile::parse(&order)
+        .map_err(|source| BuildError::Toml { what: format!("/cnb/order.toml of {name}"), source })?;
     let run_images = match required(&lower, "/cnb/run.toml") {
-        Some(text) => RunFile::parse(&text).map_err(|source| BuildError::Toml { what: format!("/cnb/run.toml of {name}"), source })?,
+        Some(text) => RunFile::parse(&text)
+            .map_err(|source| BuildError::Toml { what: format!("/cnb/run.toml of {name}"), source })?,
         None => stack_run_image(&lower, &name)?,
     };
-    let mut environment: Vec<(String, String)> = vec![("PATH".into(), DEFAULT_PATH.into()), ("HOME".into(), "/home/cnb".into())];
+    let mut environment: Vec<(String, String)> =
+        vec![("PATH".into(), DEFAULT_PATH.into()), ("HOME".into(), "/home/cnb".into())];
     for (key, value) in config.config.env.iter().filter_map(|entry| entry.split_once('=')) {
         environment.retain(|(existing, _)| existing != key);
         environment.push((key.to_owned(), value.to_owned()));
@@ -212,7 +233,8 @@ fn required(lower: &[PathBuf], path: &str) -> Option<String> {
 
 fn choose_buildpacks(builder: &mut Builder, project: &Project) -> Result<(), BuildError> {
     let mut elements = |wanted: &[Wanted]| -> Result<Vec<OrderElement>, BuildError> {
-        let mut one = |wanted: &Wanted| Ok(OrderElement { optional: wanted.optional, ..element(builder, &wanted.choice)? });
+        let mut one =
+            |wanted: &Wanted| Ok(OrderElement { optional: wanted.optional, ..element(builder, &wanted.choice)? });
         wanted.iter().map(&mut one).collect()
     };
     let (only, pre, post) =
@@ -238,7 +260,12 @@ fn element(builder: &mut Builder, choice: &BuildpackChoice) -> Result<OrderEleme
         }
         BuildpackChoice::OfBuilder { id, version } => (id.clone(), version_of(builder, id, version.as_deref())?),
     };
-    let bad = |_| BuildError::UnknownBuildpack { id: id.clone(), version: Some(version.clone()), builder: builder.name.clone(), available: Vec::new() };
+    let bad = |_| BuildError::UnknownBuildpack {
+        id: id.clone(),
+        version: Some(version.clone()),
+        builder: builder.name.clone(),
+        available: Vec::new(),
+    };
     Ok(OrderElement {
         id: BuildpackId::new(&id).map_err(bad)?,
         version: BuildpackVersion::new(&version).map_err(bad)?,
@@ -259,7 +286,8 @@ fn mounted(path: &Path) -> Result<MountedBuildpack, BuildError> {
 
 fn version_of(builder: &Builder, id: &str, wanted: Option<&str>) -> Result<String, BuildError> {
     let available = available(builder);
-    let versions: Vec<&String> = available.iter().filter(|(known, _)| known == id).map(|(_, version)| version).collect();
+    let versions: Vec<&String> =
+        available.iter().filter(|(known, _)| known == id).map(|(_, version)| version).collect();
     let unknown = || BuildError::UnknownBuildpack {
         id: id.to_owned(),
         version: wanted.map(str::to_owned),

@@ -32,7 +32,13 @@ struct KnownApp {
 }
 
 impl<'a> KeptTrees<'a> {
-    pub(crate) fn new(state: &'a BuildState, root: &'a Root, owner: (u32, u32), workspace: &Path, launcher: Digest) -> Self {
+    pub(crate) fn new(
+        state: &'a BuildState,
+        root: &'a Root,
+        owner: (u32, u32),
+        workspace: &Path,
+        launcher: Digest,
+    ) -> Self {
         let context = format!("{}:{}", owner.0, owner.1);
         Self { state, root, context, workspace: workspace.to_owned(), launcher, compared: Mutex::default() }
     }

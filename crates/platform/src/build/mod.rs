@@ -38,6 +38,8 @@ pub use state::StateError;
 
 use crate::app::{AppCopy, Source};
 use crate::container::{Caller, caller};
+use crate::events::EventLog;
+use crate::tree::copy_files;
 use crate::{Event, Events, Medium, OpenError, Phase, Place, open};
 use builder::Builder;
 use kept::KeptTrees;
@@ -98,9 +100,10 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     let group = build.detect(&sandboxed)?;
 
     clock.begin(Phase::Restore);
-    let cache_layout = Arc::new(Layout::open_or_create(&state.cache_layout(), &work).map_err(|source| {
-        BuildError::Output { path: state.cache_layout(), source }
-    })?);
+    let cache_layout = Arc::new(
+        Layout::open_or_create(&state.cache_layout(), &work)
+            .map_err(|source| BuildError::Output { path: state.cache_layout(), source })?,
+    );
     let mut cache = open_cache(&cache_layout, events);
     let restored = restore(
         &RestoreInput {
@@ -146,7 +149,12 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
             build: &metadata,
             bom: &[],
             project: &project_metadata,
-            run: ExportRunImage { image: &run_image.image, reference: &reference, names: &run_image.names, extended: false },
+            run: ExportRunImage {
+                image: &run_image.image,
+                reference: &reference,
+                names: &run_image.names,
+                extended: false,
+            },
             previous: Previous { image: previous.as_ref(), metadata: &analyzed.metadata },
             launcher: &launcher,
             process_type: request.default_process.as_deref(),
@@ -403,7 +411,7 @@ impl Build<'_> {
             files::write_report(&host, &directory.join("report.toml"), report)?;
         }
         if let Some(directory) = &self.request.sbom_output {
-            copy_tree(self.root, Path::new("/layers/sbom"), &host, directory)?;
+            copy_files(self.root, Path::new("/layers/sbom"), &host, directory)?;
         }
         Ok(())
     }
@@ -447,38 +455,3 @@ fn open_cache(layout: &Arc<Layout>, events: &dyn Events) -> LayoutCache {
 fn threads() -> NonZero<usize> {
     std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
-
-fn copy_tree(from: &Root, directory: &Path, to: &Root, destination: &Path) -> Result<(), BuildError> {
-    to.create_directories(destination, 0o755)?;
-    if !from.is_directory(directory) {
-        return Ok(());
-    }
-    let mut files = Vec::new();
-    from.walk(directory, |entry| {
-        if entry.stat.kind == dhow_fs::FileKind::File {
-            files.push(entry.path.clone());
-        }
-        Ok::<_, dhow_fs::PathError>(dhow_fs::Step::Enter)
-    })?;
-    for file in files {
-        let bytes = from.read(&directory.join(&file), SBOM_LIMIT)?;
-        let target = destination.join(&file);
-        if let Some(parent) = target.parent() {
-            to.create_directories(parent, 0o755)?;
-        }
-        to.write(&target, &bytes, 0o644)?;
-    }
-    Ok(())
-}
-
-const SBOM_LIMIT: u64 = 256 * 1024 * 1024;
-
-/// Hands messages of the phases on as events.
-struct EventLog<'a>(&'a dyn Events);
-
-impl Log for EventLog<'_> {
-    fn log(&self, level: Level, message: &str) {
-        self.0.emit(Event::Remark(level, message));
-    }
-}
-

@@ -13,8 +13,8 @@ use crate::{Medium, Place};
 /// Fails if an image could not be written to `place`. Makes nothing, so that a failed build leaves nothing.
 pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), BuildError> {
     let host = Root::host()?;
-    let path = std::path::absolute(&place.path)
-        .map_err(|source| PathError::new(Operation::Inspect, &place.path, source))?;
+    let path =
+        std::path::absolute(&place.path).map_err(|source| PathError::new(Operation::Inspect, &place.path, source))?;
     let is_layout = place.medium == Medium::Layout && host.exists(&path.join("index.json"));
     if is_layout {
         Layout::open(&path, work).map_err(|source| BuildError::Output { path: path.clone(), source })?;

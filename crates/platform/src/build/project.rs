@@ -47,8 +47,9 @@ pub(crate) fn read(
         None => source.path().join(DESCRIPTOR),
     };
     let descriptor = match Root::host()?.read_to_string(&path, DESCRIPTOR_LIMIT) {
-        Ok(text) => ProjectDescriptor::parse(&text)
-            .map_err(|source| BuildError::Descriptor { path: path.clone(), source })?,
+        Ok(text) => {
+            ProjectDescriptor::parse(&text).map_err(|source| BuildError::Descriptor { path: path.clone(), source })?
+        }
         Err(error) if error.is_not_found() && request.descriptor.is_none() => ProjectDescriptor::default(),
         Err(error) => return Err(error.into()),
     };
@@ -66,8 +67,11 @@ pub(crate) fn read(
     let flagged = |choices: &[BuildpackChoice]| -> Vec<Wanted> {
         choices.iter().map(|choice| Wanted { choice: choice.clone(), optional: false }).collect()
     };
-    let buildpacks =
-        if request.buildpacks.is_empty() { reader.wanted(&descriptor.buildpacks)? } else { flagged(&request.buildpacks) };
+    let buildpacks = if request.buildpacks.is_empty() {
+        reader.wanted(&descriptor.buildpacks)?
+    } else {
+        flagged(&request.buildpacks)
+    };
     let mut pre_buildpacks = reader.wanted(&descriptor.pre_buildpacks)?;
     pre_buildpacks.extend(flagged(&request.pre_buildpacks));
     let mut post_buildpacks = reader.wanted(&descriptor.post_buildpacks)?;
@@ -101,8 +105,7 @@ impl Reader<'_> {
                 version: version.as_ref().map(ToString::to_string),
             }),
             ProjectBuildpackSource::Uri(text) => {
-                let choice =
-                    BuildpackChoice::parse(text, |_| false).map_err(|error| self.bad(error.to_string()))?;
+                let choice = BuildpackChoice::parse(text, |_| false).map_err(|error| self.bad(error.to_string()))?;
                 Ok(match choice {
                     BuildpackChoice::Directory(path) => BuildpackChoice::Directory(self.beside(&path)),
                     other => other,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dhow_fs::WorkReport;
 use dhow_oci::Digest;
 
-use crate::{Events, Event, Phase};
+use crate::{Event, Events, Phase};
 
 /// What a build came to.
 #[derive(Clone, Debug, PartialEq)]

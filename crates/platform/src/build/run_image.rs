@@ -50,8 +50,7 @@ pub(crate) fn resolve(
 
 fn opened(request: &BuildRequest, location: &Location, work: &Arc<Work>) -> Result<Opened, BuildError> {
     let place = location.place(&request.layout_repository);
-    open(&place, &request.platform, work)
-        .map_err(|source| BuildError::RunImage { name: location.to_string(), source })
+    open(&place, &request.platform, work).map_err(|source| BuildError::RunImage { name: location.to_string(), source })
 }
 
 fn found(written: String, opened: Opened, known: &RunFile) -> RunImage {

@@ -56,7 +56,7 @@ impl Sandboxed<'_> {
     fn job(&self, program: Program) -> Result<Job, SandboxFailure> {
         let Builder { uid, gid, .. } = *self.builder;
         let root = match &self.builder.view {
-            View::Machine { .. } => RootFs::Empty,
+            View::Machine => RootFs::Empty,
             View::Layers(lower) => {
                 RootFs::Overlay { lower: lower.clone(), scratch: Scratch::Memory { bytes: SCRATCH_BYTES } }
             }

@@ -16,7 +16,7 @@
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{AtomicFile, Lock, LockError, LockMode, PathError, Root};
-use dhow_oci::{Descriptor, Digest, DiffId};
+use dhow_oci::{Descriptor, DiffId, Digest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

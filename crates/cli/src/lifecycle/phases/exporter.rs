@@ -70,7 +70,7 @@ pub(super) fn execute(
         let launcher = Launcher {
             source: LauncherSource::InRoot(&inputs.launcher),
             metadata: dhow_cnb::LauncherMetadata {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
+                version: dhow_lifecycle::descriptor::VERSION.to_owned(),
                 ..dhow_cnb::LauncherMetadata::default()
             },
             sbom: match inputs.launcher_sbom.as_path() {

@@ -80,7 +80,7 @@ fn what_the_job_makes_belongs_to_the_caller() {
     assert_eq!(run(&job).text(), "1000:1001\n");
     let made = std::fs::metadata(directory.path().join("file")).unwrap();
     let caller = HostIds::read();
-    let expected = if caller.uid == 0 { (UID, GID) } else { (caller.uid, caller.gid) };
+    let expected = if job.id_map.writer == MapWriter::Root { (UID, GID) } else { (caller.uid, caller.gid) };
     assert_eq!((made.uid(), made.gid()), expected);
     assert_eq!(job.id_map.ownership().present(made.uid(), made.gid()), (UID, GID));
 }

@@ -1,0 +1,38 @@
+//! `dhow import`
+
+use std::sync::Arc;
+
+use dhow_fs::Work;
+use dhow_oci::{Platform, Reference};
+use dhow_platform::Location;
+use dhow_platform::import::{ImportRequest, import};
+
+use crate::arguments::ImportArguments;
+use crate::commands::{Context, pairs};
+use crate::console::answer;
+use crate::failure::Failure;
+use crate::units::bytes;
+
+pub(crate) fn run(arguments: &ImportArguments, context: &Context<'_>) -> Result<(), Failure> {
+    let place = arguments.image.parse::<Location>()?.place(&context.settings.layout_repository());
+    let name = arguments.name.as_deref().map(str::parse::<Reference>).transpose()?;
+    let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
+    let request = ImportRequest {
+        rootfs: &arguments.rootfs,
+        destination: &place,
+        name: name.as_ref().or(place.reference.as_ref()),
+        labels: &pairs(&arguments.label, "label")?,
+        environment: &pairs(&arguments.env, "variable")?,
+        user: arguments.user.as_deref(),
+        platform: &platform,
+        created: arguments.created,
+    };
+    let waiting = || context.console.say(&format!("Waiting for another writer of {}", arguments.image));
+    let imported = import(&request, &Arc::new(Work::default()), &waiting)?;
+    context.console.say(&format!("{} entries, {} unpacked", imported.entries, bytes(imported.unpacked_size)));
+    if let Some(distribution) = &imported.distribution {
+        context.console.say(&format!("distribution {} {}", distribution.name, distribution.version));
+    }
+    answer(&format!("{}@{}\n", arguments.image, imported.image.manifest().digest()));
+    Ok(())
+}

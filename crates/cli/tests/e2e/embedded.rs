@@ -1,0 +1,125 @@
+//! The first command of the README: no builder named, this machine's own toolchains.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use crate::support::{Dhow, Image, Outcome, World, is_root, stdout_of, tool};
+
+/// The hello image, built once.
+static HELLO: LazyLock<(World, Outcome)> = LazyLock::new(|| {
+    let world = World::new();
+    let outcome = build(&world, "oci:hello").run().success();
+    (world, outcome)
+});
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hello").canonicalize().unwrap()
+}
+
+fn build(world: &World, image: &str) -> Dhow {
+    tool("cargo");
+    world.dhow(["build", image, "--path", example().to_str().unwrap()])
+}
+
+#[test]
+fn hello_is_built_and_the_output_says_with_which_builder() {
+    let (_, outcome) = &*HELLO;
+    assert!(outcome.stderr.contains("Using dhow's embedded builder: this machine's system directories"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("What it builds depends on what is installed here"), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("builder  embedded (dhow "), "{}", outcome.stdout);
+    assert!(outcome.stdout.ends_with("Successfully built image oci:hello\n"), "{}", outcome.stdout);
+}
+
+#[test]
+fn hello_runs() {
+    let (world, _) = &*HELLO;
+    world.dhow(["run", "oci:hello"]).run().success().answers("Hello, world!\n");
+    world.dhow(["run", "oci:hello", "hello", "you"]).run().success();
+}
+
+#[test]
+fn hello_is_an_image_for_skopeo() {
+    let (world, _) = &*HELLO;
+    let text = stdout_of(world, "skopeo", &["inspect", "oci:hello:latest"]);
+    let inspected: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let image = Image::read(world.path("hello"), "latest");
+    assert_eq!(inspected["Digest"], image.digest());
+    assert_eq!(inspected["Layers"].as_array().unwrap().len(), image.layers().len());
+    stdout_of(world, "skopeo", &["copy", "--quiet", "oci:hello:latest", "oci:copied:latest"]);
+    assert_eq!(Image::read(world.path("copied"), "latest").digest(), image.digest());
+}
+
+#[test]
+fn hello_is_unpacked_by_umoci_and_run_by_runc() {
+    let (world, _) = &*HELLO;
+    stdout_of(world, "umoci", &["unpack", "--rootless", "--image", "hello:latest", "bundle"]);
+    assert!(world.path("bundle/rootfs/cnb/process/hello").symlink_metadata().is_ok());
+    // As the buildpacks' user cannot be mapped without root, the bundle is run as the caller.
+    let config = world.path("bundle/config.json");
+    let mut document: serde_json::Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    document["process"]["terminal"] = false.into();
+    document["process"]["user"] = serde_json::json!({ "uid": 0, "gid": 0 });
+    fs::write(&config, document.to_string()).unwrap();
+    let state = world.path("runc");
+    let identity = format!("dhow-e2e-{}", std::process::id());
+    let output = runc(world, &["--root", state.to_str().unwrap(), "run", "--bundle", "bundle", &identity]);
+    if let Some(output) = output {
+        assert!(output.contains("Hello, world!"), "{output}");
+    }
+}
+
+/// Runs runc; nothing where the machine lets no unprivileged user have what runc wants (a control group).
+fn runc(world: &World, arguments: &[&str]) -> Option<String> {
+    let program = tool("runc");
+    let output = std::process::Command::new(program).args(arguments).current_dir(world.root()).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    let refused = ["cgroup", "operation not permitted", "permission denied"].iter().any(|word| talk.contains(word));
+    if !output.status.success() && refused {
+        eprintln!("runc cannot run here (root: {}): {talk}", is_root());
+        return None;
+    }
+    assert!(output.status.success(), "{talk}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn hello_needs_nothing_of_the_base_but_users_and_certificates() {
+    let (world, _) = &*HELLO;
+    let image = Image::read(world.path("hello"), "latest");
+    let base = image.manifest["annotations"]["org.opencontainers.image.base.name"].as_str().unwrap();
+    assert!(base.starts_with("dhow.local/run/minimal:"), "{base}");
+    assert!(image.content("/etc/passwd").contains(":1000:1000:"));
+    assert!(image.content("/etc/ssl/certs/ca-certificates.crt").contains("BEGIN CERTIFICATE"));
+    assert!(!image.files().keys().any(|path| path == "/bin/sh" || path.starts_with("/lib/")));
+}
+
+#[test]
+fn hello_again_has_the_same_digest_from_scratch_and_from_what_was_kept() {
+    let (world, outcome) = &*HELLO;
+    let first = outcome.digest();
+    let kept = build(world, "oci:hello").run().success();
+    assert_eq!(kept.digest(), first);
+    let other = World::new();
+    // Everything that may not matter is different: home, cache, directory, umask, time zone, locale.
+    let shell = tool("sh");
+    let scratch = build(&other, "oci:elsewhere/hello")
+        .env("TZ", "Asia/Kathmandu")
+        .env("LC_ALL", "C.UTF-8")
+        .env("XDG_CACHE_HOME", other.path("other-cache"))
+        .through(&shell, &["-c", "umask 077; exec \"$@\"", "sh"]);
+    assert_eq!(scratch.run().success().digest(), first);
+}
+
+#[test]
+fn an_app_with_a_procfile_gets_its_processes() {
+    let world = World::new();
+    world.write("source/Procfile", "web: /workspace/start one two\nworker: /workspace/start worker\n");
+    let start = world.path("source/start");
+    // Static, as nothing of this machine is in the minimal run image.
+    fs::copy(tool("busybox"), &start).unwrap();
+    world.write("source/Procfile", "web: /workspace/start echo web\nworker: /workspace/start echo worker\n");
+    world.dhow(["build", "oci:app", "--path", "source"]).run().success().says("-----> web: /workspace/start echo web");
+    world.dhow(["run", "oci:app"]).run().success().answers("web\n");
+    world.dhow(["run", "oci:app", "worker"]).run().success().answers("worker\n");
+}

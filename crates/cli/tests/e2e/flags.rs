@@ -1,0 +1,301 @@
+//! Each flag of `dhow build`, by what it changes.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::{Base, Image, World, fixture};
+
+fn web() -> World {
+    let world = World::new();
+    Base::with_builder(&world);
+    world.write("source/web.txt", "web");
+    world
+}
+
+fn script(text: &str) -> World {
+    let world = World::new();
+    Base::with_builder(&world);
+    world.script_app("source", text);
+    world
+}
+
+#[test]
+fn env_gives_values_passes_on_the_callers_and_beats_env_file() {
+    let world = web();
+    world.write("variables", "# comment\nGREETING=of the file\nOTHER=of the file\n");
+    world
+        .build_command("oci:app", "source", &["--env-file", "variables", "--env", "GREETING=of the flag", "--env", "INHERITED"])
+        .env("INHERITED", "of the caller")
+        .run()
+        .success()
+        .says("web: GREETING=of the flag OTHER=of the file INHERITED=of the caller");
+}
+
+#[test]
+fn default_process_is_the_entrypoint() {
+    let world = web();
+    world.build("oci:app", "source", &["--default-process", "elsewhere"]).success();
+    let image = Image::read(world.path("app"), "latest");
+    assert_eq!(image.config["config"]["Entrypoint"], json!(["/cnb/process/elsewhere"]));
+    world.dhow(["run", "oci:app"]).run().success().answers("/tmp\n");
+}
+
+#[test]
+fn a_buildpack_of_the_builder_replaces_its_order() {
+    let world = script("echo script takes part");
+    world.write("source/web.txt", "web");
+    world.build("oci:app", "source", &["--buildpack", "test/script"]).success().says("script takes part");
+    world.build("oci:app", "source", &["--buildpack", "test/script@1.0"]).success().says("script takes part");
+}
+
+#[test]
+fn a_buildpack_directory_takes_part_before_and_after_those_of_the_builder() {
+    let world = script("echo the builder\\'s own");
+    let directory = world.path("extra");
+    for (file, content) in [
+        ("buildpack.toml", "api = \"0.10\"\n[buildpack]\nid = \"local/extra\"\nversion = \"2\"\n[[targets]]\n"),
+        ("bin/detect", "#!/bin/sh\n"),
+        ("bin/build", "#!/bin/sh\necho the extra one\n"),
+    ] {
+        let path = world.write(&format!("extra/{file}"), content);
+        if file.starts_with("bin/") {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+    let place = |text: &str, what: &str| text.find(what).unwrap_or_else(|| panic!("no {what} in\n{text}"));
+    let only = world.build("oci:app", "source", &["--buildpack", directory.to_str().unwrap()]).success();
+    only.says("the extra one").does_not_say("the builder's own");
+    let before = world.build("oci:app", "source", &["--pre-buildpack", "extra"]).success().stderr;
+    assert!(place(&before, "the extra one") < place(&before, "the builder's own"));
+    let after = world.build("oci:app", "source", &["--post-buildpack", "extra"]).success().stderr;
+    assert!(place(&after, "the extra one") > place(&after, "the builder's own"));
+}
+
+#[test]
+fn a_buildpack_directory_of_the_same_version_stands_in_for_that_of_the_builder() {
+    let world = script("echo from the app");
+    let directory = fixture("buildpacks/script");
+    world.build("oci:app", "source", &["--buildpack", directory.to_str().unwrap()]).success().says("from the app");
+}
+
+#[test]
+fn a_zip_is_built_as_the_directory_is() {
+    let world = web();
+    let zip = world.path("source.zip");
+    let mut archive = Zip::default();
+    archive.add("web.txt", b"web");
+    fs::write(&zip, archive.finish()).unwrap();
+    let of_directory = world.build("oci:app", "source", &[]).success();
+    let of_zip = world.build("oci:zipped", "source.zip", &[]).success();
+    let workspace = |name: &str| Image::read(world.path(name), "latest").content("/workspace/web.txt");
+    assert_eq!(workspace("zipped"), workspace("app"));
+    drop((of_directory, of_zip));
+}
+
+#[test]
+fn volumes_are_seen_read_only_unless_said_otherwise() {
+    let world = script(
+        "cat /given/file\n\
+         if echo x 2>/dev/null >/given/new; then echo written; else echo read-only; fi\n\
+         echo y >/writable/new",
+    );
+    world.write("given/file", "from the volume\n");
+    fs::create_dir(world.path("writable")).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(world.path("writable"), fs::Permissions::from_mode(0o777)).unwrap();
+    let given = format!("{}:/given", world.path("given").display());
+    let writable = format!("{}:/writable:rw", world.path("writable").display());
+    let outcome = world.build("oci:app", "source", &["--volume", &given, "--volume", &writable]).success();
+    outcome.says("from the volume\n").says("read-only\n");
+    assert_eq!(fs::read_to_string(world.path("writable/new")).unwrap(), "y\n");
+}
+
+#[test]
+fn the_workspace_is_where_the_flag_says_in_build_and_image() {
+    let world = script("echo built in $PWD of $CNB_APP_DIR\nprintf '[[processes]]\\ntype = \"web\"\\ncommand = [\"pwd\"]\\n' >$CNB_LAYERS_DIR/launch.toml");
+    world.build("oci:app", "source", &["--workspace", "/srv/app"]).success().says("built in /srv/app of");
+    let image = Image::read(world.path("app"), "latest");
+    assert!(image.files().contains_key("/srv/app/build.sh"), "{:#?}", image.files().keys());
+    assert_eq!(image.config["config"]["WorkingDir"], "/srv/app");
+    world.dhow(["run", "oci:app", "web"]).run().success().answers("/srv/app\n");
+}
+
+#[test]
+fn network_none_leaves_only_loopback_and_host_is_the_callers() {
+    let world = script("echo interfaces: $(ls /sys/class/net 2>/dev/null || cut -s -d: -f1 /proc/net/dev)");
+    let interfaces = |further: &[&str]| {
+        let talk = world.build("oci:app", "source", further).success().stderr;
+        let line = talk.lines().find_map(|line| line.strip_prefix("interfaces: ")).unwrap().to_owned();
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(interfaces(&["--network", "none"]), ["lo"]);
+    let mut here: Vec<String> = fs::read_to_string("/proc/net/dev")
+        .unwrap()
+        .lines()
+        .filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()))
+        .collect();
+    let mut host = interfaces(&["--network", "host"]);
+    here.sort();
+    host.sort();
+    assert_eq!(host, here);
+}
+
+#[test]
+fn creation_time_is_the_flags_or_source_date_epoch() {
+    let world = script("true");
+    let created = || Image::read(world.path("app"), "latest").config["created"].as_str().unwrap().to_owned();
+    world.build("oci:app", "source", &["--creation-time", "1700000000"]).success();
+    assert_eq!(created(), "2023-11-14T22:13:20Z");
+    world.build("oci:app", "source", &["--creation-time", "2001-02-03T04:05:06Z"]).success();
+    assert_eq!(created(), "2001-02-03T04:05:06Z");
+    world.build_command("oci:app", "source", &[]).env("SOURCE_DATE_EPOCH", "86400").run().success();
+    assert_eq!(created(), "1970-01-02T00:00:00Z");
+    world.build("oci:app", "source", &["--creation-time", "now"]).success();
+    assert!(created().as_str() > "2024");
+}
+
+#[test]
+fn further_tags_name_the_same_image_here_and_elsewhere() {
+    let world = script("true");
+    let further = ["--tag", "stable", "--tag", "oci:other:copy", "--tag", "example.test:5000/team/app:7"];
+    let digest = world.build("oci:app:v1", "source", &further).success().digest();
+    let port = "home/.local/share/dhow/layout-repo/example.test:5000/team/app/7";
+    for (layout, tag) in [("app", "v1"), ("app", "stable"), ("other", "copy"), (port, "7")] {
+        assert_eq!(Image::read(world.path(layout), tag).digest(), digest, "{layout} {tag}");
+        let path = world.path(layout);
+        world.dhow(["layout", "check", path.to_str().unwrap()]).run().success();
+    }
+}
+
+#[test]
+fn a_name_is_written_into_the_layout_repository_and_read_from_there() {
+    let world = script("printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"echo\", \"named\"]\\ndefault = true\\n' >$CNB_LAYERS_DIR/launch.toml");
+    world.build("example.test/team/app", "source", &[]).success();
+    let layout = world.path("home/.local/share/dhow/layout-repo/example.test/team/app/latest");
+    Image::read(&layout, "latest");
+    world.dhow(["run", "example.test/team/app"]).run().success().answers("named\n");
+    world.dhow(["inspect", "example.test/team/app:latest"]).run().success();
+    world.build("short", "source", &["--layout-repo-dir", "repository"]).success();
+    Image::read(world.path("repository/index.docker.io/library/short/latest"), "latest");
+}
+
+#[test]
+fn layers_of_a_previous_image_of_another_name_are_reused() {
+    let world = web();
+    world.build("oci:old", "source", &[]).success();
+    let outcome = world.build("oci:new", "source", &["--previous-image", "oci:old", "--format", "json"]).success();
+    let (old, new) = (Image::read(world.path("old"), "latest"), Image::read(world.path("new"), "latest"));
+    assert_eq!(old.layers()[1], new.layers()[1]);
+    outcome.says("from app image");
+}
+
+#[test]
+fn an_archive_is_the_image_in_one_file_which_others_can_read() {
+    let world = web();
+    let layout = world.build("oci:app", "source", &[]).success().digest();
+    let archive = world.build("oci-archive:app.tar", "source", &[]).success().digest();
+    assert_eq!(archive, layout);
+    let inspected = crate::support::stdout_of(&world, "skopeo", &["inspect", "oci-archive:app.tar"]);
+    let inspected: serde_json::Value = serde_json::from_str(&inspected).unwrap();
+    assert_eq!(inspected["Digest"], layout);
+    world.dhow(["run", "oci-archive:app.tar"]).run().success().answers("greeting: web default\n");
+}
+
+#[test]
+fn sbom_and_report_are_written_where_asked() {
+    let world = web();
+    let digest = world.build("oci:app", "source", &["--sbom-output-dir", "out/sbom", "--report-output-dir", "out"]).success().digest();
+    let sbom = fs::read_to_string(world.path("out/sbom/launch/test_tools/runtime/sbom.cdx.json")).unwrap();
+    assert!(sbom.contains("\"name\":\"runtime\""), "{sbom}");
+    assert!(world.path("out/sbom/build/test_tools/sbom.spdx.json").is_file());
+    let report: toml::Table = fs::read_to_string(world.path("out/report.toml")).unwrap().parse().unwrap();
+    assert_eq!(report["image"]["digest"].as_str(), Some(&*digest));
+}
+
+#[test]
+fn uid_and_gid_own_build_and_image() {
+    let world = script("echo user=$(id -u):$(id -g)\nmkdir $CNB_LAYERS_DIR/x\necho 1 >$CNB_LAYERS_DIR/x/file\nprintf '[types]\\nlaunch = true\\n' >$CNB_LAYERS_DIR/x.toml");
+    world.build("oci:app", "source", &["--uid", "1234", "--gid", "4321"]).success().says("user=1234:4321");
+    let image = Image::read(world.path("app"), "latest");
+    let layer = &image.files()["/layers/test_script/x/file"];
+    let listing = std::process::Command::new("tar").arg("--numeric-owner").arg("-tvf").arg(layer).output().unwrap();
+    let listing = String::from_utf8(listing.stdout).unwrap();
+    let line = listing.lines().find(|line| line.ends_with("x/file")).unwrap();
+    assert!(line.contains("1234/4321"), "{line}");
+}
+
+#[test]
+fn clear_cache_forgets_what_earlier_builds_kept() {
+    let world = script(
+        "echo found: $(cat $CNB_LAYERS_DIR/kept/file 2>/dev/null || echo nothing)\n\
+         mkdir -p $CNB_LAYERS_DIR/kept\necho something >$CNB_LAYERS_DIR/kept/file\n\
+         printf '[types]\\ncache = true\\n' >$CNB_LAYERS_DIR/kept.toml",
+    );
+    world.build("oci:app", "source", &[]).success().says("found: nothing");
+    world.build("oci:app", "source", &[]).success().says("found: something");
+    world.build("oci:app", "source", &["--clear-cache"]).success().says("found: nothing");
+    world.build("oci:app", "source", &["--cache", "elsewhere"]).success().says("found: nothing");
+    world.build("oci:app", "source", &["--cache", "type=build;format=bind;source=elsewhere"]).success().says("found: something");
+}
+
+/// Just enough of a zip writer: stored members.
+#[derive(Default)]
+struct Zip {
+    members: Vec<u8>,
+    directory: Vec<u8>,
+    count: u16,
+}
+
+impl Zip {
+    fn add(&mut self, name: &str, content: &[u8]) {
+        let offset = u32::try_from(self.members.len()).unwrap();
+        let size = u32::try_from(content.len()).unwrap();
+        let mut common = Vec::new();
+        for short in [20_u16, 0, 0, 0, 0x21] {
+            common.extend(short.to_le_bytes());
+        }
+        for long in [crc32(content), size, size] {
+            common.extend(long.to_le_bytes());
+        }
+        common.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
+        common.extend([0, 0]);
+        self.members.extend(b"PK\x03\x04");
+        self.members.extend(&common);
+        self.members.extend(name.as_bytes());
+        self.members.extend(content);
+        self.directory.extend(b"PK\x01\x02");
+        self.directory.extend([20, 3]);
+        self.directory.extend(&common);
+        self.directory.extend([0; 6]);
+        self.directory.extend((0o100_644_u32 << 16).to_le_bytes());
+        self.directory.extend(offset.to_le_bytes());
+        self.directory.extend(name.as_bytes());
+        self.count += 1;
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let offset = u32::try_from(self.members.len()).unwrap();
+        let size = u32::try_from(self.directory.len()).unwrap();
+        let mut bytes = self.members;
+        bytes.extend(self.directory);
+        bytes.extend(b"PK\x05\x06\0\0\0\0");
+        bytes.extend(self.count.to_le_bytes());
+        bytes.extend(self.count.to_le_bytes());
+        bytes.extend(size.to_le_bytes());
+        bytes.extend(offset.to_le_bytes());
+        bytes.extend([0, 0]);
+        bytes
+    }
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |mut crc: u32| {
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+        crc
+    };
+    !bytes.iter().fold(!0, |crc: u32, byte| step((crc ^ u32::from(*byte)) & 0xff) ^ (crc >> 8))
+}

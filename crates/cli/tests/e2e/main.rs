@@ -1,0 +1,19 @@
+//! End-to-end tests over the real binary: what a user types, and what then is on disk and on the terminal.
+//!
+//! They need the tools that `scripts/test.sh` installs. Each test has a home, a cache and a layout
+//! repository of its own, so neither order nor this machine's files matter.
+
+mod support;
+
+mod bad_input;
+mod builder_image;
+mod concurrency;
+mod embedded;
+mod flags;
+mod output;
+mod project_descriptor;
+mod rebuild;
+mod reproducible;
+mod run;
+mod sandbox_view;
+mod settings;

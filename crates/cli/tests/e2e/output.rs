@@ -1,0 +1,191 @@
+//! What is written: full and sparse, media types, annotations, modes; and what is said.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{Base, Image, Media, World, blobs, stdout_of};
+
+fn script(text: &str) -> World {
+    let world = World::new();
+    Base::with_builder(&world);
+    world.script_app("source", text);
+    world
+}
+
+fn hex(digest: &str) -> String {
+    digest.trim_start_matches("sha256:").to_owned()
+}
+
+fn base_blobs(world: &World) -> Vec<String> {
+    let run = Image::read(Base::of(world).repository("example.test/run/1"), "1");
+    run.layers().iter().map(|digest| hex(digest)).collect()
+}
+
+#[test]
+fn full_and_sparse_have_one_digest_and_differ_by_the_run_images_layers() {
+    let world = script("true");
+    let full = world.build("oci:full", "source", &[]).success().digest();
+    let outcome = world.build("oci:sparse", "source", &["--sparse"]).success().answers(", sparse\n");
+    assert_eq!(outcome.digest(), full);
+    let mut expected = blobs(world.path("sparse"));
+    expected.extend(base_blobs(&world));
+    assert_eq!(blobs(world.path("full")), expected);
+    assert!(base_blobs(&world).iter().all(|hex| !world.path("sparse/blobs/sha256").join(hex).exists()));
+    for layout in ["full", "sparse"] {
+        world.dhow(["layout", "check", layout]).run().success();
+        let inspection = world.dhow(["inspect", &format!("oci:{layout}"), "--format", "json"]).run().success().json();
+        assert_eq!(inspection["completeness"], layout);
+    }
+}
+
+#[test]
+fn sparse_over_full_drops_base_blobs_and_full_over_sparse_brings_them_back() {
+    let world = script("true");
+    world.build("oci:app", "source", &[]).success();
+    let full = blobs(world.path("app"));
+    world.build("oci:app", "source", &["--sparse"]).success();
+    let sparse = blobs(world.path("app"));
+    assert_eq!(full.difference(&sparse).cloned().collect::<Vec<_>>(), base_blobs(&world));
+    world.dhow(["layout", "check", "app"]).run().success();
+    world.build("oci:app", "source", &[]).success();
+    assert!(blobs(world.path("app")).is_superset(&full));
+    world.dhow(["layout", "check", "app"]).run().success();
+}
+
+#[test]
+fn a_sparse_build_keeps_base_blobs_that_a_full_tag_needs() {
+    let world = script("true");
+    world.build("oci:app:full", "source", &[]).success();
+    world.build("oci:app:sparse", "source", &["--sparse"]).success();
+    assert!(base_blobs(&world).iter().all(|hex| world.path("app/blobs/sha256").join(hex).exists()));
+    world.dhow(["layout", "gc", "app"]).run().success();
+    world.dhow(["layout", "check", "app"]).run().success();
+    assert!(base_blobs(&world).iter().all(|hex| world.path("app/blobs/sha256").join(hex).exists()));
+}
+
+#[test]
+fn a_run_image_that_lacks_layers_gives_a_sparse_image_and_a_warning() {
+    let world = script("true");
+    let full = world.build("oci:full", "source", &[]).success().digest();
+    let repository = Base::of(&world).repository("example.test/run/1");
+    for hex in base_blobs(&world) {
+        fs::remove_file(repository.join("blobs/sha256").join(hex)).unwrap();
+    }
+    let outcome = world.build("oci:app", "source", &[]).success();
+    let outcome = outcome.says("warning: the image is sparse, because run image example.test/run:1 lacks layers itself");
+    assert_eq!(outcome.digest(), full);
+    world.dhow(["layout", "check", "app"]).run().success();
+}
+
+#[test]
+fn gc_removes_what_an_overwritten_tag_leaves() {
+    let world = script("true");
+    world.build("oci:app", "source", &[]).success();
+    world.write("source/build.sh", "echo other");
+    world.build("oci:app", "source", &[]).success();
+    let before = blobs(world.path("app"));
+    let report = world.dhow(["layout", "gc", "app", "--format", "json"]).run().success().json();
+    let removed = report["removed"].as_array().unwrap().len();
+    assert!(removed >= 3, "{report:#}");
+    assert_eq!(blobs(world.path("app")).len(), before.len() - removed);
+    world.dhow(["layout", "check", "app"]).run().success();
+    world.dhow(["run", "oci:app", "--", "true"]).run().success();
+}
+
+#[test]
+fn annotations_name_the_run_image_as_base_and_nothing_else() {
+    let world = script("true");
+    world.build("oci:app", "source", &[]).success();
+    let image = Image::read(world.path("app"), "latest");
+    let run = Image::read(Base::of(&world).repository("example.test/run/1"), "1");
+    let expected = serde_json::json!({
+        "org.opencontainers.image.base.name": "example.test/run:1",
+        "org.opencontainers.image.base.digest": run.digest(),
+    });
+    assert_eq!(image.manifest["annotations"], expected);
+    assert_eq!(image.entry["platform"]["os"], "linux");
+}
+
+#[test]
+fn a_run_image_that_is_only_a_path_is_not_named() {
+    let world = script("true");
+    let base = Base::of(&world);
+    let digest = base.write_run_image(&world.path("nameless"), "latest", &[base.busybox()], Media::Oci);
+    world.build("oci:app", "source", &["--run-image", "oci:nameless"]).success();
+    let image = Image::read(world.path("app"), "latest");
+    let expected = serde_json::json!({ "org.opencontainers.image.base.digest": digest });
+    assert_eq!(image.manifest["annotations"], expected);
+    let text = image.manifest.to_string() + &image.config.to_string() + &image.entry.to_string();
+    assert!(!text.contains(world.root().to_str().unwrap()), "{text}");
+}
+
+#[test]
+fn everything_written_is_of_oci_types_readable_by_all_and_complete_even_on_a_docker_base() {
+    let world = script("echo from the app");
+    let base = Base::of(&world);
+    base.write_run_image(&world.path("docker"), "latest", &[base.busybox()], Media::Docker);
+    world.build("oci:app", "source", &["--run-image", "oci:docker"]).success();
+    let image = Image::read(world.path("app"), "latest");
+    let text = image.manifest.to_string() + &image.entry.to_string();
+    assert!(!text.contains("docker"), "{text}");
+    assert_eq!(image.manifest["mediaType"], "application/vnd.oci.image.manifest.v1+json");
+    for layer in image.manifest["layers"].as_array().unwrap() {
+        assert_eq!(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip");
+    }
+    for hex in blobs(world.path("app")) {
+        let path = world.path("app/blobs/sha256").join(&hex);
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        assert!(metadata.is_file());
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o644, "{hex}");
+        assert_eq!(crate::support::sha256(&fs::read(&path).unwrap()), format!("sha256:{hex}"));
+    }
+    world.dhow(["layout", "check", "app"]).run().success();
+    stdout_of(&world, "skopeo", &["copy", "--quiet", "oci:app:latest", "oci:copied:latest"]);
+    assert_eq!(Image::read(world.path("copied"), "latest").digest(), image.digest());
+    stdout_of(&world, "umoci", &["unpack", "--rootless", "--image", "app:latest", "bundle"]);
+    assert_eq!(fs::read_to_string(world.path("bundle/rootfs/workspace/build.sh")).unwrap(), "echo from the app");
+    assert!(world.path("bundle/rootfs/bin/busybox").is_file());
+}
+
+#[test]
+fn quiet_says_only_image_and_digest() {
+    let world = script("echo from the buildpack");
+    let outcome = world.build("oci:app", "source", &["--quiet"]).success();
+    assert_eq!(outcome.stderr, "");
+    let digest = Image::read(world.path("app"), "latest").digest().to_owned();
+    assert_eq!(outcome.stdout, format!("oci:app@{digest}\n"));
+}
+
+#[test]
+fn json_is_the_whole_answer() {
+    let world = script("echo from the buildpack");
+    let outcome = world.build("oci:app", "source", &["--format", "json"]).success().says("from the buildpack");
+    let summary = outcome.json();
+    assert_eq!(summary["image"], "oci:app");
+    assert_eq!(summary["sparse"], false);
+    assert_eq!(summary["digest"], Image::read(world.path("app"), "latest").digest());
+    for phase in ["prepare", "analyze", "detect", "restore", "build", "export"] {
+        assert!(summary["milliseconds"][phase].as_f64().unwrap() >= 0.0, "{phase}");
+    }
+}
+
+#[test]
+fn timestamps_begin_each_line() {
+    let world = script("echo one\necho two");
+    let outcome = world.build("oci:app", "source", &["--timestamps"]).success();
+    for line in outcome.stderr.lines() {
+        let (time, _) = line.split_once(' ').unwrap_or((line, ""));
+        let digits = time.bytes().filter(u8::is_ascii_digit).count();
+        assert!(time.len() >= 20 && time.ends_with('Z') && digits >= 14, "{line}");
+    }
+}
+
+#[test]
+fn off_a_terminal_there_is_no_colour_but_the_buildpacks_own() {
+    let world = script("printf '\\033[35mpurple\\033[0m\\n'");
+    for further in [&[][..], &["--no-color"]] {
+        let outcome = world.build_command("oci:app", "source", further).env("NO_COLOR", "1").run().success();
+        assert_eq!(outcome.stderr.matches('\x1b').count(), 2, "{}", outcome.stderr);
+        assert!(!outcome.stdout.contains('\x1b'));
+    }
+}

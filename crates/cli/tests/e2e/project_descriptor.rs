@@ -1,0 +1,99 @@
+//! `project.toml` of an app, in both schemas.
+
+use crate::support::{Base, Image, World};
+
+fn world() -> World {
+    let world = World::new();
+    Base::with_builder(&world);
+    world.script_app("source", "echo files: $(find . -type f | sort)\necho GREETING=${GREETING:-unset}");
+    for file in ["kept.txt", "secret.key", "docs/guide.md"] {
+        world.write(&format!("source/{file}"), file);
+    }
+    world
+}
+
+fn workspace(world: &World) -> Vec<String> {
+    let files = Image::read(world.path("app"), "latest").files();
+    files.keys().filter_map(|path| path.strip_prefix("/workspace/")).filter(|path| !path.is_empty() && !path.ends_with('/')).map(str::to_owned).collect()
+}
+
+#[test]
+fn excluded_files_are_neither_in_build_nor_image() {
+    let world = world();
+    world.write("source/project.toml", "[_]\nschema-version = \"0.2\"\n[io.buildpacks]\nexclude = [\"*.key\", \"/docs\"]\n");
+    world.build("oci:app", "source", &[]).success().says("files: ./build.sh ./kept.txt ./project.toml\n");
+    assert_eq!(workspace(&world), ["build.sh", "kept.txt", "project.toml"]);
+}
+
+#[test]
+fn only_included_files_are_in_build_and_image() {
+    let world = world();
+    world.write("source/project.toml", "[build]\ninclude = [\"build.sh\", \"docs/\"]\n");
+    world.build("oci:app", "source", &[]).success().says("files: ./build.sh ./docs/guide.md\n");
+    assert_eq!(workspace(&world), ["build.sh", "docs/guide.md"]);
+}
+
+#[test]
+fn build_variables_are_given_and_flags_beat_them() {
+    let world = world();
+    world.write(
+        "source/project.toml",
+        "[_]\nschema-version = \"0.2\"\n[[io.buildpacks.build.env]]\nname = \"GREETING\"\nvalue = \"of the descriptor\"\n",
+    );
+    world.build("oci:app", "source", &[]).success().says("GREETING=of the descriptor\n");
+    world.build("oci:app", "source", &["--env", "GREETING=of the flag"]).success().says("GREETING=of the flag\n");
+}
+
+#[test]
+fn variables_of_the_first_schema_are_given_too() {
+    let world = world();
+    world.write("source/project.toml", "[[build.env]]\nname = \"GREETING\"\nvalue = \"of old\"\n");
+    world.build("oci:app", "source", &[]).success().says("GREETING=of old\n");
+}
+
+#[test]
+fn an_inline_script_is_a_buildpack() {
+    let world = world();
+    world.write(
+        "source/project.toml",
+        "[_]\nschema-version = \"0.2\"\n\
+         [[io.buildpacks.group]]\nid = \"inline/one\"\nversion = \"1.2.3\"\n\
+         [io.buildpacks.group.script]\napi = \"0.10\"\nshell = \"/bin/sh\"\ninline = \"echo inline in $PWD\"\n",
+    );
+    world.build("oci:app", "source", &[]).success().says("inline in /workspace\n").does_not_say("files:");
+    let image = Image::read(world.path("app"), "latest");
+    let build = image.json_label("io.buildpacks.build.metadata");
+    assert_eq!(build["buildpacks"][0]["id"], "inline/one");
+}
+
+#[test]
+fn a_builder_named_there_is_used_and_a_descriptor_elsewhere_can_be_given() {
+    let world = world();
+    let builder = world.path("builder");
+    let descriptor = format!("[_]\nschema-version = \"0.2\"\n[io.buildpacks]\nbuilder = \"oci:{}\"\n", builder.display());
+    world.write("elsewhere.toml", descriptor);
+    let command = ["build", "oci:app", "--path", "source", "--descriptor", "elsewhere.toml"];
+    world.dhow(command).run().success().says("files: ");
+}
+
+#[test]
+fn project_metadata_is_a_label() {
+    let world = world();
+    world.write(
+        "source/project.toml",
+        "[_]\nschema-version = \"0.2\"\nid = \"x\"\nversion = \"4.5\"\nsource-url = \"https://example.org/x\"\n",
+    );
+    world.build("oci:app", "source", &[]).success();
+    let project = Image::read(world.path("app"), "latest").json_label("io.buildpacks.project.metadata");
+    assert_eq!(project["source"]["version"]["declared"], "4.5");
+    assert_eq!(project["source"]["metadata"]["url"], "https://example.org/x");
+}
+
+#[test]
+fn a_descriptor_that_is_wrong_is_named_and_nothing_is_built() {
+    let world = world();
+    world.write("source/project.toml", "[_]\nschema-version = \"9.9\"\n");
+    let outcome = world.build("oci:app", "source", &[]).exits(1);
+    outcome.says("project.toml").says("schema version `9.9`").does_not_say("DETECTING");
+    assert!(!world.path("app").exists());
+}

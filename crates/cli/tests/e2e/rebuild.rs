@@ -1,0 +1,188 @@
+//! A rebuild costs what changed: the counters of the summary prove it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{Base, Image, Outcome, World};
+
+/// Makes 30 MB of layers of every kind, touching nothing that is there already.
+const LAYERS: &str = r#"
+layer() {
+    if [ ! -d "$CNB_LAYERS_DIR/$1" ]; then
+        echo "making $1"
+        mkdir "$CNB_LAYERS_DIR/$1"
+        for number in $(seq 1 20); do
+            yes "$1 $number $SEED" | head -c 250000 >"$CNB_LAYERS_DIR/$1/$number"
+        done
+    fi
+    printf '[types]\n%s\n' "$2" >"$CNB_LAYERS_DIR/$1.toml"
+}
+layer launch 'launch = true
+cache = true'
+layer all 'launch = true
+cache = true
+build = true'
+layer kept 'cache = true'
+layer tools 'cache = true
+build = true'
+layer plain 'launch = true
+cache = true'
+layer more 'launch = true
+cache = true'
+"#;
+
+/// Files that each build makes anew and that are read: those of SBOM and config layers.
+const GENERATED: u64 = 8;
+
+fn world(further: &str) -> World {
+    let world = World::new();
+    Base::with_builder(&world);
+    world.script_app("source", &format!("SEED=1\n{LAYERS}{further}"));
+    world.write("source/data", vec![b'x'; 100_000]);
+    world
+}
+
+fn build(world: &World) -> Outcome {
+    world.build("oci:app", "source", &["--format", "json"]).success()
+}
+
+fn work(outcome: &Outcome) -> Value {
+    outcome.json()["work"].clone()
+}
+
+#[track_caller]
+fn assert_nothing_done(work: &Value) {
+    for counter in [
+        "blobs_opened",
+        "blob_bytes_read",
+        "source_files_copied",
+        "source_bytes_copied",
+        "bytes_compressed",
+        "blob_bytes_written",
+        "blob_bytes_copied",
+        "blobs_linked",
+        "layers_packed",
+        "layers_restored",
+    ] {
+        assert_eq!(work[counter], 0, "{counter} of {work:#}");
+    }
+    assert!(work["files_read"].as_u64().unwrap() <= GENERATED, "{work:#}");
+    assert!(work["file_bytes_read"].as_u64().unwrap() < 4096, "{work:#}");
+    // Configuration, process types and SBOM layers are hashed to learn that they are the same.
+    assert!(work["bytes_hashed"].as_u64().unwrap() < 64 * 1024, "{work:#}");
+}
+
+/// The build's directory of a layer, below the cache.
+fn kept_tree(world: &World) -> PathBuf {
+    let builds = world.path("home/.cache/dhow/builds");
+    let mut found = fs::read_dir(builds).unwrap().map(|entry| entry.unwrap().path().join("root/layers/test_script"));
+    let tree = found.next().unwrap();
+    assert!(found.next().is_none() && tree.is_dir());
+    tree
+}
+
+#[test]
+fn nothing_changed_opens_reads_compresses_and_copies_nothing() {
+    let world = world("");
+    let first = build(&world);
+    assert!(work(&first)["bytes_compressed"].as_u64().unwrap() > 20_000_000);
+    // The second build may still settle what the first left; the third has nothing at all to do.
+    for round in 0..2 {
+        let again = build(&world);
+        assert_eq!(again.digest(), first.digest(), "round {round}");
+        assert!(!again.stderr.contains("making"), "{}", again.stderr);
+        assert_nothing_done(&work(&again));
+    }
+}
+
+#[test]
+fn nothing_changed_with_software_bills_of_materials_opens_no_blob_either() {
+    let world = World::new();
+    Base::with_builder(&world);
+    let app = "mkdir -p $CNB_LAYERS_DIR/x\necho '{}' >$CNB_LAYERS_DIR/x.sbom.cdx.json\necho '{}' >$CNB_LAYERS_DIR/launch.sbom.cdx.json\n\
+               printf '[types]\\nlaunch = true\\ncache = true\\n' >$CNB_LAYERS_DIR/x.toml";
+    world.script_app("source", app);
+    build(&world);
+    assert_nothing_done(&work(&build(&world)));
+}
+
+#[test]
+fn one_changed_file_of_one_layer_packs_that_layer_alone() {
+    let world = world("[ ! -f \"$CNB_LAYERS_DIR/plain/again\" ] || echo changed >\"$CNB_LAYERS_DIR/plain/7\"\ntouch \"$CNB_LAYERS_DIR/plain/again\"\n");
+    let first = Image::read_after(build(&world), &world);
+    let outcome = build(&world);
+    let counted = work(&outcome);
+    assert_eq!(counted["layers_packed"], 1, "{counted:#}");
+    let second = Image::read_after(outcome, &world);
+    let changed: Vec<_> = second.layers().into_iter().filter(|layer| !first.layers().contains(layer)).collect();
+    assert_eq!(changed.len(), 1, "{changed:?}");
+    assert_eq!(second.content("/layers/test_script/plain/7"), "changed\n");
+}
+
+#[test]
+fn a_changed_app_packs_the_app_alone() {
+    let world = world("");
+    build(&world);
+    world.write("source/data", "changed");
+    let outcome = build(&world);
+    let counted = work(&outcome);
+    assert_eq!(counted["layers_packed"], 1, "{counted:#}");
+    assert_eq!(counted["source_files_copied"], 1, "{counted:#}");
+    let image = Image::read_after(outcome, &world);
+    assert_eq!(image.content("/workspace/data"), "changed");
+}
+
+#[test]
+fn a_kept_tree_that_was_removed_or_tampered_with_does_not_change_the_image() {
+    let world = world("");
+    let first = build(&world).digest();
+    type Harm = fn(&Path);
+    let harms: [(&str, Harm); 4] = [
+        ("removed", |tree| fs::remove_dir_all(tree).unwrap()),
+        ("a file of other content", |tree| fs::write(tree.join("launch/3"), "tampered").unwrap()),
+        ("a file removed", |tree| fs::remove_file(tree.join("all/4")).unwrap()),
+        ("a file added", |tree| fs::write(tree.join("plain/new"), "new").unwrap()),
+    ];
+    for (harm, apply) in harms {
+        apply(&kept_tree(&world));
+        assert_eq!(build(&world).digest(), first, "{harm}");
+    }
+}
+
+#[test]
+fn a_damaged_cache_costs_time_and_a_warning_but_not_the_build() {
+    let world = world("");
+    let first = build(&world).digest();
+    let builds = world.path("home/.cache/dhow/builds");
+    let state = fs::read_dir(&builds).unwrap().next().unwrap().unwrap().path();
+    fs::write(state.join("cache/index.json"), "{ not json").unwrap();
+    let outcome = build(&world);
+    assert_eq!(outcome.digest(), first);
+    let warned = outcome.stderr.lines().any(|line| line.starts_with("warning: ") && line.contains("cache"));
+    assert!(warned, "{}", outcome.stderr);
+    assert_eq!(build(&world).does_not_say("warning: ").digest(), first);
+}
+
+#[test]
+fn garbage_in_every_file_of_the_state_does_not_change_the_image() {
+    let world = world("");
+    let first = build(&world).digest();
+    let builds = world.path("home/.cache/dhow/builds");
+    let state = fs::read_dir(&builds).unwrap().next().unwrap().unwrap().path();
+    for directory in ["indexes", "app", "control"] {
+        for entry in fs::read_dir(state.join(directory)).unwrap() {
+            fs::write(entry.unwrap().path(), "garbage").unwrap();
+        }
+    }
+    assert_eq!(build(&world).digest(), first);
+}
+
+impl Image {
+    fn read_after(outcome: Outcome, world: &World) -> Self {
+        let image = Self::read(world.path("app"), "latest");
+        assert_eq!(image.digest(), outcome.digest());
+        image
+    }
+}

@@ -1,0 +1,135 @@
+//! `dhow config`, `version`, help, completions and manual pages.
+
+use std::fs;
+
+use crate::support::{Outcome, World};
+
+/// Every command that does something by itself.
+const COMMANDS: [&[&str]; 12] = [
+    &["build"],
+    &["run"],
+    &["inspect"],
+    &["rebase"],
+    &["import"],
+    &["builder", "create"],
+    &["sbom", "download"],
+    &["layout", "check"],
+    &["layout", "gc"],
+    &["config"],
+    &["version"],
+    &["completion"],
+];
+
+#[test]
+fn config_shows_each_value_with_where_it_came_from() {
+    let world = World::new();
+    let show = |call: crate::support::Dhow| call.run().success().stdout;
+    let home = world.path("home");
+    let default = format!("{}  (default)", home.join(".local/share/dhow/layout-repo").display());
+    let text = show(world.dhow(["config"]));
+    assert!(text.contains(&default), "{text}");
+
+    world.dhow(["config", "layout-repo-dir", "/of/the/file"]).run().success();
+    let of_file = format!("/of/the/file  ({})", home.join(".config/dhow/config.toml").display());
+    let text = show(world.dhow(["config"]));
+    assert!(text.contains(&of_file), "{text}");
+    assert_eq!(show(world.dhow(["config", "layout-repo-dir"])), "/of/the/file\n");
+
+    let text = show(world.dhow(["config"]).env("DHOW_LAYOUT_REPO_DIR", "/of/the/variable"));
+    assert!(text.contains("/of/the/variable  (environment variable DHOW_LAYOUT_REPO_DIR)"), "{text}");
+
+    let call = world.dhow(["config", "--layout-repo-dir", "/of/the/flag"]).env("DHOW_LAYOUT_REPO_DIR", "/no");
+    let text = show(call);
+    assert!(text.contains("/of/the/flag  (flag --layout-repo-dir)"), "{text}");
+}
+
+#[test]
+fn experimental_is_accepted_and_never_needed() {
+    let world = World::new();
+    world.dhow(["config", "experimental", "true"]).run().success().says("nothing in dhow needs it");
+    world.dhow(["config", "experimental"]).run().success().answers("true\n");
+    let (error, _) = bad(world.dhow(["config", "experimental", "maybe"]).run());
+    assert_eq!(error, "`maybe` is neither true nor false");
+}
+
+#[test]
+fn xdg_directories_are_honoured_and_relative_ones_ignored() {
+    let world = World::new();
+    let call = || world.dhow(["config"]).env("XDG_CACHE_HOME", "/xdg/cache").env("XDG_DATA_HOME", "relative/data");
+    let text = call().run().success().stdout;
+    assert!(text.contains("/xdg/cache/dhow "), "{text}");
+    assert!(text.contains(".local/share/dhow/layout-repo"), "{text}");
+}
+
+#[test]
+fn without_a_home_dhow_says_what_it_misses() {
+    let world = World::new();
+    let (error, _) = bad(world.dhow(["config"]).env_remove("HOME").run());
+    assert!(error.contains("neither HOME nor XDG_"), "{error}");
+}
+
+#[test]
+fn an_unknown_setting_lists_those_there_are() {
+    let world = World::new();
+    let (error, hint) = bad(world.dhow(["config", "colour"]).run());
+    assert_eq!(error, "`colour` is not a setting; expected one of layout-repo-dir, default-builder, cache-dir, experimental");
+    assert_eq!(hint.as_deref(), Some("dhow config"));
+}
+
+#[test]
+fn every_commands_help_has_an_example_that_names_it() {
+    let world = World::new();
+    for words in COMMANDS {
+        let help = world.dhow(words).args(["--help"]).run().success().stdout;
+        let call = format!("  dhow {}", words.join(" "));
+        assert!(help.contains("Example") && help.contains(&call), "{words:?}\n{help}");
+    }
+}
+
+#[test]
+fn the_help_of_build_says_how_a_path_with_a_colon_is_written() {
+    let world = World::new();
+    world.dhow(["build", "--help"]).run().success().answers("oci:odd:name:latest");
+}
+
+#[test]
+fn version_is_that_of_the_package() {
+    let world = World::new();
+    let version = env!("CARGO_PKG_VERSION");
+    world.dhow(["version"]).run().success().answers(version);
+    let text = world.dhow(["--version"]).run().success().stdout;
+    assert_eq!(text, format!("dhow {version}\n"));
+    assert_eq!(world.dhow(["version", "--format", "json"]).run().success().json()["version"], version);
+}
+
+#[test]
+fn completions_are_made_for_each_shell_and_bash_takes_them() {
+    let world = World::new();
+    for (shell, mark) in [("bash", "_dhow"), ("zsh", "#compdef dhow"), ("fish", "complete -c dhow")] {
+        let script = world.dhow(["completion", shell]).run().success().answers(mark).stdout;
+        for word in ["build", "inspect", "sparse"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        if shell == "bash" {
+            let path = world.write("completion.bash", script);
+            crate::support::stdout_of(&world, "bash", &["-n", path.to_str().unwrap()]);
+        }
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_for_each_command() {
+    let world = World::new();
+    world.dhow(["man", "pages"]).run().success();
+    for words in COMMANDS {
+        let page = world.path(format!("pages/dhow-{}.1", words.join("-")));
+        let text = fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        assert!(text.contains(".TH"), "{}", page.display());
+    }
+}
+
+fn bad(outcome: Outcome) -> (String, Option<String>) {
+    let outcome = outcome.exits(1);
+    let (error, hint) = outcome.error_and_hint();
+    (error.to_owned(), hint.map(str::to_owned))
+}

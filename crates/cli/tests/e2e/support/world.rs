@@ -1,0 +1,225 @@
+//! A directory with a home of its own, and dhow run in it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// Where a test lives: home, caches, layout repository, apps and images are below one directory.
+pub(crate) struct World {
+    directory: tempfile::TempDir,
+}
+
+/// A call of dhow that is being put together.
+pub(crate) struct Dhow {
+    command: Command,
+}
+
+/// How a call of dhow ended.
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("dhow-e2e-").tempdir().unwrap();
+        // Tests that switch to another user need to get through.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(directory.path().join("home")).unwrap();
+        Self { directory }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.directory.path().join(relative)
+    }
+
+    /// Writes a file and the directories above it.
+    pub(crate) fn write(&self, relative: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Writes an app for the `test/script` buildpack, whose build is `script`.
+    pub(crate) fn script_app(&self, relative: &str, script: &str) -> PathBuf {
+        self.write(&format!("{relative}/build.sh"), script);
+        self.path(relative)
+    }
+
+    pub(crate) fn dhow<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Dhow {
+        Dhow::new(self.root(), &self.path("home"), arguments)
+    }
+
+    /// Runs `dhow build oci:NAME --builder oci:builder` with further arguments.
+    pub(crate) fn build(&self, image: &str, app: &str, further: &[&str]) -> Outcome {
+        self.build_command(image, app, further).run()
+    }
+
+    pub(crate) fn build_command(&self, image: &str, app: &str, further: &[&str]) -> Dhow {
+        self.dhow(["build", image, "--path", app, "--builder", "oci:builder"]).args(further)
+    }
+}
+
+impl Dhow {
+    pub(crate) fn new<S: AsRef<OsStr>>(
+        directory: &Path,
+        home: &Path,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
+        Self { command: clean(env!("CARGO_BIN_EXE_dhow"), directory, home) }.args(arguments)
+    }
+
+    /// Runs dhow by way of another program, such as `taskset -c 0`.
+    pub(crate) fn through(self, program: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.command.get_current_dir().unwrap());
+        Self { command }
+    }
+
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub(crate) fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
+    pub(crate) fn run(mut self) -> Outcome {
+        Outcome::of(self.command.stdin(Stdio::null()).output().unwrap())
+    }
+
+    pub(crate) fn spawn(mut self) -> Child {
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+}
+
+impl Outcome {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Asserts that dhow succeeded.
+    #[track_caller]
+    pub(crate) fn success(self) -> Self {
+        self.exits(0)
+    }
+
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        let Self { stdout, stderr, .. } = &self;
+        assert_eq!(self.code, Some(code), "exit code\n--- stdout\n{stdout}\n--- stderr\n{stderr}");
+        self
+    }
+
+    /// Asserts that the talk has a text.
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "expected `{text}` in\n{}", self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn does_not_say(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text), "did not expect `{text}` in\n{}", self.stderr);
+        self
+    }
+
+    /// Asserts that the answer has a text.
+    #[track_caller]
+    pub(crate) fn answers(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "expected `{text}` in\n{}", self.stdout);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in\n{}", self.stdout))
+    }
+
+    /// The digest in the answer of a build with `--format json`, or in its text.
+    #[track_caller]
+    pub(crate) fn digest(&self) -> String {
+        match self.stdout.lines().find_map(|line| line.strip_prefix("digest   ")) {
+            Some(digest) => digest.to_owned(),
+            None => self.json()["digest"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// The error's first line and its hint.
+    #[track_caller]
+    pub(crate) fn error_and_hint(&self) -> (&str, Option<&str>) {
+        let after = |prefix: &'static str| self.stderr.lines().rev().find_map(|line| line.strip_prefix(prefix));
+        let error = after("error: ").unwrap_or_else(|| panic!("no error in\n{}", self.stderr));
+        (error, after("hint: "))
+    }
+}
+
+/// Returns a command with an environment of its own: this machine's PATH and toolchains, nothing else.
+fn clean(program: &str, directory: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("HOME", home).env("PATH", path()).current_dir(directory);
+    let rustup = std::env::var_os("RUSTUP_HOME").map(PathBuf::from).or_else(|| {
+        let home = std::env::var_os("HOME").map(PathBuf::from)?.join(".rustup");
+        home.is_dir().then_some(home)
+    });
+    if let Some(rustup) = rustup {
+        command.env("RUSTUP_HOME", rustup);
+    }
+    command
+}
+
+/// Runs a program to its end and returns its output, failing loudly.
+#[track_caller]
+pub(crate) fn stdout_of(world: &World, program: &str, arguments: &[&str]) -> String {
+    let mut command = clean(tool(program).to_str().unwrap(), world.root(), &world.path("home"));
+    let outcome = Outcome::of(command.args(arguments).stdin(Stdio::null()).output().unwrap());
+    let Outcome { code, stdout, stderr } = outcome;
+    assert_eq!(code, Some(0), "{program} {arguments:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}");
+    stdout
+}
+
+fn path() -> String {
+    format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
+}
+
+/// Finds a tool that the tests need.
+#[track_caller]
+pub(crate) fn tool(name: &str) -> PathBuf {
+    let path = path();
+    let found = path.split(':').map(|directory| Path::new(directory).join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("the tests need `{name}`, which is not installed; scripts/test.sh installs it"))
+}
+
+/// A file or directory of `tests/fixtures`.
+pub(crate) fn fixture(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(relative)
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -1,0 +1,176 @@
+//! `dhow rebase`: an app image on a new run image, by editing manifest and config alone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dhow_cnb::{LifecycleMetadata, PlatformApi, PlatformRules, label};
+use dhow_fs::Work;
+use dhow_lifecycle::export::{Publication, PublishError, Target, publish};
+use dhow_lifecycle::image::SourceImage;
+use dhow_lifecycle::rebase::{RebaseError as UnfitError, RebaseInput, rebase as rebase_image};
+use dhow_oci::{Digest, Platform, Selector};
+use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError};
+
+use crate::{Events, Location, Medium, OpenError, Opened, Place, events::EventLog, open};
+
+/// What is to be rebased onto what.
+#[derive(Debug)]
+pub struct RebaseRequest {
+    /// The app image; it is replaced.
+    pub image: Place,
+    /// The words in which the user named it.
+    pub name: String,
+    /// The new run image; the one that the app image names if `None`.
+    pub run_image: Option<Location>,
+    /// Whether to rebase although the images do not fit.
+    pub force: bool,
+    /// Where named images are.
+    pub layout_repository: PathBuf,
+}
+
+/// What a rebase changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RebaseReport {
+    /// The digest of the new manifest.
+    pub digest: Digest,
+    /// The run image that the image was on, as it recorded it.
+    pub old_base: String,
+    /// The run image that it is on now.
+    pub new_base: String,
+    /// How many layers of the old run image were replaced.
+    pub replaced: usize,
+    /// How many layers of the new run image took their place.
+    pub base_layers: usize,
+    /// How many layers of the app were kept.
+    pub kept: usize,
+    /// Whether the run image's layers are left out.
+    pub sparse: bool,
+}
+
+/// Why an image was not rebased. It is still what it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RebaseError {
+    /// The app image cannot be opened.
+    #[error("cannot use image {name}")]
+    App {
+        /// The image, as it was named.
+        name: String,
+        /// Why.
+        source: OpenError,
+    },
+    /// An archive cannot be changed.
+    #[error("{} is an archive: rebase a layout instead", .0.display())]
+    Archive(PathBuf),
+    /// The run image cannot be opened.
+    #[error("cannot use run image {name}")]
+    RunImage {
+        /// The run image, as it was named.
+        name: String,
+        /// Why.
+        source: OpenError,
+    },
+    /// The app image does not say what it is based on.
+    #[error("image {0} does not name its run image")]
+    NoRunImage(String),
+    /// What the app image names is no name of an image.
+    #[error("image {image} names its run image `{name}`, which cannot be resolved")]
+    BadRunImage {
+        /// The app image.
+        image: String,
+        /// The name in its label.
+        name: String,
+    },
+    /// The images do not fit together.
+    #[error(transparent)]
+    Unfit(#[from] UnfitError),
+    /// The layout cannot be written.
+    #[error("cannot write the rebased image")]
+    Layout(#[from] LayoutError),
+    /// A blob cannot be taken over.
+    #[error("cannot take over a blob")]
+    Blob(#[from] BlobError),
+    /// The image cannot be named.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// Puts an app image onto a run image and names the result as the app image was named.
+///
+/// No layer is opened; the new run image's blobs are linked, or copied where they cannot be.
+pub fn rebase(request: &RebaseRequest, events: &dyn Events) -> Result<RebaseReport, RebaseError> {
+    if request.image.medium == Medium::Archive {
+        return Err(RebaseError::Archive(request.image.path.clone()));
+    }
+    let work = Arc::new(Work::default());
+    let log = EventLog(events);
+    let opened = open(&request.image, &Platform::host(), &work)
+        .map_err(|source| RebaseError::App { name: request.name.clone(), source })?;
+    let app = source_image(&opened, &request.name);
+    let location = run_image(request, &opened)?;
+    let base = open(&location.place(&request.layout_repository), &opened.image.config().value().platform(), &work)
+        .map_err(|source| RebaseError::RunImage { name: location.to_string(), source })?;
+    let base_name = base.known_name().unwrap_or_else(|| location.to_string());
+    let base = source_image(&base, &base_name);
+    let rules = PlatformRules::of(PlatformApi::V0_15);
+    let input = RebaseInput { app: &app, base: &base, base_name: &base_name, force: request.force, rules: &rules };
+    let rebased = rebase_image(&input, &log)?;
+
+    let layout = Layout::open(&request.image.path, &work)?;
+    layout.hold()?;
+    for layer in &rebased.app_layers {
+        layout.adopt(app.blobs.as_ref(), &layer.descriptor)?;
+    }
+    let wants_base = opened.resolved.completeness() == Completeness::Full && base.absent_layers()?.is_empty();
+    let completeness = if wants_base { Completeness::Full } else { Completeness::Sparse };
+    if wants_base {
+        for layer in &rebased.base_layers {
+            layout.adopt(base.blobs.as_ref(), &layer.descriptor)?;
+        }
+    }
+    let publication =
+        Publication { image: &rebased.image, completeness, base_layers: rebased.base_layers.len(), bom: &[] };
+    let tag = tag_of(&request.image, &opened);
+    let target = Target { layout: &layout, tag: &tag, name: &request.name };
+    let published = publish(&publication, &[target], &log)?;
+    Ok(RebaseReport {
+        digest: published.digest,
+        old_base: rebased.old_reference,
+        new_base: base.reference(),
+        replaced: rebased.replaced,
+        base_layers: rebased.base_layers.len(),
+        kept: rebased.app_layers.len(),
+        sparse: completeness == Completeness::Sparse,
+    })
+}
+
+/// Returns the name under which the result is listed: the one that the app image has.
+fn tag_of(place: &Place, opened: &Opened) -> String {
+    match (&place.selector, opened.resolved.entry.ref_name()) {
+        (Some(Selector::Tag(tag)), _) => tag.clone(),
+        (_, Some(name)) => name.to_owned(),
+        (_, None) => place.output_tag(),
+    }
+}
+
+fn source_image(opened: &Opened, name: &str) -> SourceImage {
+    SourceImage {
+        image: opened.image.clone(),
+        blobs: opened.shared_blobs(),
+        name: name.to_owned(),
+        named: opened.resolved.named.clone(),
+        base_name: opened.known_name(),
+    }
+}
+
+fn run_image(request: &RebaseRequest, app: &Opened) -> Result<Location, RebaseError> {
+    if let Some(location) = &request.run_image {
+        return Ok(location.clone());
+    }
+    let text = app.image.config().value().label(label::LIFECYCLE_METADATA).unwrap_or("{}");
+    let no_name = || RebaseError::NoRunImage(request.name.clone());
+    let run = LifecycleMetadata::parse(text).map_err(|_| no_name())?.run_image;
+    if run.image.is_empty() {
+        return Err(no_name());
+    }
+    run.image.parse().map_err(|_| RebaseError::BadRunImage { image: request.name.clone(), name: run.image })
+}
