@@ -59,6 +59,13 @@ impl AtomicFile {
         file.commit()
     }
 
+    /// As [`AtomicFile::replace`], but not durably: for what is made anew when a crash takes it.
+    pub fn replace_unsynced(destination: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError> {
+        let mut file = Self::create(destination, mode)?;
+        file.write_all(bytes).map_err(|source| PathError::new(Operation::Write, destination, source))?;
+        file.commit_unsynced(destination)
+    }
+
     /// Returns the open file.
     #[must_use]
     pub fn file(&self) -> &File {

@@ -7,16 +7,14 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::Shutdown;
 use rustix::process::{Pid, PidfdFlags};
 
-use crate::channel::{self, Order, Report, retry};
+use crate::channel::{self, Order, Report};
 use crate::error::SandboxError;
 use crate::id_map::IdMap;
 use crate::job::Job;
-use crate::outer::FORWARDED;
 use crate::{maps, stage, sys, validate};
 
 /// What a job's standard streams are.
@@ -152,30 +150,6 @@ impl Running {
         drop(self.stdin.take());
         self.child.wait().map_err(SandboxError::Start)?;
         Ok(exit)
-    }
-
-    /// Waits as [`Self::wait`] does, while signals sent to this process reach the job's program instead.
-    ///
-    /// They stay blocked afterwards in the calling thread, which must be the only one of its process.
-    pub fn wait_in_foreground(&mut self) -> Result<Exit, SandboxError> {
-        let signals = sys::signal_descriptor(&FORWARDED).map_err(start)?;
-        let handle = self.handle();
-        loop {
-            let mut sources =
-                [PollFd::new(&signals, PollFlags::IN), PollFd::new(&*self.control, PollFlags::IN | PollFlags::HUP)];
-            retry(|| rustix::event::poll(&mut sources, None)).map_err(start)?;
-            let has_ended = !sources[1].revents().is_empty();
-            while let Some(signal) = sys::read_signal(signals.as_fd()) {
-                let named = rustix::process::Signal::from_named_raw(signal.number);
-                // What a key of the terminal sends has reached the job already: it is in the same process group.
-                if let Some(named) = named.filter(|_| !signal.from_kernel) {
-                    handle.signal(named);
-                }
-            }
-            if has_ended {
-                return self.wait();
-            }
-        }
     }
 
     /// Kills every process of the container and waits until they are gone.

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! What bad input gets: an exit code, an error that names its subject, a hint, and nothing lost.
 
 use std::fs;
@@ -269,3 +270,6 @@ fn a_layer_that_is_no_tar_is_a_failure_with_its_digest() {
     let outcome = world.dhow(["build", "oci:app", "--path", "source", "--builder", "oci:broken"]).run().exits(1);
     assert!(outcome.stderr.contains("sha256:"), "{}", outcome.stderr);
 }
+=======
+
+>>>>>>> main

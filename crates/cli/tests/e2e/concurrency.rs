@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Many builds at once, and builds that are killed: the layout is always whole.
 
 use std::collections::BTreeSet;
@@ -191,3 +192,6 @@ fn gc_spares_what_a_live_build_has_written() {
     assert!(collections > 0);
     assert_whole(&world, "app");
 }
+=======
+
+>>>>>>> main

@@ -25,7 +25,11 @@ fn build(world: &World, image: &str) -> Dhow {
 #[test]
 fn hello_is_built_and_the_output_says_with_which_builder() {
     let (_, outcome) = &*HELLO;
-    assert!(outcome.stderr.contains("Using dhow's embedded builder: this machine's system directories"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("Using dhow's embedded builder: this machine's system directories"),
+        "{}",
+        outcome.stderr
+    );
     assert!(outcome.stderr.contains("What it builds depends on what is installed here"), "{}", outcome.stderr);
     assert!(outcome.stdout.contains("builder  embedded (dhow "), "{}", outcome.stdout);
     assert!(outcome.stdout.ends_with("Successfully built image oci:hello\n"), "{}", outcome.stdout);

@@ -72,7 +72,8 @@ fn a_run_image_that_lacks_layers_gives_a_sparse_image_and_a_warning() {
         fs::remove_file(repository.join("blobs/sha256").join(hex)).unwrap();
     }
     let outcome = world.build("oci:app", "source", &[]).success();
-    let outcome = outcome.says("warning: the image is sparse, because run image example.test/run:1 lacks layers itself");
+    let outcome =
+        outcome.says("warning: the image is sparse, because run image example.test/run:1 lacks layers itself");
     assert_eq!(outcome.digest(), full);
     world.dhow(["layout", "check", "app"]).run().success();
 }

@@ -110,7 +110,9 @@ fn nothing_changed_with_software_bills_of_materials_opens_no_blob_either() {
 
 #[test]
 fn one_changed_file_of_one_layer_packs_that_layer_alone() {
-    let world = world("[ ! -f \"$CNB_LAYERS_DIR/plain/again\" ] || echo changed >\"$CNB_LAYERS_DIR/plain/7\"\ntouch \"$CNB_LAYERS_DIR/plain/again\"\n");
+    let world = world(
+        "[ ! -f \"$CNB_LAYERS_DIR/plain/again\" ] || echo changed >\"$CNB_LAYERS_DIR/plain/7\"\ntouch \"$CNB_LAYERS_DIR/plain/again\"\n",
+    );
     let first = Image::read_after(build(&world), &world);
     let outcome = build(&world);
     let counted = work(&outcome);

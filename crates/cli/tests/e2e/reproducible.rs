@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Same input, same manifest digest: whatever user, umask, time zone, directory, cache and processors.
 
 use std::fs;
@@ -159,3 +160,6 @@ fn give(path: &Path, user: u32) {
         }
     }
 }
+=======
+
+>>>>>>> main

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! `dhow run`: what reaches the program, and what of it reaches the caller.
 
 use std::io::{BufRead, BufReader};
@@ -166,3 +167,6 @@ fn a_program_that_is_not_there_is_named() {
     assert!(outcome.code.is_some_and(|code| code != 0));
     assert!(outcome.stderr.contains("/bin/nope"), "{}", outcome.stderr);
 }
+=======
+
+>>>>>>> main

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! What a buildpack sees of this machine, of the caller and of other images; and what a build leaves behind.
 
 use std::collections::BTreeMap;
@@ -196,3 +197,6 @@ fn each_file(directory: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
         }
     }
 }
+=======
+
+>>>>>>> main

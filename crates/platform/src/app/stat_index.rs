@@ -147,11 +147,12 @@ impl StatIndex {
     }
 
     /// Writes the index and what belongs to it to a file, atomically.
+    ///
+    /// Syncs nothing: an index that a crash takes, or leaves torn, costs the next build time and is told by its checksum.
     pub fn save<T: Serialize>(&self, path: &Path, payload: &T) -> Result<(), IndexError> {
         let payload =
             serde_json::to_vec(payload).map_err(|source| IndexError::Payload { path: path.to_owned(), source })?;
-        AtomicFile::replace(path, &index_format::encode(self, &payload), 0o600)?;
-        Ok(())
+        Ok(AtomicFile::replace_unsynced(path, &index_format::encode(self, &payload), 0o600)?)
     }
 
     /// Reads an index file and what belongs to it; `None` if there is no file.

@@ -96,8 +96,8 @@ impl<'a> KeptTrees<'a> {
                     }
                 }
                 LayerSource::App { .. } => app.push(known),
-                LayerSource::Launcher => self.state.save_value(&self.launcher_key(), &known)?,
-                LayerSource::ProcessTypes(types) => self.state.save_value(&process_types_key(types), &known)?,
+                LayerSource::Launcher => self.record_value(&self.launcher_key(), &known)?,
+                LayerSource::ProcessTypes(types) => self.record_value(&process_types_key(types), &known)?,
                 LayerSource::Config(_) => {}
             }
         }
@@ -121,6 +121,13 @@ impl<'a> KeptTrees<'a> {
     fn known_app(&self) -> Option<KnownApp> {
         let known: KnownApp = self.state.known(self.root, &self.workspace)?;
         known.layers.iter().all(|layer| layer.context == self.context).then_some(known)
+    }
+
+    fn record_value(&self, key: &str, known: &KnownTree) -> Result<(), PathError> {
+        if self.state.value::<KnownTree>(key).as_ref() == Some(known) {
+            return Ok(());
+        }
+        self.state.save_value(key, known)
     }
 
     fn launcher_key(&self) -> String {

@@ -12,7 +12,7 @@ mod sandboxed;
 mod state;
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use dhow_cnb::{Analyzed, Group, LauncherMetadata, PlatformApi, PlatformRules};
@@ -116,7 +116,9 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
         },
         &log,
     )?;
-    build.hand_over(&[PathBuf::from(LAYERS)])?;
+    let kept_layers: Vec<&Path> =
+        restored.layers.iter().filter(|layer| layer.kept).map(|layer| layer.directory.as_path()).collect();
+    build.hand_over_layers(&kept_layers)?;
     kept.record_restored(&restored)?;
 
     clock.begin(Phase::Build);
@@ -257,26 +259,28 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Gives what this process made below `paths` to the buildpacks' user, and makes the tops readable.
-    fn hand_over(&self, paths: &[PathBuf]) -> Result<(), BuildError> {
+    /// Gives what this process made below the layers directory to the buildpacks' user, and makes its top readable.
+    ///
+    /// Layers in `kept` are as they were found, so a look at each of their files would tell nothing.
+    fn hand_over_layers(&self, kept: &[&Path]) -> Result<(), BuildError> {
         let real = Root::open(&self.state.root_path())?;
-        for path in paths {
-            real.create_directories(path, 0o755)?;
-            real.set_mode(path, 0o755)?;
-            if self.owner_to_set().is_none() {
-                continue;
+        let layers = Path::new(LAYERS);
+        real.create_directories(layers, 0o755)?;
+        real.set_mode(layers, 0o755)?;
+        let Some(owner) = self.owner_to_set() else { return Ok(()) };
+        let mut foreign = Vec::new();
+        real.walk(layers, |entry| {
+            let path = layers.join(&entry.path);
+            if kept.contains(&path.as_path()) {
+                return Ok(dhow_fs::Step::Skip);
             }
-            let mut foreign = Vec::new();
-            let owner = (self.builder.uid, self.builder.gid);
-            real.walk(path, |entry| {
-                if (entry.stat.uid, entry.stat.gid) != owner {
-                    foreign.push(path.join(&entry.path));
-                }
-                Ok::<_, dhow_fs::PathError>(dhow_fs::Step::Enter)
-            })?;
-            for entry in foreign {
-                self.give(&real, &entry)?;
+            if (entry.stat.uid, entry.stat.gid) != owner {
+                foreign.push(path);
             }
+            Ok::<_, dhow_fs::PathError>(dhow_fs::Step::Enter)
+        })?;
+        for entry in foreign {
+            self.give(&real, &entry)?;
         }
         Ok(())
     }

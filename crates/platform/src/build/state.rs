@@ -133,10 +133,10 @@ impl BuildState {
         index.matches(root, tree).ok()?.then_some(known)
     }
 
-    /// Keeps a value under a name of its own.
+    /// Keeps a value under a name of its own; like an index, it may be lost in a crash.
     pub(crate) fn save_value(&self, name: &str, value: &impl Serialize) -> Result<(), PathError> {
         let path = self.index_directory().join(name);
-        AtomicFile::replace(&path, &serde_json::to_vec(value).unwrap_or_default(), 0o600)
+        AtomicFile::replace_unsynced(&path, &serde_json::to_vec(value).unwrap_or_default(), 0o600)
     }
 
     /// Returns a value that was kept.

@@ -12,9 +12,45 @@ use super::world::{World, fixture, tool};
 
 /// The programs that the tests' buildpacks call.
 const PROGRAMS: &[&str] = &[
-    "ash", "awk", "cat", "chmod", "cp", "cut", "dd", "echo", "env", "false", "find", "grep", "head", "id", "ip", "kill", "ln",
-    "ls", "mkdir", "mount", "mv", "printf", "pwd", "rm", "sed", "seq", "sh", "sha256sum", "sleep", "sort", "stat", "tail", "test",
-    "touch", "tr", "true", "uname", "wc", "yes",
+    "ash",
+    "awk",
+    "cat",
+    "chmod",
+    "cp",
+    "cut",
+    "dd",
+    "echo",
+    "env",
+    "false",
+    "find",
+    "grep",
+    "head",
+    "id",
+    "ip",
+    "kill",
+    "ln",
+    "ls",
+    "mkdir",
+    "mount",
+    "mv",
+    "printf",
+    "pwd",
+    "rm",
+    "sed",
+    "seq",
+    "sh",
+    "sha256sum",
+    "sleep",
+    "sort",
+    "stat",
+    "tail",
+    "test",
+    "touch",
+    "tr",
+    "true",
+    "uname",
+    "wc",
+    "yes",
 ];
 
 /// The busybox root file system with what images of it have in common.
@@ -128,7 +164,15 @@ impl Layer {
     /// Makes a layer of a directory: everything root's, except home and workspace.
     pub(crate) fn of(tree: &Path) -> Self {
         let output = Command::new(tool("tar"))
-            .args(["--create", "--format=gnu", "--sort=name", "--mtime=@1", "--owner=0", "--group=0", "--numeric-owner"])
+            .args([
+                "--create",
+                "--format=gnu",
+                "--sort=name",
+                "--mtime=@1",
+                "--owner=0",
+                "--group=0",
+                "--numeric-owner",
+            ])
             .arg("--directory")
             .arg(tree)
             .args(fs::read_dir(tree).unwrap().map(|entry| entry.unwrap().file_name()))

@@ -71,11 +71,7 @@ impl World {
 }
 
 impl Dhow {
-    pub(crate) fn new<S: AsRef<OsStr>>(
-        directory: &Path,
-        home: &Path,
-        arguments: impl IntoIterator<Item = S>,
-    ) -> Self {
+    pub(crate) fn new<S: AsRef<OsStr>>(directory: &Path, home: &Path, arguments: impl IntoIterator<Item = S>) -> Self {
         Self { command: clean(env!("CARGO_BIN_EXE_dhow"), directory, home) }.args(arguments)
     }
 

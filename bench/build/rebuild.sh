@@ -1,0 +1,69 @@
+# The aim: below 500 ms with nothing changed, where the reference lifecycle needs 63 s for 742 MB in two layers; with one
+# file changed, the layer that holds it is packed and no other.
+for number in $(seq $layers); do
+    "$examples/tree" "$scratch/trees/tree$number" $((mebibytes / layers)) $((files / layers))
+done
+# The workspace's file `change` names a layer and what is written to one file of it. What the buildpack takes for itself
+# is taken off the figures.
+buildpack large <<'EOF'
+#!/bin/sh
+set -e
+start=$(date +%s%N)
+for tree in /trees/*; do
+    layer=$CNB_LAYERS_DIR/${tree##*/}
+    [ -d "$layer" ] || cp -r "$tree" "$layer"
+    printf '[types]\nlaunch = true\ncache = true\n' > "$layer.toml"
+done
+[ -z "$CHANGE" ] || echo "$CHANGE" > "$CNB_LAYERS_DIR/tree2/package000/module00/file00001"
+printf '[[processes]]\ntype = "web"\ncommand = ["/workspace/file"]\ndefault = true\n' > "$CNB_LAYERS_DIR/launch.toml"
+echo $(( ($(date +%s%N) - start) / 1000 )) > /own/time
+EOF
+mkdir -p "$scratch/app-large" "$scratch/own"
+chmod 777 "$scratch/own"
+for number in $(seq 200); do echo "file $number" > "$scratch/app-large/file$number"; done
+large() { build large --volume "$scratch/trees:/trees:ro" --volume "$scratch/own:/own:rw" "$@"; }
+
+# less_own: takes the buildpack's own time off the last measurement, if that was one run.
+less_own() {
+    minimum=$(awk -v all="$minimum" -v own="$(cat "$scratch/own/time")" 'BEGIN { printf "%.2f", all - own / 1000 }')
+    median=$minimum
+}
+
+echo "layers: $(du -sm --apparent-size "$scratch/trees" | cut -f1) MiB in $(find "$scratch/trees" -type f | wc -l) files and $layers layers; times without the buildpack's own"
+unset base
+times 1 large; less_own; line "dhow build, the first"; first=$median
+counters large
+cp -r "$scratch/images/large" "$scratch/image-before"
+large
+is_nothing() { [ "$(counter large "$1")" = 0 ] || echo "NOT NOTHING: $1"; }
+base=$first
+for _ in $(seq $(( (RUNS + 4) / 5 ))); do
+    times 1 large; less_own; echo "$median"
+done | sort -n > "$scratch/rebuilds"
+minimum=$(head -1 "$scratch/rebuilds") median=$(sed -n "$(( ($(wc -l < "$scratch/rebuilds") + 1) / 2 ))p" "$scratch/rebuilds")
+line "dhow build, nothing changed (aim: 500)"; again=$median
+counters large
+for name in blobs_opened layers_packed bytes_compressed blob_bytes_written blob_bytes_copied source_files_copied; do is_nothing $name; done
+times 1 large --env CHANGE=once; less_own; line "dhow build, one file of one layer changed"
+counters large
+large
+echo again >> "$scratch/app-large/file7"
+times 1 large; less_own; line "dhow build, one file of the app changed"
+counters large
+
+echo "-- others, for the same layers (ratios: their time by that of dhow's rebuild with nothing changed)"
+compare() { line "$1"; awk -v name="$1" -v time="$median" -v again="$again" -v first="$first" 'BEGIN { printf "    %.2f times the first build, %.0f times the rebuild\n", time / first, time / again }'; }
+unset base
+archive() { for tree in "$scratch"/trees/*; do tar cf - -C "$scratch/trees" "${tree##*/}" | gzip -1 > "$scratch/archive.tgz"; done; }
+times 1 archive; compare "tar | gzip -1 of each layer"; rm "$scratch/archive.tgz"
+if has umoci; then
+    insert() {
+        umoci init --layout "$scratch/umoci" && umoci new --image "$scratch/umoci:app" 2> /dev/null
+        for tree in "$scratch"/trees/*; do umoci insert --image "$scratch/umoci:app" "$tree" "/layers/${tree##*/}" 2> /dev/null; done
+    }
+    times 1 insert; compare "umoci insert of each layer"; rm -rf "$scratch/umoci"
+fi
+if has skopeo; then
+    copy() { skopeo --insecure-policy copy --quiet "oci:$scratch/images/large" "oci:$scratch/skopeo"; }
+    times 1 copy; compare "skopeo copy of the image made"; rm -rf "$scratch/skopeo"
+fi
