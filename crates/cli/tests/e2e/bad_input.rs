@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! What bad input gets: an exit code, an error that names its subject, a hint, and nothing lost.
 
 use std::fs;
@@ -67,7 +66,9 @@ fn when_a_buildpack_fails_to_detect_the_exit_code_and_its_output_say_so() {
 
 #[test]
 fn when_a_buildpack_fails_to_build_its_output_is_shown_and_the_old_image_is_whole() {
-    let world = world("printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"echo\", \"old\"]\\ndefault = true\\n' >$CNB_LAYERS_DIR/launch.toml");
+    let world = world(
+        "printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"echo\", \"old\"]\\ndefault = true\\n' >$CNB_LAYERS_DIR/launch.toml",
+    );
     let old = world.build("oci:app", "source", &[]).success().digest();
     let before = blobs(world.path("app"));
     world.write("source/build.sh", "echo half >$CNB_LAYERS_DIR/x.toml; echo the reason; exit 3");
@@ -87,7 +88,8 @@ fn a_missing_run_image_is_named_with_every_path_looked_at() {
     let repository = Base::of(&world).repository("example.test/run/1");
     fs::remove_dir_all(&repository).unwrap();
     let outcome = world.build("oci:app", "source", &[]);
-    let outcome = assert_fails(outcome, 1, "none of the builder's run images is in the layout repository", Some("dhow import"));
+    let outcome =
+        assert_fails(outcome, 1, "none of the builder's run images is in the layout repository", Some("dhow import"));
     outcome.says(repository.to_str().unwrap());
     let outcome = world.build("oci:app", "source", &["--run-image", "oci:absent"]);
     assert_fails(outcome, 1, "cannot use run image oci:absent", Some("skopeo copy"));
@@ -178,7 +180,8 @@ fn a_directory_that_is_no_layout_is_left_alone() {
     world.write("documents/letter", "dear");
     let outcome = world.build("oci:documents", "source", &[]).does_not_say("BUILDING");
     assert_ne!(outcome.code, Some(0));
-    let names: Vec<_> = fs::read_dir(world.path("documents")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        fs::read_dir(world.path("documents")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["letter"]);
 }
 
@@ -187,7 +190,10 @@ fn an_unknown_process_type_lists_those_there_are() {
     let world = world("printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"true\"]\\n' >$CNB_LAYERS_DIR/launch.toml");
     let outcome = world.build("oci:app", "source", &["--default-process", "nope"]).exits(62);
     assert!(outcome.stderr.contains("nope") && outcome.stderr.contains("web"), "{}", outcome.stderr);
-    assert!(!world.path("app/index.json").exists() || !fs::read_to_string(world.path("app/index.json")).unwrap().contains("latest"));
+    assert!(
+        !world.path("app/index.json").exists()
+            || !fs::read_to_string(world.path("app/index.json")).unwrap().contains("latest")
+    );
     world.build("oci:app", "source", &[]).success();
     let outcome = world.dhow(["run", "oci:app", "nope"]).run();
     assert_fails(outcome, 1, "the image has no process `nope`; it has web", Some("dhow inspect"));
@@ -220,7 +226,11 @@ fn malformed_flags_are_refused_before_anything_is_done() {
     for (flags, code, subject) in table {
         let outcome = world.build("oci:app", "source", flags);
         assert_eq!(outcome.code, Some(code), "{flags:?}\n{}", outcome.stderr);
-        assert!(outcome.stderr.contains("error: ") && outcome.stderr.contains(subject), "{flags:?}\n{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("error: ") && outcome.stderr.contains(subject),
+            "{flags:?}\n{}",
+            outcome.stderr
+        );
         assert!(!world.path("app").exists(), "{flags:?}");
     }
     for image in ["oci:", "oci:x:bad tag", "UPPER/Case", "docker://x"] {
@@ -270,6 +280,3 @@ fn a_layer_that_is_no_tar_is_a_failure_with_its_digest() {
     let outcome = world.dhow(["build", "oci:app", "--path", "source", "--builder", "oci:broken"]).run().exits(1);
     assert!(outcome.stderr.contains("sha256:"), "{}", outcome.stderr);
 }
-=======
-
->>>>>>> main

@@ -125,13 +125,9 @@ fn inspect_tells_base_buildpacks_processes_layers_and_labels() {
     assert_eq!(inspection["labels"]["dev.dhow.test"], "a label");
     assert_eq!(inspection["base"]["name"], "example.test/run:1");
     let text = world.dhow(["inspect", IMAGE]).run().success();
-<<<<<<< HEAD
-    for expected in ["test/tools", "web       (default)", "(full)", "Buildpacks Application Launcher", "dev.dhow.test=a label"] {
-=======
     for expected in
-        ["test/tools", "web (default)", "(full)", "Buildpacks Application Launcher", "dev.dhow.test=a label"]
+        ["test/tools", "web       (default)", "(full)", "Buildpacks Application Launcher", "dev.dhow.test=a label"]
     {
->>>>>>> main
         assert!(text.stdout.contains(expected), "no {expected} in\n{}", text.stdout);
     }
 }

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Many builds at once, and builds that are killed: the layout is always whole.
 
 use std::collections::BTreeSet;
@@ -192,6 +191,3 @@ fn gc_spares_what_a_live_build_has_written() {
     assert!(collections > 0);
     assert_whole(&world, "app");
 }
-=======
-
->>>>>>> main

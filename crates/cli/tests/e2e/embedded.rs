@@ -121,7 +121,11 @@ fn an_app_with_a_procfile_gets_its_processes() {
     world.write("source/Procfile", "web: /workspace/busybox echo web\nworker: /workspace/busybox echo worker\n");
     // Static, as nothing of this machine is in the minimal run image.
     fs::copy(tool("busybox"), world.path("source/busybox")).unwrap();
-    world.dhow(["build", "oci:app", "--path", "source"]).run().success().says("-----> web: /workspace/busybox echo web");
+    world
+        .dhow(["build", "oci:app", "--path", "source"])
+        .run()
+        .success()
+        .says("-----> web: /workspace/busybox echo web");
     world.dhow(["run", "oci:app"]).run().success().answers("web\n");
     world.dhow(["run", "oci:app", "worker"]).run().success().answers("worker\n");
 }

@@ -118,15 +118,10 @@ fn volumes_are_seen_read_only_unless_said_otherwise() {
 
 #[test]
 fn the_workspace_is_where_the_flag_says_in_build_and_image() {
-<<<<<<< HEAD
-    let world = script("echo built in $PWD here\nprintf '[[processes]]\\ntype = \"web\"\\ncommand = [\"pwd\"]\\n' >$CNB_LAYERS_DIR/launch.toml");
-    world.build("oci:app", "source", &["--workspace", "/srv/app"]).success().says("built in /srv/app here");
-=======
     let world = script(
-        "echo built in $PWD of $CNB_APP_DIR\nprintf '[[processes]]\\ntype = \"web\"\\ncommand = [\"pwd\"]\\n' >$CNB_LAYERS_DIR/launch.toml",
+        "echo built in $PWD here\nprintf '[[processes]]\\ntype = \"web\"\\ncommand = [\"pwd\"]\\n' >$CNB_LAYERS_DIR/launch.toml",
     );
-    world.build("oci:app", "source", &["--workspace", "/srv/app"]).success().says("built in /srv/app of");
->>>>>>> main
+    world.build("oci:app", "source", &["--workspace", "/srv/app"]).success().says("built in /srv/app here");
     let image = Image::read(world.path("app"), "latest");
     assert!(image.files().contains_key("/srv/app/build.sh"), "{:#?}", image.files().keys());
     assert_eq!(image.config["config"]["WorkingDir"], "/srv/app");

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Same input, same manifest digest: whatever user, umask, time zone, directory, cache and processors.
 
 use std::fs;
@@ -101,7 +100,8 @@ fn a_source_with_other_times_and_order_of_directory_entries() {
     let world = &PLAIN.0;
     let copied = other.path("copied");
     fs::create_dir(&copied).unwrap();
-    let mut names: Vec<_> = fs::read_dir(world.path("source")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(world.path("source")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     for name in names.into_iter().rev() {
         fs::copy(world.path("source").join(&name), copied.join(&name)).unwrap();
@@ -160,6 +160,3 @@ fn give(path: &Path, user: u32) {
         }
     }
 }
-=======
-
->>>>>>> main

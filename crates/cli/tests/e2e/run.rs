@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! `dhow run`: what reaches the program, and what of it reaches the caller.
 
 use std::io::{BufRead, BufReader};
@@ -64,7 +63,8 @@ fn arguments_follow_the_process() {
 #[test]
 fn variables_are_those_of_the_image_and_the_flags_and_none_of_the_caller() {
     APP.write("variables", "OF_FILE=1\nOF_BASE_AND_FLAG=file\n");
-    let flags = ["--env", "GIVEN=x y", "--env", "PASSED", "--env-file", "variables", "--env", "OF_BASE_AND_FLAG=flag", "env"];
+    let flags =
+        ["--env", "GIVEN=x y", "--env", "PASSED", "--env-file", "variables", "--env", "OF_BASE_AND_FLAG=flag", "env"];
     let call = APP.dhow(["run", "oci:app"]).args(flags).env("PASSED", "on").env("SECRET_OF_CALLER", "canary");
     let outcome = call.run().success();
     let has = |line: &str| outcome.stdout.lines().any(|found| found == line);
@@ -105,7 +105,8 @@ fn volumes_are_seen_and_read_only_if_asked() {
 
 #[test]
 fn network_none_is_only_loopback() {
-    let outcome = run(&["--network", "none", "--", "sh", "-c", "grep -c : /proc/net/dev; grep -o lo: /proc/net/dev"]).success();
+    let outcome =
+        run(&["--network", "none", "--", "sh", "-c", "grep -c : /proc/net/dev; grep -o lo: /proc/net/dev"]).success();
     assert_eq!(outcome.stdout, "1\nlo:\n");
 }
 
@@ -167,6 +168,3 @@ fn a_program_that_is_not_there_is_named() {
     assert!(outcome.code.is_some_and(|code| code != 0));
     assert!(outcome.stderr.contains("/bin/nope"), "{}", outcome.stderr);
 }
-=======
-
->>>>>>> main

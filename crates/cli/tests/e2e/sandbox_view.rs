@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! What a buildpack sees of this machine, of the caller and of other images; and what a build leaves behind.
 
 use std::collections::BTreeMap;
@@ -94,8 +93,21 @@ fn no_secret_of_the_caller_is_visible_or_in_anything_that_is_written() {
 #[test]
 fn the_environment_is_the_builders_and_the_users() {
     let known = [
-        "CALLER_HOME", "CNB_", "HOME", "HOSTNAME", "OLDPWD", "PATH", "PWD", "SHLVL", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY",
-        "HTTPS_PROXY", "NO_PROXY", "_",
+        "CALLER_HOME",
+        "CNB_",
+        "HOME",
+        "HOSTNAME",
+        "OLDPWD",
+        "PATH",
+        "PWD",
+        "SHLVL",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "_",
     ];
     for line in section("env") {
         assert!(known.iter().any(|name| line.starts_with(name)), "{line}");
@@ -104,8 +116,11 @@ fn the_environment_is_the_builders_and_the_users() {
 
 #[test]
 fn there_are_no_capabilities_no_new_privileges_and_a_filter() {
-    let status: BTreeMap<&str, &str> =
-        section("status").into_iter().filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect();
+    let status: BTreeMap<&str, &str> = section("status")
+        .into_iter()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name, value.trim()))
+        .collect();
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert_eq!(status[set], "0000000000000000", "{set}");
     }
@@ -119,7 +134,8 @@ fn there_are_no_capabilities_no_new_privileges_and_a_filter() {
 #[test]
 fn only_the_standard_streams_are_open() {
     let fds: Vec<&str> = section("fds");
-    let numbers: Vec<&str> = fds.iter().filter_map(|line| line.split(" -> ").next()?.split_whitespace().last()).collect();
+    let numbers: Vec<&str> =
+        fds.iter().filter_map(|line| line.split(" -> ").next()?.split_whitespace().last()).collect();
     // `ls` itself has the directory open.
     let expected: Vec<&&str> = numbers.iter().filter(|number| !["0", "1", "2"].contains(number)).collect();
     assert!(expected.len() <= 2 && !fds.iter().any(|line| line.contains("leaked-file")), "{fds:#?}");
@@ -137,7 +153,8 @@ fn only_processes_of_the_build_are_seen() {
 fn no_layout_is_mounted_or_reachable() {
     let world = &PROBED.0;
     let files = section("files");
-    let found: Vec<_> = files.iter().filter(|line| line.ends_with("/index.json") || line.ends_with("/oci-layout")).collect();
+    let found: Vec<_> =
+        files.iter().filter(|line| line.ends_with("/index.json") || line.ends_with("/oci-layout")).collect();
     assert!(found.is_empty(), "{found:?}");
     let layouts = [world.path("app"), world.path("builder"), world.path("home/.local")];
     for line in section("mounts") {
@@ -197,6 +214,3 @@ fn each_file(directory: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
         }
     }
 }
-=======
-
->>>>>>> main
