@@ -50,6 +50,8 @@ fn of_build(error: &BuildError) -> Option<String> {
         }
         BuildError::NoRunImage(_) => "dhow build IMAGE --run-image oci:PATH".to_owned(),
         BuildError::Builder { source, .. } | BuildError::RunImage { source, .. } => return of_open(source),
+        // A transparent variant is not in its own chain of causes.
+        BuildError::Path(path) => return of_path(path),
         _ => return None,
     })
 }
@@ -58,6 +60,7 @@ fn of_run(error: &RunError) -> Option<String> {
     match error {
         RunError::NoCommand => Some("dhow run IMAGE -- COMMAND".to_owned()),
         RunError::NoProcess { .. } => Some("dhow inspect IMAGE".to_owned()),
+        RunError::Path(path) => of_path(path),
         _ => None,
     }
 }
@@ -85,7 +88,10 @@ fn of_sandbox(error: &SandboxError) -> Option<String> {
 }
 
 fn of_io(error: &(dyn Error + 'static)) -> Option<String> {
-    let path = find::<PathError>(error)?;
+    find::<PathError>(error).and_then(of_path)
+}
+
+fn of_path(path: &PathError) -> Option<String> {
     match path.source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Some(format!("df -h {}", path.path.parent().unwrap_or(&path.path).display()))

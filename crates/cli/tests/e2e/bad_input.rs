@@ -244,9 +244,7 @@ fn malformed_flags_are_refused_before_anything_is_done() {
 fn a_previous_image_that_is_asked_for_must_be_there() {
     let world = world("true");
     let outcome = world.build("oci:app", "source", &["--previous-image", "oci:absent"]);
-    if outcome.code != Some(0) {
-        assert_fails(outcome, 1, "cannot read the previous image", Some("")).says("absent");
-    }
+    assert_fails(outcome, 1, "cannot read the previous image", Some("")).says("absent");
 }
 
 #[test]
@@ -279,4 +277,25 @@ fn a_layer_that_is_no_tar_is_a_failure_with_its_digest() {
     write_image(&world.path("broken"), "latest", &[layer], &config, &serde_json::json!({}), Media::Oci);
     let outcome = world.dhow(["build", "oci:app", "--path", "source", "--builder", "oci:broken"]).run().exits(1);
     assert!(outcome.stderr.contains("sha256:"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_full_disk_is_told_with_a_hint_and_the_old_image_is_whole() {
+    if !is_root() {
+        eprintln!("only root can mount a small file system to be filled");
+        return;
+    }
+    let world = world("yes $SIZE | head -c 100 >data");
+    fs::create_dir(world.path("small")).unwrap();
+    // A mount namespace of its own: nothing is left of the file system afterwards.
+    let script = "mount -t tmpfs -o size=4m none small && \"$@\" && old=$(cat small/app/index.json) && \
+                  head -c 3500000 /dev/urandom >source/big && { \"$@\"; code=$?; } ; \
+                  test \"$old\" = \"$(cat small/app/index.json)\" && echo the old image is whole; exit $code";
+    let build = world.build_command("oci:small/app", "source", &["--env", "SIZE=1", "--quiet"]);
+    let arguments = ["--mount", "--", "sh", "-c", script, "sh"];
+    let outcome = build.through(&crate::support::tool("unshare"), &arguments).run();
+    assert!(outcome.code.is_some_and(|code| code != 0), "{}\n{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.stdout.ends_with("the old image is whole\n"), "{}\n{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.stderr.contains("No space left on device"), "{}", outcome.stderr);
+    assert!(outcome.error_and_hint().1.is_some_and(|hint| hint.starts_with("df -h ")), "{}", outcome.stderr);
 }

@@ -168,6 +168,28 @@ fn a_damaged_cache_costs_time_and_a_warning_but_not_the_build() {
 }
 
 #[test]
+fn damaged_blobs_of_the_cache_cost_a_warning_but_not_the_build() {
+    let world = world("");
+    let first = build(&world).digest();
+    let builds = world.path("home/.cache/dhow/builds");
+    let state = fs::read_dir(&builds).unwrap().next().unwrap().unwrap().path();
+    for entry in fs::read_dir(state.join("cache/blobs/sha256")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        // A hard link of the image's own blob must not be changed with it.
+        fs::remove_file(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    fs::remove_dir_all(kept_tree(&world)).unwrap();
+    let outcome = build(&world);
+    assert_eq!(outcome.digest(), first);
+    assert!(outcome.stderr.contains("warning: "), "{}", outcome.stderr);
+    assert_eq!(build(&world).does_not_say("warning: ").digest(), first);
+}
+
+#[test]
 fn garbage_in_every_file_of_the_state_does_not_change_the_image() {
     let world = world("");
     let first = build(&world).digest();

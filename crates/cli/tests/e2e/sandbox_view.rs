@@ -41,6 +41,7 @@ static PROBED: LazyLock<(World, String)> = LazyLock::new(|| {
     let world = World::new();
     Base::with_builder(&world);
     world.script_app("source", PROBE);
+    world.write("source/detect.sh", format!("({PROBE}) 2>&1 | sed 's/^/detect: /'\ntrue"));
     for file in ["home/.docker/config.json", "home/.ssh/id_rsa", "home/secret"] {
         world.write(file, CANARY);
     }
@@ -51,7 +52,7 @@ static PROBED: LazyLock<(World, String)> = LazyLock::new(|| {
     rustix::io::fcntl_setfd(&leaked, rustix::io::FdFlags::empty()).unwrap();
     let home = world.path("home");
     let outcome = world
-        .build_command("oci:app", "source", &["--env", &format!("CALLER_HOME={}", home.display())])
+        .build_command("oci:app", "source", &["--verbose", "--env", &format!("CALLER_HOME={}", home.display())])
         .env("CNB_REGISTRY_AUTH", CANARY)
         .env("AWS_SECRET_ACCESS_KEY", CANARY)
         .env("SSH_AUTH_SOCK", &socket)
@@ -76,6 +77,9 @@ fn no_secret_of_the_caller_is_visible_or_in_anything_that_is_written() {
     let (world, output) = &*PROBED;
     assert!(!output.contains(CANARY), "{output}");
     assert!(!output.contains("agent.sock"), "{output}");
+    // Detection said as much; its output is in the log because of --verbose.
+    assert!(output.contains("detect: == done"), "{output}");
+    assert!(output.contains("detect: CapEff:\t0000000000000000"), "{output}");
     let mut looked_at = 0;
     for directory in ["app", "home/.cache", "home/.local"] {
         each_file(&world.path(directory), &mut |path, bytes| {
