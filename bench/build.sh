@@ -1,21 +1,22 @@
 #!/bin/bash
 # Times whole builds, and what surrounds them, beside what other tools take for the same work.
 #
-#   bench/build.sh [PART...]     parts: warm, rebuild, metadata, startup; all unless given
+#   bench/build.sh [PART...]     parts: warm, startup, rebuild, metadata; all unless given
 #
 # warm      a build of a one-buildpack app with nothing to do, beyond the buildpack's own time
+# startup   a sandbox, beside a bare start and other container runtimes
 # rebuild   an app whose buildpack makes many cached launch layers: first build, again, one file changed
 # metadata  the analyzer and `dhow rebase` on that app's image
-# startup   a sandbox, beside a bare start and other container runtimes
 #
 # RUNS is how often each is tried (21 unless given; a fifth of that where a run takes long); minimum and median are
 # printed. MEBIBYTES and FILES size the layers (520 and 25000). The rest of the machine can be kept out of the figures
-# by PRIORITY, a command that runs another one: as root `PRIORITY="chrt -f 1"`; `nice -n -10` where that is allowed.
-# Before cargo goes what CARGO_RUNNER says. Needs five times MEBIBYTES in TMPDIR.
+# by PRIORITY, as root: "nice -n -20", or "chrt -f 1", under which runc cannot run everywhere.
+# Before cargo goes what CARGO_RUNNER says. Needs six times MEBIBYTES in TMPDIR. Nothing large is removed before the end:
+# ext4 makes files slowly for some seconds after many were removed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . bench/timing.sh
-parts=${*:-warm rebuild metadata startup}
+parts=${*:-warm startup rebuild metadata}
 mebibytes=${MEBIBYTES:-520} files=${FILES:-25000} layers=4
 
 # shellcheck disable=SC2086

@@ -31,11 +31,12 @@ prioritised() {
     "$@"
 }
 
-# line NAME: prints the last measurement, and its ratio to `base`, the median of another.
+# line NAME: prints the last measurement and, if `base` is the median of another, by how much it is longer than that;
+# `of` says what the other is.
 line() {
-    awk -v name="$1" -v minimum="$minimum" -v median="$median" -v base="${base:-}" 'BEGIN {
-        printf "%-44s min %10.2f ms   median %10.2f ms", name, minimum, median
-        if (base != "" && median > 0) printf "   %8.2fx", base / median
+    awk -v name="$1" -v minimum="$minimum" -v median="$median" -v base="${base:-}" -v of="${of:-}" 'BEGIN {
+        printf "%-46s min %9.2f ms   median %9.2f ms", name, minimum, median
+        if (base > 0) printf "   %7.2f times %s", median / base, of
         print "" }'
 }
 

@@ -22,20 +22,20 @@ line "analyzer, run image as large too"
 # The new base is large as well: the same trees as a root file system.
 tar cf "$scratch/base.tar" -C "$scratch/trees" .
 "$dhow" import "$scratch/base.tar" "oci:$scratch/base" --quiet > /dev/null
-rm "$scratch/base.tar"
-rebase() { "$dhow" rebase "oci:$scratch/images/large" --force --quiet --run-image "$1"; }
+rebase() { "$dhow" rebase "oci:$scratch/images/large" --force --quiet --run-image "$1" 2> /dev/null; }
 to_base() { rebase "oci:$scratch/base"; }
 back() { rebase "$run_image"; }
 if to_base > /dev/null && back > /dev/null; then
-    PREPARE=back times "$RUNS" to_base; base=$median
+    PREPARE=back times "$RUNS" to_base
     line "dhow rebase, to a base of $(du -sm "$scratch/base" | cut -f1) MiB"
+    base=$median of="dhow's rebase"
 else
     echo "(dhow rebase failed)"
 fi
 if has umoci; then
-    cp -r "$scratch/images/large" "$scratch/umoci"
-    label() { umoci config --image "$scratch/umoci:latest" --config.label "bench=$RANDOM"; }
-    times $(( (RUNS + 4) / 5 )) label; line "umoci config (one label)"; rm -rf "$scratch/umoci"
+    cp -r "$scratch/images/large" "$scratch/labelled"
+    label() { umoci config --image "$scratch/labelled:latest" --config.label "bench=$RANDOM"; }
+    times $(( (RUNS + 4) / 5 )) label; line "umoci config (one label)"
 fi
 if has skopeo; then
     inspect() { skopeo inspect "oci:$scratch/images/large:latest"; }

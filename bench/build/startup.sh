@@ -14,7 +14,7 @@ unset base
 run() { "$dhow" run "oci:$scratch/images/nothing" --quiet; }
 run # unpacks the layers
 times "$RUNS" "$program"; line "bare"; bare=$median
-times "$RUNS" run; base=$median; line "dhow run (with launcher)"
+times "$RUNS" run; line "dhow run (with launcher)"; base=$median of="dhow run"
 over() { awk -v median="$median" -v bare="$bare" -v name="$1" 'BEGIN { printf "    %s: %.2f ms over bare\n", name, median - bare }'; }
 over "dhow run"
 

@@ -114,8 +114,7 @@ impl<'a> KeptTrees<'a> {
         if known.is_some_and(|known| known.diff_id == *diff_id) || !self.root.is_directory(directory) {
             return Ok(());
         }
-        let known = KnownTree { diff_id: diff_id.clone(), blob: None, context: self.context.clone() };
-        self.record(directory, known)
+        self.record(directory, KnownTree { diff_id: diff_id.clone(), blob: None, context: self.context.clone() })
     }
 
     fn known_app(&self) -> Option<KnownApp> {
@@ -173,5 +172,48 @@ fn process_types_key(types: &[String]) -> String {
 impl KnownTree {
     fn packed(self) -> Option<PackedLayer> {
         Some(PackedLayer { descriptor: self.blob?, diff_id: self.diff_id })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dhow_cnb::{BuildpackId, LayerFile, LayerName};
+    use dhow_lifecycle::export::Outcome;
+    use dhow_oci::{Descriptor, MediaType};
+
+    use super::*;
+
+    #[test]
+    fn a_layer_for_image_and_cache_keeps_its_blob_for_the_next_build() {
+        let scratch = tempfile::tempdir().unwrap();
+        let state = BuildState::open(scratch.path(), "image", || {}).unwrap();
+        let root = Root::open(&state.root_path()).unwrap();
+        let directory = Path::new("/layers/x_bp/one");
+        root.create_directories(directory, 0o755).unwrap();
+        root.write(&directory.join("file"), b"content", 0o644).unwrap();
+        let trees = || KeptTrees::new(&state, &root, (1000, 1000), Path::new("/layers"), Digest::of(b"launcher"));
+        let layer = PackedLayer {
+            diff_id: DiffId(Digest::of(b"tar")),
+            descriptor: Descriptor::of(MediaType::OciLayerGzip, b"blob"),
+        };
+        let exported = ExportedLayer {
+            id: "x/bp:one".to_owned(),
+            source: LayerSource::Buildpack {
+                buildpack: BuildpackId::new("x/bp").unwrap(),
+                name: LayerName::new("one").unwrap(),
+                directory: directory.to_owned(),
+                file: LayerFile { build: false, launch: true, cache: true, metadata: None },
+            },
+            created_by: String::new(),
+            layer: layer.clone(),
+            outcome: Outcome::Packed,
+        };
+
+        let first = trees();
+        assert_eq!(first.directory("x/bp:one", directory), None);
+        first.record_exported(&[exported], &[]).unwrap();
+        first.record_cached(directory, &layer.diff_id).unwrap();
+
+        assert_eq!(trees().directory("x/bp:one", directory), Some(layer));
     }
 }
