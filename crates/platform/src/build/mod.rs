@@ -85,7 +85,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
             root: &root,
             layers: Path::new(LAYERS),
             rules: &rules,
-            previous: WantedImage { name: &request.output_name, image: previous.as_ref() },
+            previous: WantedImage { name: &previous_name(request), image: previous.as_ref() },
             run: WantedImage { name: &run_image.image.name, image: Some(&run_image.image) },
             kept: Some(&kept),
             skip_layers: false,
@@ -321,10 +321,8 @@ impl Build<'_> {
     }
 
     fn previous(&self) -> Result<Option<SourceImage>, BuildError> {
-        let (place, name) = match &self.request.previous_image {
-            Some(place) => (place.clone(), place.path.display().to_string()),
-            None => (self.request.output.clone(), self.request.output_name.clone()),
-        };
+        let place = self.request.previous_image.as_ref().unwrap_or(&self.request.output).clone();
+        let name = previous_name(self.request);
         // Of a layout with several tags, another tag is another image.
         let selector = place.selector.clone().unwrap_or_else(|| Selector::Tag(place.output_tag()));
         let place = Place { selector: Some(selector), ..place };
@@ -417,6 +415,14 @@ impl Build<'_> {
     }
 }
 
+/// Returns how messages call the image whose layers may be reused.
+fn previous_name(request: &BuildRequest) -> String {
+    match &request.previous_image {
+        Some(place) => place.path.display().to_string(),
+        None => request.output_name.clone(),
+    }
+}
+
 fn launcher(request: &BuildRequest) -> Launcher<'static> {
     Launcher {
         source: LauncherSource::Bytes(Arc::clone(&request.launcher)),
@@ -440,11 +446,7 @@ fn open_state(request: &BuildRequest, events: &dyn Events) -> Result<BuildState,
 }
 
 /// Opens the layers that buildpacks want back; what cannot be read is removed, as it would be in the way for ever.
-fn open_cache(
-    path: &Path,
-    work: &Arc<Work>,
-    events: &dyn Events,
-) -> Result<(Arc<Layout>, LayoutCache), BuildError> {
+fn open_cache(path: &Path, work: &Arc<Work>, events: &dyn Events) -> Result<(Arc<Layout>, LayoutCache), BuildError> {
     let (layout, previous) = match read_cache(path, work) {
         Ok(found) => found,
         Err(damage) => {
