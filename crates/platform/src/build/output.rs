@@ -17,7 +17,8 @@ pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), Buil
         std::path::absolute(&place.path).map_err(|source| PathError::new(Operation::Inspect, &place.path, source))?;
     // A directory with anything in it must be a layout; one whose making was cut short has a marker already.
     let is_layout = place.medium == Medium::Layout && host.exists(&path.join("index.json"));
-    let is_foreign = place.medium == Medium::Layout && holds_something(&host, &path) && !host.exists(&path.join("oci-layout"));
+    let is_foreign =
+        place.medium == Medium::Layout && holds_something(&host, &path) && !host.exists(&path.join("oci-layout"));
     if is_layout || is_foreign {
         Layout::open(&path, work).map_err(|source| BuildError::Output { path: path.clone(), source })?;
     }
