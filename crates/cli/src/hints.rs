@@ -88,7 +88,11 @@ fn of_sandbox(error: &SandboxError) -> Option<String> {
 }
 
 fn of_io(error: &(dyn Error + 'static)) -> Option<String> {
-    find::<PathError>(error).and_then(of_path)
+    // Deep in a stream of bytes nobody knows the path any more.
+    let is_full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    find::<PathError>(error)
+        .and_then(of_path)
+        .or_else(|| find::<io::Error>(error).filter(|error| is_full(error)).map(|_| "df -h".to_owned()))
 }
 
 fn of_path(path: &PathError) -> Option<String> {

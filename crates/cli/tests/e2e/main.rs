@@ -3,6 +3,13 @@
 //! They need the tools that `scripts/test.sh` installs. Each test has a home, a cache and a layout
 //! repository of its own, so neither order nor this machine's files matter.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "the tests of the binary work on plain files, and a failure to do so fails them"
+)]
+
 mod support;
 
 mod bad_input;

@@ -40,7 +40,7 @@ use crate::{Events, Phase};
 use kept::KeptTrees;
 use report::PhaseClock;
 use sandboxed::{Program, Sandboxed};
-use steps::{Build, launcher, open_cache, open_state, threads};
+use steps::{Build, launcher, open_cache, open_state, previous_name, threads};
 
 /// The Platform API that images of `dhow build` are made for.
 pub(crate) const PLATFORM_API: PlatformApi = PlatformApi::V0_15;
@@ -78,7 +78,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
             root: &root,
             layers: Path::new(LAYERS),
             rules: &rules,
-            previous: WantedImage { name: &request.output_name, image: previous.as_ref() },
+            previous: WantedImage { name: &previous_name(request), image: previous.as_ref() },
             run: WantedImage { name: &run_image.image.name, image: Some(&run_image.image) },
             kept: Some(&kept),
             skip_layers: false,

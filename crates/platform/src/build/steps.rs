@@ -140,10 +140,8 @@ impl Build<'_> {
     }
 
     pub(super) fn previous(&self) -> Result<Option<SourceImage>, BuildError> {
-        let (place, name) = match &self.request.previous_image {
-            Some(place) => (place.clone(), place.path.display().to_string()),
-            None => (self.request.output.clone(), self.request.output_name.clone()),
-        };
+        let place = self.request.previous_image.as_ref().unwrap_or(&self.request.output).clone();
+        let name = previous_name(self.request);
         // Of a layout with several tags, another tag is another image.
         let selector = place.selector.clone().unwrap_or_else(|| Selector::Tag(place.output_tag()));
         let place = Place { selector: Some(selector), ..place };
@@ -233,6 +231,14 @@ impl Build<'_> {
             copy_files(self.root, Path::new("/layers/sbom"), &host, directory)?;
         }
         Ok(())
+    }
+}
+
+/// Returns how messages call the image whose layers may be reused.
+pub(super) fn previous_name(request: &BuildRequest) -> String {
+    match &request.previous_image {
+        Some(place) => place.path.display().to_string(),
+        None => request.output_name.clone(),
     }
 }
 

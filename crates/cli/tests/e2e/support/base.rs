@@ -73,7 +73,7 @@ impl<'a> Base<'a> {
     pub(crate) fn with_builder(world: &'a World) -> Self {
         let base = Self::of(world);
         let busybox = base.busybox();
-        base.write_run_image(&base.repository("example.test/run/1"), "1", &[busybox.clone()], Media::Oci);
+        base.write_run_image(&base.repository("example.test/run/1"), "1", std::slice::from_ref(&busybox), Media::Oci);
         let order = "[[order]]\n[[order.group]]\nid = \"test/tools\"\nversion = \"1.0\"\n\
                      [[order.group]]\nid = \"test/web\"\nversion = \"1.0\"\n\
                      [[order]]\n[[order.group]]\nid = \"test/script\"\nversion = \"1.0\"\n";

@@ -5,12 +5,27 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
 
 use serde_json::Value;
 
 /// Where a test lives: home, caches, layout repository, apps and images are below one directory.
 pub(crate) struct World {
     directory: tempfile::TempDir,
+}
+
+const PREFIX: &str = "dhow-e2e-";
+
+/// Worlds that several tests share are never dropped, so each run removes those of the runs before it.
+fn remove_what_earlier_runs_left() {
+    for entry in fs::read_dir(std::env::temp_dir()).unwrap().filter_map(Result::ok) {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            // Another user's cannot be removed, and are that user's to remove.
+            let _removed = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// A call of dhow that is being put together.
@@ -27,7 +42,10 @@ pub(crate) struct Outcome {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::Builder::new().prefix("dhow-e2e-").tempdir().unwrap();
+        static SWEPT: Once = Once::new();
+        SWEPT.call_once(remove_what_earlier_runs_left);
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let directory = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
         // Tests that switch to another user need to get through.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(directory.path().join("home")).unwrap();
