@@ -29,8 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The launcher and the crates of the project that it is made of.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "crates/launcher/src",
+    "crates/launcher/build.rs",
     "crates/launcher/Cargo.toml",
     "crates/launcher/link.ld",
     "crates/cnb",
@@ -113,18 +114,10 @@ fn is_target_setting(name: &str) -> bool {
 
 /// Returns the compiler's flags, in cargo's encoding.
 ///
-/// Not relocatable: that makes it smaller, as the reference's launcher is. The linker script's path is
-/// relative, because paths in flags change the names of symbols and with them the program's layout.
+/// Not relocatable: that makes it smaller, and the reference's launcher isn't either.
 fn flags(workspace: &Path) -> Result<OsString, Box<dyn Error>> {
-    let mut flags: Vec<OsString> = [
-        "-Ctarget-feature=+crt-static",
-        "-Crelocation-model=static",
-        "-Clink-arg=-Wl,--no-eh-frame-hdr",
-        "-Clink-arg=-Wl,--build-id=none",
-        "-Clink-arg=-Wl,-T,crates/launcher/link.ld",
-    ]
-    .map(OsString::from)
-    .into();
+    let mut flags: Vec<OsString> =
+        ["-Ctarget-feature=+crt-static", "-Crelocation-model=static"].map(OsString::from).into();
     flags.push(remap(workspace, "/dhow"));
     for directory in registry_sources()? {
         flags.push(remap(&directory, "/registry"));

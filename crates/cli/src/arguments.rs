@@ -60,20 +60,22 @@ pub(crate) enum Command {
     Man(ManArguments),
 }
 
-const IMAGE_HELP: &str = "\
-IMAGE is one of
-  oci:PATH[:TAG|@DIGEST]   a layout directory; TAG is `latest` unless given. The tag is what follows the last
-                           colon: write a PATH whose last part has a colon as oci:odd:name:latest or oci:odd:name/
-  oci-archive:FILE[:TAG]   a tar of a layout
-  NAME[:TAG][@DIGEST]      a layout below the layout repository (see `dhow config`)";
-
-/// Build an app image from source with Cloud Native Buildpacks
-#[derive(Debug, Args)]
-#[command(after_help = concat!("Examples:
+const BUILD_HELP: &str = "\
+Examples:
   dhow build oci:hello --path examples/hello
   dhow build oci:app:v2 --path . --builder oci:builder --env GREETING=hi --sparse
   dhow build example.org/team/app --builder example.org/team/builder --network none
-"), after_long_help = IMAGE_HELP)]
+
+IMAGE is one of
+  oci:PATH[:TAG|@DIGEST]  a layout directory; TAG is `latest` unless given. The tag is what
+                          follows the last colon: write a PATH whose last part has a colon
+                          as oci:odd:name:latest or oci:odd:name/
+  oci-archive:FILE[:TAG]  a tar of a layout
+  NAME[:TAG][@DIGEST]     a layout below the layout repository (see `dhow config`)";
+
+/// Build an app image from source with Cloud Native Buildpacks
+#[derive(Debug, Args)]
+#[command(after_help = BUILD_HELP)]
 pub(crate) struct BuildArguments {
     /// The image to write
     #[arg(value_name = "IMAGE")]
@@ -386,6 +388,9 @@ pub(crate) struct ConfigArguments {
 
 /// Show dhow's version
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  dhow version --format json
+")]
 pub(crate) struct VersionArguments {
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use dhow_fs::PathError;
+use dhow_lifecycle::export::ExportError;
 use dhow_platform::{BuildError, OpenError, RunError};
 use dhow_sandbox::{Barrier, SandboxError};
 
@@ -41,8 +42,16 @@ fn of_build(error: &BuildError) -> Option<String> {
                 "dhow import ROOTFS.tar {first} (or: skopeo copy docker://{first} oci:run, and --run-image oci:run)"
             )
         }
+        BuildError::Export(ExportError::NoProcess { available, .. }) if available.is_empty() => {
+            "no buildpack defines a process: build without --default-process".to_owned()
+        }
+        BuildError::Export(ExportError::NoProcess { available, .. }) => {
+            format!("dhow build IMAGE --default-process TYPE, where TYPE is one of {}", available.join(", "))
+        }
         BuildError::NoRunImage(_) => "dhow build IMAGE --run-image oci:PATH".to_owned(),
         BuildError::Builder { source, .. } | BuildError::RunImage { source, .. } => return of_open(source),
+        // A transparent variant is not in its own chain of causes.
+        BuildError::Path(path) => return of_path(path),
         _ => return None,
     })
 }
@@ -51,6 +60,7 @@ fn of_run(error: &RunError) -> Option<String> {
     match error {
         RunError::NoCommand => Some("dhow run IMAGE -- COMMAND".to_owned()),
         RunError::NoProcess { .. } => Some("dhow inspect IMAGE".to_owned()),
+        RunError::Path(path) => of_path(path),
         _ => None,
     }
 }
@@ -78,7 +88,10 @@ fn of_sandbox(error: &SandboxError) -> Option<String> {
 }
 
 fn of_io(error: &(dyn Error + 'static)) -> Option<String> {
-    let path = find::<PathError>(error)?;
+    find::<PathError>(error).and_then(of_path)
+}
+
+fn of_path(path: &PathError) -> Option<String> {
     match path.source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Some(format!("df -h {}", path.path.parent().unwrap_or(&path.path).display()))

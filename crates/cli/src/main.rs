@@ -14,6 +14,7 @@ mod hints;
 mod launcher;
 mod lifecycle;
 mod settings;
+mod signals;
 mod timestamp;
 mod units;
 mod variables;

@@ -127,12 +127,18 @@ impl Settings {
 
     /// Returns the directory below which named images are kept.
     pub(crate) fn layout_repository(&self) -> PathBuf {
-        PathBuf::from(self.value(Key::LayoutRepoDir).map_or("", |(path, _)| path))
+        self.directory(Key::LayoutRepoDir)
     }
 
     /// Returns the directory of unpacked root filesystems and of what is kept between builds.
     pub(crate) fn cache_directory(&self) -> PathBuf {
-        PathBuf::from(self.value(Key::CacheDir).map_or("", |(path, _)| path))
+        self.directory(Key::CacheDir)
+    }
+
+    /// Returns a directory as an absolute path: sandboxes take no other.
+    fn directory(&self, key: Key) -> PathBuf {
+        let path = Path::new(self.value(key).map_or("", |(path, _)| path));
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
     }
 
     /// Writes a value to the configuration file, atomically; other keys are kept.

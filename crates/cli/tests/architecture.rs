@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the project with the crates of the project that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("dhow-oci", &[]),
     ("dhow-fs", &[]),
     ("dhow-cnb", &["dhow-oci"]),
@@ -32,7 +32,6 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "dhow-platform",
         ],
     ),
-    ("dhow-testkit", &["dhow-oci", "dhow-cnb", "dhow-fs", "dhow-store", "dhow-layer"]),
 ];
 
 fn metadata() -> Value {

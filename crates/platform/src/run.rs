@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dhow_fs::{PathError, Root, TemporaryDirectory, Work};
 use dhow_oci::{Image, ImageConfig};
-use dhow_sandbox::{Identity, Job, Mount, Privileges, RootFs, SandboxError, Scratch, Streams};
+use dhow_sandbox::{Identity, Job, JobHandle, Mount, Privileges, RootFs, SandboxError, Scratch, Streams};
 use dhow_store::BlobSource;
 
 use crate::container::{caller, hosts_files, sandbox_network, volume_mounts};
@@ -72,13 +72,15 @@ fn list(types: &[String]) -> String {
 
 /// Runs the image's program with this process's standard streams; returns its exit code.
 ///
-/// What it writes goes to a scratch directory that is removed when it ends.
+/// What it writes goes to a scratch directory that is removed when it ends. `on_start` gets a handle by which
+/// signals can be passed on.
 pub fn run(
     image: &Image,
     blobs: &dyn BlobSource,
     request: &RunRequest,
     cache: &Path,
     events: &dyn Events,
+    on_start: impl FnOnce(JobHandle),
 ) -> Result<i32, RunError> {
     let config = image.config().value();
     let arguments = arguments(config, request)?;
@@ -112,6 +114,7 @@ pub fn run(
         privileges: Privileges::None,
     };
     let mut running = dhow_sandbox::spawn(&job, Streams::inherit())?;
+    on_start(running.handle());
     Ok(running.wait()?.code())
 }
 

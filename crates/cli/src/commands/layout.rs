@@ -1,5 +1,6 @@
 //! `dhow layout check` and `dhow layout gc`
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::units::bytes;
 /// Returns 0 if nothing is wrong, else 1.
 pub(crate) fn check(arguments: &LayoutCheckArguments) -> Result<u8, Failure> {
     let findings = open(&arguments.path)?.check()?;
-    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let lines: Vec<String> = findings.iter().map(|finding| with_causes(finding)).collect();
     match arguments.format {
         Format::Json => answer(&format!("{:#}\n", json!({ "path": arguments.path, "findings": lines }))),
         Format::Text if lines.is_empty() => answer(&format!("{}: nothing is wrong\n", arguments.path.display())),
@@ -49,6 +50,17 @@ pub(crate) fn gc(arguments: &LayoutGcArguments, context: &Context<'_>) -> Result
         )),
     }
     Ok(())
+}
+
+/// Returns an error's text with those of its causes, which name the blob.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += &format!(": {cause}");
+        next = cause.source();
+    }
+    text
 }
 
 fn open(path: &Path) -> Result<Layout, Failure> {

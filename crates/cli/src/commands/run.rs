@@ -10,6 +10,7 @@ use crate::arguments::RunArguments;
 use crate::commands::{Context, build};
 use crate::environment_flags;
 use crate::failure::Failure;
+use crate::signals;
 
 /// Returns the program's exit code.
 pub(crate) fn run(arguments: RunArguments, context: &Context<'_>) -> Result<u8, Failure> {
@@ -27,6 +28,8 @@ pub(crate) fn run(arguments: RunArguments, context: &Context<'_>) -> Result<u8, 
         user: arguments.user,
     };
     let cache = context.settings.cache_directory();
-    let code = dhow_platform::run(&opened.image, opened.blobs(), &request, &cache, context.console)?;
+    let signals = signals::Caught::new()?;
+    let start = |job| signals.pass_on(job);
+    let code = dhow_platform::run(&opened.image, opened.blobs(), &request, &cache, context.console, start)?;
     Ok(u8::try_from(code & 0xff).unwrap_or(1))
 }

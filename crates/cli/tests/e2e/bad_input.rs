@@ -1,0 +1,301 @@
+//! What bad input gets: an exit code, an error that names its subject, a hint, and nothing lost.
+
+use std::fs;
+
+use crate::support::{Base, Image, Layer, Media, Outcome, World, blobs, is_root, write_image};
+
+fn world(script: &str) -> World {
+    let world = World::new();
+    Base::with_builder(&world);
+    world.script_app("source", script);
+    world
+}
+
+/// Asserts exit code, the error's first line, and what the hint begins with.
+#[track_caller]
+fn assert_fails(outcome: Outcome, code: i32, error: &str, hint: Option<&str>) -> Outcome {
+    let outcome = outcome.exits(code);
+    assert_eq!(outcome.stdout, "");
+    let (said, advice) = outcome.error_and_hint();
+    assert!(said.contains(error), "expected `{error}` in `{said}`");
+    match hint {
+        Some(hint) => assert!(advice.is_some_and(|advice| advice.contains(hint)), "expected `{hint}` in {advice:?}"),
+        None => assert_eq!(advice, None),
+    }
+    outcome
+}
+
+#[test]
+fn an_unknown_builder_is_named_with_the_path_looked_at() {
+    let world = world("true");
+    let outcome = world.dhow(["build", "oci:app", "--path", "source", "--builder", "oci:no-builder"]).run();
+    assert_fails(outcome, 1, "cannot use builder oci:no-builder", Some("skopeo copy")).says("no-builder");
+    let outcome = world.dhow(["build", "oci:app", "--path", "source", "--builder", "example.test/no/builder"]).run();
+    let outcome = assert_fails(outcome, 1, "cannot use builder example.test/no/builder", Some("skopeo copy"));
+    outcome.says("layout-repo/example.test/no/builder/latest");
+    assert!(!world.path("app").exists());
+}
+
+#[test]
+fn an_image_that_is_no_builder_is_told_what_it_lacks() {
+    let world = world("true");
+    let run = format!("oci:{}", Base::of(&world).repository("example.test/run/1").display());
+    let outcome = world.dhow(["build", "oci:app", "--path", "source", "--builder", &format!("{run}:1")]).run();
+    assert_fails(outcome, 1, "is not a builder: it has no CNB_USER_ID", Some("dhow builder create"));
+}
+
+#[test]
+fn when_no_group_takes_the_app_each_buildpack_gives_its_reason() {
+    let world = world("true");
+    fs::remove_file(world.path("source/build.sh")).unwrap();
+    world.write("source/other", "x");
+    let outcome = world.build("oci:app", "source", &["--verbose"]);
+    let outcome = assert_fails(outcome, 20, "no group of buildpacks takes this app", Some("--verbose"));
+    outcome.says("tools: no web.txt").says("web: no web.txt").says("script: no build.sh");
+    assert!(!world.path("app").exists());
+}
+
+#[test]
+fn when_a_buildpack_fails_to_detect_the_exit_code_and_its_output_say_so() {
+    let world = world("true");
+    world.write("source/detect.sh", "echo detection went wrong; exit 7");
+    let outcome = world.build("oci:app", "source", &[]);
+    let outcome = assert_fails(outcome, 21, "at least one buildpack failed", Some("--verbose"));
+    outcome.says("detection went wrong").says("(7)");
+}
+
+#[test]
+fn when_a_buildpack_fails_to_build_its_output_is_shown_and_the_old_image_is_whole() {
+    let world = world(
+        "printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"echo\", \"old\"]\\ndefault = true\\n' >$CNB_LAYERS_DIR/launch.toml",
+    );
+    let old = world.build("oci:app", "source", &[]).success().digest();
+    let before = blobs(world.path("app"));
+    world.write("source/build.sh", "echo half >$CNB_LAYERS_DIR/x.toml; echo the reason; exit 3");
+    let outcome = world.build("oci:app", "source", &[]);
+    assert_fails(outcome, 51, "a buildpack failed to build the app", None).says("the reason");
+    assert_eq!(Image::read(world.path("app"), "latest").digest(), old);
+    assert_eq!(blobs(world.path("app")), before);
+    world.dhow(["run", "oci:app"]).run().success().answers("old\n");
+    let fresh = world.build("oci:fresh", "source", &[]);
+    assert_fails(fresh, 51, "a buildpack failed to build the app", None);
+    assert!(!world.path("fresh").exists());
+}
+
+#[test]
+fn a_missing_run_image_is_named_with_every_path_looked_at() {
+    let world = world("true");
+    let repository = Base::of(&world).repository("example.test/run/1");
+    fs::remove_dir_all(&repository).unwrap();
+    let outcome = world.build("oci:app", "source", &[]);
+    let outcome =
+        assert_fails(outcome, 1, "none of the builder's run images is in the layout repository", Some("dhow import"));
+    outcome.says(repository.to_str().unwrap());
+    let outcome = world.build("oci:app", "source", &["--run-image", "oci:absent"]);
+    assert_fails(outcome, 1, "cannot use run image oci:absent", Some("skopeo copy"));
+}
+
+#[test]
+fn a_platform_that_an_image_does_not_have_lists_what_it_has() {
+    let world = world("true");
+    let outcome = world.build("oci:app", "source", &["--platform", "linux/s390x"]);
+    let outcome = assert_fails(outcome, 1, "cannot use builder oci:builder", Some(""));
+    outcome.says("linux/s390x").says(&dhow_oci::Platform::host().to_string());
+}
+
+#[test]
+fn a_blob_of_the_builder_that_was_changed_is_named() {
+    type Harm = fn(&mut Vec<u8>);
+    let harms: [(&str, Harm); 3] = [
+        ("flipped", |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        }),
+        ("truncated", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("appended to", |bytes| bytes.push(0)),
+    ];
+    for (what, harm) in harms {
+        let world = world("true");
+        let image = Image::read(world.path("builder"), "latest");
+        let digest = image.layers()[1].clone();
+        let path = world.path("builder/blobs").join(digest.replace(':', "/"));
+        let mut bytes = fs::read(&path).unwrap();
+        harm(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        let outcome = world.build("oci:app", "source", &[]).exits(1);
+        assert!(outcome.stderr.contains(&digest), "{what}: no {digest} in\n{}", outcome.stderr);
+        assert!(!world.path("app").exists(), "{what}");
+        let check = world.dhow(["layout", "check", "builder"]).run().exits(1);
+        assert!(check.stdout.contains(&digest), "{what}: {}", check.stdout);
+    }
+}
+
+#[test]
+fn a_layer_of_the_run_image_that_was_changed_never_becomes_part_of_a_full_image() {
+    let world = world("true");
+    let repository = Base::of(&world).repository("example.test/run/1");
+    let digest = Image::read(&repository, "1").layers()[0].clone();
+    let path = repository.join("blobs").join(digest.replace(':', "/"));
+    fs::write(&path, b"short").unwrap();
+    let outcome = world.build("oci:app", "source", &[]);
+    assert_ne!(outcome.code, Some(0));
+    assert!(outcome.stderr.contains(&digest), "{}", outcome.stderr);
+}
+
+#[test]
+fn an_empty_or_absent_app_is_named() {
+    let world = world("true");
+    fs::create_dir(world.path("empty")).unwrap();
+    let outcome = world.build("oci:app", "empty", &[]).exits(1);
+    let (error, _) = outcome.error_and_hint();
+    assert!(error.contains("empty"), "{error}");
+    let outcome = world.build("oci:app", "absent", &[]).exits(1);
+    assert!(outcome.stderr.contains("absent"), "{}", outcome.stderr);
+    world.write("text", "neither directory nor zip");
+    let outcome = world.build("oci:app", "text", &[]).exits(1);
+    assert!(outcome.error_and_hint().0.contains("text"), "{}", outcome.stderr);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_fails_before_anything_is_built() {
+    let world = world("echo building");
+    world.write("file", "in the way");
+    let outcome = world.build("oci:file", "source", &[]).does_not_say("BUILDING");
+    assert_ne!(outcome.code, Some(0));
+    assert!(outcome.stderr.contains("file"), "{}", outcome.stderr);
+    assert_eq!(fs::read_to_string(world.path("file")).unwrap(), "in the way");
+    if !is_root() {
+        use std::os::unix::fs::PermissionsExt;
+        fs::create_dir(world.path("closed")).unwrap();
+        fs::set_permissions(world.path("closed"), fs::Permissions::from_mode(0o555)).unwrap();
+        let outcome = world.build("oci:closed/app", "source", &[]).does_not_say("BUILDING");
+        assert_ne!(outcome.code, Some(0));
+        assert!(outcome.error_and_hint().1.is_some_and(|hint| hint.contains("ls -ld")), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_directory_that_is_no_layout_is_left_alone() {
+    let world = world("true");
+    world.write("documents/letter", "dear");
+    let outcome = world.build("oci:documents", "source", &[]).does_not_say("BUILDING");
+    assert_ne!(outcome.code, Some(0));
+    let names: Vec<_> =
+        fs::read_dir(world.path("documents")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["letter"]);
+}
+
+#[test]
+fn an_unknown_process_type_lists_those_there_are() {
+    let world = world("printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"true\"]\\n' >$CNB_LAYERS_DIR/launch.toml");
+    let outcome = world.build("oci:app", "source", &["--default-process", "nope"]).exits(62);
+    assert!(outcome.stderr.contains("nope") && outcome.stderr.contains("web"), "{}", outcome.stderr);
+    assert!(
+        !world.path("app/index.json").exists()
+            || !fs::read_to_string(world.path("app/index.json")).unwrap().contains("latest")
+    );
+    world.build("oci:app", "source", &[]).success();
+    let outcome = world.dhow(["run", "oci:app", "nope"]).run();
+    assert_fails(outcome, 1, "the image has no process `nope`; it has web", Some("dhow inspect"));
+}
+
+#[test]
+fn an_unknown_buildpack_lists_those_of_the_builder() {
+    let world = world("true");
+    let outcome = world.build("oci:app", "source", &["--buildpack", "test/nope"]);
+    let error = "builder oci:builder has no buildpack test/nope; it has test/script@1.0, test/tools@1.0, test/web@1.0";
+    assert_fails(outcome, 1, error, None);
+    let outcome = world.build("oci:app", "source", &["--buildpack", "test/web@9"]);
+    assert_fails(outcome, 1, "has no buildpack test/web@9", None);
+}
+
+#[test]
+fn malformed_flags_are_refused_before_anything_is_done() {
+    let world = world("true");
+    let table: [(&[&str], i32, &str); 9] = [
+        (&["--creation-time", "yesterday"], 2, "yesterday"),
+        (&["--network", "bridge"], 2, "bridge"),
+        (&["--uid", "me"], 2, "me"),
+        (&["--tag", "a b"], 1, "a b"),
+        (&["--workspace", "relative"], 1, "relative"),
+        (&["--workspace", "/cnb/x"], 1, "/cnb/x"),
+        (&["--volume", "/only-source"], 1, "/only-source"),
+        (&["--env", "=x"], 1, "=x"),
+        (&["--cache", "type=volume;name=x"], 1, "type=volume"),
+    ];
+    for (flags, code, subject) in table {
+        let outcome = world.build("oci:app", "source", flags);
+        assert_eq!(outcome.code, Some(code), "{flags:?}\n{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("error: ") && outcome.stderr.contains(subject),
+            "{flags:?}\n{}",
+            outcome.stderr
+        );
+        assert!(!world.path("app").exists(), "{flags:?}");
+    }
+    for image in ["oci:", "oci:x:bad tag", "UPPER/Case", "docker://x"] {
+        let outcome = world.build(image, "source", &[]);
+        assert!(outcome.code.is_some_and(|code| code != 0), "{image}");
+        assert!(outcome.stderr.contains("error: "), "{image}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_previous_image_that_is_asked_for_must_be_there() {
+    let world = world("true");
+    let outcome = world.build("oci:app", "source", &["--previous-image", "oci:absent"]);
+    assert_fails(outcome, 1, "cannot read the previous image", Some("")).says("absent");
+}
+
+#[test]
+fn a_damaged_output_layout_is_named_and_not_overwritten() {
+    let world = world("true");
+    world.build("oci:app", "source", &[]).success();
+    fs::write(world.path("app/index.json"), "{ not json").unwrap();
+    let outcome = world.build("oci:app", "source", &[]);
+    assert_ne!(outcome.code, Some(0));
+    assert!(outcome.stderr.contains("index.json"), "{}", outcome.stderr);
+    assert_eq!(fs::read_to_string(world.path("app/index.json")).unwrap(), "{ not json");
+}
+
+#[test]
+fn an_index_with_two_images_asks_which() {
+    let world = world("true");
+    world.build("oci:app:one", "source", &[]).success();
+    world.write("source/other", "x");
+    world.build("oci:app:two", "source", &[]).success();
+    let outcome = world.dhow(["inspect", "oci:app:three"]).run();
+    let outcome = assert_fails(outcome, 1, "", Some(""));
+    outcome.says("one").says("two");
+}
+
+#[test]
+fn a_layer_that_is_no_tar_is_a_failure_with_its_digest() {
+    let world = world("true");
+    let layer = Layer { tar: b"this is no tar, however long the text is".repeat(50) };
+    let config = serde_json::json!({ "Env": ["CNB_USER_ID=1000", "CNB_GROUP_ID=1000"] });
+    write_image(&world.path("broken"), "latest", &[layer], &config, &serde_json::json!({}), Media::Oci);
+    let outcome = world.dhow(["build", "oci:app", "--path", "source", "--builder", "oci:broken"]).run().exits(1);
+    assert!(outcome.stderr.contains("sha256:"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_full_disk_is_told_with_a_hint_and_the_old_image_is_whole() {
+    if !is_root() {
+        eprintln!("only root can mount a small file system to be filled");
+        return;
+    }
+    let world = world("yes $SIZE | head -c 100 >data");
+    fs::create_dir(world.path("small")).unwrap();
+    // A mount namespace of its own: nothing is left of the file system afterwards.
+    let script = "mount -t tmpfs -o size=4m none small && \"$@\" && old=$(cat small/app/index.json) && \
+                  head -c 3500000 /dev/urandom >source/big && { \"$@\"; code=$?; } ; \
+                  test \"$old\" = \"$(cat small/app/index.json)\" && echo the old image is whole; exit $code";
+    let build = world.build_command("oci:small/app", "source", &["--env", "SIZE=1", "--quiet"]);
+    let arguments = ["--mount", "--", "sh", "-c", script, "sh"];
+    let outcome = build.through(&crate::support::tool("unshare"), &arguments).run();
+    assert!(outcome.code.is_some_and(|code| code != 0), "{}\n{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.stdout.ends_with("the old image is whole\n"), "{}\n{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.stderr.contains("No space left on device"), "{}", outcome.stderr);
+    assert!(outcome.error_and_hint().1.is_some_and(|hint| hint.starts_with("df -h ")), "{}", outcome.stderr);
+}

@@ -52,7 +52,6 @@ fn processes_of_the_image_run_with_launch_environment_exec_d_and_working_directo
         "TOOLS_WORKER=in-worker",
         "TOOLS_EXECD=from exec.d",
         "OF_THE_BASE=yes",
-        "CNB_EXEC_ENV=production",
     ] {
         assert!(worker.stdout.lines().any(|found| found == line), "no {line} in\n{}", worker.stdout);
     }
@@ -69,7 +68,8 @@ fn labels_say_what_made_the_image() {
     let build = image.json_label("io.buildpacks.build.metadata");
     let ids: Vec<&str> = build["buildpacks"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["test/tools", "test/web"]);
-    let types: Vec<&str> = build["processes"].as_array().unwrap().iter().map(|it| it["type"].as_str().unwrap()).collect();
+    let types: Vec<&str> =
+        build["processes"].as_array().unwrap().iter().map(|it| it["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["elsewhere", "web", "worker"]);
     let lifecycle = image.json_label("io.buildpacks.lifecycle.metadata");
     let tools = &lifecycle["buildpacks"][0];
@@ -125,7 +125,9 @@ fn inspect_tells_base_buildpacks_processes_layers_and_labels() {
     assert_eq!(inspection["labels"]["dev.dhow.test"], "a label");
     assert_eq!(inspection["base"]["name"], "example.test/run:1");
     let text = world.dhow(["inspect", IMAGE]).run().success();
-    for expected in ["test/tools", "web (default)", "(full)", "Buildpacks Application Launcher", "dev.dhow.test=a label"] {
+    for expected in
+        ["test/tools", "web       (default)", "(full)", "Buildpacks Application Launcher", "dev.dhow.test=a label"]
+    {
         assert!(text.stdout.contains(expected), "no {expected} in\n{}", text.stdout);
     }
 }

@@ -25,7 +25,11 @@ fn build(world: &World, image: &str) -> Dhow {
 #[test]
 fn hello_is_built_and_the_output_says_with_which_builder() {
     let (_, outcome) = &*HELLO;
-    assert!(outcome.stderr.contains("Using dhow's embedded builder: this machine's system directories"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("Using dhow's embedded builder: this machine's system directories"),
+        "{}",
+        outcome.stderr
+    );
     assert!(outcome.stderr.contains("What it builds depends on what is installed here"), "{}", outcome.stderr);
     assert!(outcome.stdout.contains("builder  embedded (dhow "), "{}", outcome.stdout);
     assert!(outcome.stdout.ends_with("Successfully built image oci:hello\n"), "{}", outcome.stdout);
@@ -114,12 +118,14 @@ fn hello_again_has_the_same_digest_from_scratch_and_from_what_was_kept() {
 #[test]
 fn an_app_with_a_procfile_gets_its_processes() {
     let world = World::new();
-    world.write("source/Procfile", "web: /workspace/start one two\nworker: /workspace/start worker\n");
-    let start = world.path("source/start");
+    world.write("source/Procfile", "web: /workspace/busybox echo web\nworker: /workspace/busybox echo worker\n");
     // Static, as nothing of this machine is in the minimal run image.
-    fs::copy(tool("busybox"), &start).unwrap();
-    world.write("source/Procfile", "web: /workspace/start echo web\nworker: /workspace/start echo worker\n");
-    world.dhow(["build", "oci:app", "--path", "source"]).run().success().says("-----> web: /workspace/start echo web");
+    fs::copy(tool("busybox"), world.path("source/busybox")).unwrap();
+    world
+        .dhow(["build", "oci:app", "--path", "source"])
+        .run()
+        .success()
+        .says("-----> web: /workspace/busybox echo web");
     world.dhow(["run", "oci:app"]).run().success().answers("web\n");
     world.dhow(["run", "oci:app", "worker"]).run().success().answers("worker\n");
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod bad_input;
+mod bases;
 mod builder_image;
 mod concurrency;
 mod embedded;

@@ -72,7 +72,8 @@ fn a_run_image_that_lacks_layers_gives_a_sparse_image_and_a_warning() {
         fs::remove_file(repository.join("blobs/sha256").join(hex)).unwrap();
     }
     let outcome = world.build("oci:app", "source", &[]).success();
-    let outcome = outcome.says("warning: the image is sparse, because run image example.test/run:1 lacks layers itself");
+    let outcome =
+        outcome.says("warning: the image is sparse, because run image example.test/run:1 lacks layers itself");
     assert_eq!(outcome.digest(), full);
     world.dhow(["layout", "check", "app"]).run().success();
 }
@@ -93,12 +94,13 @@ fn gc_removes_what_an_overwritten_tag_leaves() {
 }
 
 #[test]
-fn annotations_name_the_run_image_as_base_and_nothing_else() {
+fn annotations_name_the_run_image_as_base_and_no_other_image() {
     let world = script("true");
     world.build("oci:app", "source", &[]).success();
     let image = Image::read(world.path("app"), "latest");
     let run = Image::read(Base::of(&world).repository("example.test/run/1"), "1");
     let expected = serde_json::json!({
+        "org.example.inherited": "by every image on this base",
         "org.opencontainers.image.base.name": "example.test/run:1",
         "org.opencontainers.image.base.digest": run.digest(),
     });
@@ -113,8 +115,9 @@ fn a_run_image_that_is_only_a_path_is_not_named() {
     let digest = base.write_run_image(&world.path("nameless"), "latest", &[base.busybox()], Media::Oci);
     world.build("oci:app", "source", &["--run-image", "oci:nameless"]).success();
     let image = Image::read(world.path("app"), "latest");
-    let expected = serde_json::json!({ "org.opencontainers.image.base.digest": digest });
-    assert_eq!(image.manifest["annotations"], expected);
+    let annotations = &image.manifest["annotations"];
+    assert_eq!(annotations["org.opencontainers.image.base.digest"], digest);
+    assert!(annotations.get("org.opencontainers.image.base.name").is_none(), "{annotations:#}");
     let text = image.manifest.to_string() + &image.config.to_string() + &image.entry.to_string();
     assert!(!text.contains(world.root().to_str().unwrap()), "{text}");
 }
@@ -188,4 +191,49 @@ fn off_a_terminal_there_is_no_colour_but_the_buildpacks_own() {
         assert_eq!(outcome.stderr.matches('\x1b').count(), 2, "{}", outcome.stderr);
         assert!(!outcome.stdout.contains('\x1b'));
     }
+}
+
+#[test]
+fn a_run_image_named_by_an_index_is_recorded_by_its_index_and_by_its_manifest() {
+    let world = script("true");
+    let layout = Base::of(&world).repository("example.test/run/1");
+    let manifest = Image::read(&layout, "1").digest().to_owned();
+    let index = wrap_in_index(&layout, "1");
+    world.build("oci:app", "source", &[]).success();
+    let image = Image::read(world.path("app"), "latest");
+    let annotations = &image.manifest["annotations"];
+    assert_eq!(annotations["org.opencontainers.image.base.name"], "example.test/run:1");
+    assert_eq!(annotations["org.opencontainers.image.base.digest"], index);
+    let run = image.json_label("io.buildpacks.lifecycle.metadata")["runImage"]["reference"].clone();
+    assert!(run.as_str().unwrap().ends_with(&manifest), "{run}");
+}
+
+/// Names the image of `tag` by an index of two platforms, and returns the index's digest.
+fn wrap_in_index(layout: &std::path::Path, tag: &str) -> String {
+    let mut entry = Image::read(layout, tag).entry;
+    entry.as_object_mut().unwrap().remove("annotations");
+    let host = dhow_oci::Platform::host();
+    entry["platform"] = serde_json::json!({ "os": host.os, "architecture": host.architecture });
+    let mut other = entry.clone();
+    other["platform"] = serde_json::json!({ "os": "linux", "architecture": "mips64le" });
+    other["digest"] = crate::support::sha256(b"absent").into();
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": kind, "manifests": [other, entry] }).to_string();
+    let digest = crate::support::sha256(index.as_bytes());
+    fs::write(layout.join("blobs/sha256").join(hex(&digest)), &index).unwrap();
+    let name = serde_json::json!({ "org.opencontainers.image.ref.name": tag });
+    let entry = serde_json::json!({ "mediaType": kind, "digest": digest, "size": index.len(), "annotations": name });
+    let document = serde_json::json!({ "schemaVersion": 2, "manifests": [entry] });
+    fs::write(layout.join("index.json"), document.to_string()).unwrap();
+    digest
+}
+
+#[test]
+fn an_index_without_the_wanted_platform_lists_what_it_has() {
+    let world = script("true");
+    let layout = Base::of(&world).repository("example.test/run/1");
+    wrap_in_index(&layout, "1");
+    let run = format!("oci:{}:1", layout.display());
+    let outcome = world.dhow(["inspect", &run, "--platform", "linux/s390x"]).run().exits(1);
+    outcome.says("linux/s390x").says("linux/mips64le");
 }

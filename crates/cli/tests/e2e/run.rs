@@ -1,0 +1,170 @@
+//! `dhow run`: what reaches the program, and what of it reaches the caller.
+
+use std::io::{BufRead, BufReader};
+use std::sync::LazyLock;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Base, Media, Outcome, World, write_image};
+
+const PROCESSES: &str = r#"
+cat >"$CNB_LAYERS_DIR/launch.toml" <<'LAUNCH'
+[[processes]]
+type = "web"
+command = ["echo"]
+args = ["default"]
+default = true
+
+[[processes]]
+type = "exit"
+command = ["sh", "-c", "exit 42"]
+
+[[processes]]
+type = "env"
+command = ["env"]
+
+[[processes]]
+type = "trap"
+command = ["sh", "-c", "trap 'echo stopped; exit 9' TERM INT; echo ready; while true; do sleep 0.05; done"]
+LAUNCH
+"#;
+
+static APP: LazyLock<World> = LazyLock::new(|| {
+    let world = World::new();
+    Base::with_builder(&world);
+    world.script_app("source", PROCESSES);
+    world.build("oci:app", "source", &[]).success();
+    world
+});
+
+fn run(arguments: &[&str]) -> Outcome {
+    APP.dhow(["run", "oci:app"]).args(arguments).run()
+}
+
+#[test]
+fn the_exit_code_is_the_programs() {
+    run(&["exit"]).exits(42);
+    run(&["--", "sh", "-c", "kill -9 $$"]).exits(137);
+}
+
+#[test]
+fn output_is_the_programs_alone() {
+    let outcome = run(&["--", "sh", "-c", "echo out; echo err >&2"]).success();
+    assert_eq!((&*outcome.stdout, &*outcome.stderr), ("out\n", "err\n"));
+}
+
+#[test]
+fn arguments_follow_the_process() {
+    assert_eq!(run(&[]).success().stdout, "default\n");
+    assert_eq!(run(&["web", "one", "--", "-n", "two"]).success().stdout, "one -n two\n");
+    assert_eq!(run(&["--", "echo", "other"]).success().stdout, "other\n");
+}
+
+#[test]
+fn variables_are_those_of_the_image_and_the_flags_and_none_of_the_caller() {
+    APP.write("variables", "OF_FILE=1\nOF_BASE_AND_FLAG=file\n");
+    let flags =
+        ["--env", "GIVEN=x y", "--env", "PASSED", "--env-file", "variables", "--env", "OF_BASE_AND_FLAG=flag", "env"];
+    let call = APP.dhow(["run", "oci:app"]).args(flags).env("PASSED", "on").env("SECRET_OF_CALLER", "canary");
+    let outcome = call.run().success();
+    let has = |line: &str| outcome.stdout.lines().any(|found| found == line);
+    for line in ["GIVEN=x y", "PASSED=on", "OF_FILE=1", "OF_BASE_AND_FLAG=flag", "OF_THE_BASE=yes", "HOME=/home/cnb"] {
+        assert!(has(line), "no {line} in\n{}", outcome.stdout);
+    }
+    assert!(!outcome.stdout.contains("canary"), "{}", outcome.stdout);
+}
+
+#[test]
+fn the_user_is_the_images_or_the_flags() {
+    assert_eq!(run(&["--", "id", "-u"]).success().stdout, "1000\n");
+    assert_eq!(run(&["--user", "1234:4321", "--", "sh", "-c", "id -u; id -g"]).success().stdout, "1234\n4321\n");
+    assert_eq!(run(&["--user", "root", "--", "id", "-u"]).success().stdout, "0\n");
+}
+
+#[test]
+fn the_working_directory_is_the_images_or_the_flags() {
+    assert_eq!(run(&["--", "pwd"]).success().stdout, "/workspace\n");
+    let outcome = run(&["--workdir", "/tmp", "--entrypoint", "/bin/pwd"]).success();
+    assert_eq!(outcome.stdout, "/tmp\n");
+}
+
+#[test]
+fn an_entrypoint_replaces_that_of_the_image() {
+    assert_eq!(run(&["--entrypoint", "/bin/echo", "a", "--", "-b"]).success().stdout, "a -b\n");
+}
+
+#[test]
+fn volumes_are_seen_and_read_only_if_asked() {
+    APP.write("data/file", "from outside\n");
+    let data = APP.path("data");
+    let volume = format!("{}:/data:ro", data.display());
+    let outcome = run(&["--volume", &volume, "--", "sh", "-c", "cat /data/file; echo x >/data/new || echo refused"]);
+    assert_eq!(outcome.success().stdout, "from outside\nrefused\n");
+    assert!(!data.join("new").exists());
+}
+
+#[test]
+fn network_none_is_only_loopback() {
+    let outcome =
+        run(&["--network", "none", "--", "sh", "-c", "grep -c : /proc/net/dev; grep -o lo: /proc/net/dev"]).success();
+    assert_eq!(outcome.stdout, "1\nlo:\n");
+}
+
+#[test]
+fn what_the_program_writes_is_gone_afterwards() {
+    run(&["--", "sh", "-c", "echo x >/workspace/new"]).success();
+    run(&["--user", "root", "--", "sh", "-c", "echo x >/etc/new"]).success();
+    let outcome = run(&["--", "sh", "-c", "ls /workspace /etc"]).success();
+    assert!(!outcome.stdout.contains("new"), "{}", outcome.stdout);
+    let runs = std::fs::read_dir(APP.path("home/.cache/dhow/run")).unwrap().count();
+    // Other tests may be running right now, but nothing may pile up.
+    assert!(runs < 8, "{runs}");
+}
+
+#[test]
+fn sigterm_and_sigint_reach_the_program() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut child = APP.dhow(["run", "oci:app", "trap"]).spawn();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), "stopped", "{signal:?}");
+        assert_eq!(child.wait().unwrap().code(), Some(9), "{signal:?}");
+    }
+}
+
+#[test]
+fn standard_input_is_the_callers() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dhow"))
+        .args(["run", "oci:app", "--", "cat"])
+        .current_dir(APP.root())
+        .env("HOME", APP.path("home"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"through the pipe").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"through the pipe");
+}
+
+#[test]
+fn an_image_without_a_shell_runs_its_program_directly() {
+    let world = World::new();
+    let tree = world.path("tree");
+    std::fs::create_dir(&tree).unwrap();
+    std::fs::copy(crate::support::tool("busybox"), tree.join("busybox")).unwrap();
+    let layer = crate::support::Layer::of(&tree);
+    let config = serde_json::json!({ "Entrypoint": ["/busybox", "echo"], "Cmd": ["of the image"] });
+    write_image(&world.path("bare"), "latest", &[layer], &config, &serde_json::json!({}), Media::Oci);
+    assert_eq!(world.dhow(["run", "oci:bare"]).run().success().stdout, "of the image\n");
+    assert_eq!(world.dhow(["run", "oci:bare", "given"]).run().success().stdout, "given\n");
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let outcome = run(&["--entrypoint", "/bin/nope"]);
+    assert!(outcome.code.is_some_and(|code| code != 0));
+    assert!(outcome.stderr.contains("/bin/nope"), "{}", outcome.stderr);
+}

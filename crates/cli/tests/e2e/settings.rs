@@ -72,7 +72,10 @@ fn without_a_home_dhow_says_what_it_misses() {
 fn an_unknown_setting_lists_those_there_are() {
     let world = World::new();
     let (error, hint) = bad(world.dhow(["config", "colour"]).run());
-    assert_eq!(error, "`colour` is not a setting; expected one of layout-repo-dir, default-builder, cache-dir, experimental");
+    assert_eq!(
+        error,
+        "`colour` is not a setting; expected one of layout-repo-dir, default-builder, cache-dir, experimental"
+    );
     assert_eq!(hint.as_deref(), Some("dhow config"));
 }
 

@@ -105,7 +105,8 @@ fn entrypoint(input: &ExportInput<'_>, log: &dyn Log) -> Result<String, ExportEr
         return Ok(LAUNCHER_PATH.to_owned());
     };
     if !input.build.processes.iter().any(|process| process.process_type == default) {
-        return Err(ExportError::NoProcess(default.to_owned()));
+        let available = input.build.processes.iter().map(|process| process.process_type.to_string()).collect();
+        return Err(ExportError::NoProcess { wanted: default.to_owned(), available });
     }
     log.info(&format!("Setting default process type '{default}'"));
     Ok(format!("{PROCESS_DIRECTORY}/{default}"))

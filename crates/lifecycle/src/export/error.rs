@@ -75,8 +75,13 @@ pub enum ExportError {
     #[error("failed to export: creating layer ''")]
     ProcessType(#[from] ProcessTypeError),
     /// The platform wants a default process that no buildpack defines.
-    #[error("failed to export: determining entrypoint: tried to set {0} to default but it doesn't exist")]
-    NoProcess(String),
+    #[error("failed to export: determining entrypoint: tried to set {0} to default but it doesn't exist", .wanted)]
+    NoProcess {
+        /// The type.
+        wanted: String,
+        /// The types that buildpacks define.
+        available: Vec<String>,
+    },
     /// An SBOM file cannot be copied.
     #[error("failed to export: copying SBOM files: {0}")]
     Sbom(GoPathError),

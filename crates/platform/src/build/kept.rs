@@ -61,6 +61,15 @@ impl<'a> KeptTrees<'a> {
         known
     }
 
+    /// Records what `directory` is now, in place of what was found out about it before.
+    fn record(&self, directory: &Path, known: KnownTree) -> Result<(), PathError> {
+        self.state.record(self.root, directory, &known)?;
+        let mut compared = self.compared();
+        compared.retain(|(path, _)| path != directory);
+        compared.push((directory.to_owned(), Some(known)));
+        Ok(())
+    }
+
     /// Records the trees that restoring put in place, before a buildpack can change them.
     pub(crate) fn record_restored(&self, restored: &Restored) -> Result<(), PathError> {
         for layer in restored.layers.iter().filter(|layer| !layer.kept) {
@@ -105,16 +114,8 @@ impl<'a> KeptTrees<'a> {
         if known.is_some_and(|known| known.diff_id == *diff_id) || !self.root.is_directory(directory) {
             return Ok(());
         }
-        self.record(directory, KnownTree { diff_id: diff_id.clone(), blob: None, context: self.context.clone() })
-    }
-
-    /// Records a tree, and remembers that it is known now.
-    fn record(&self, directory: &Path, known: KnownTree) -> Result<(), PathError> {
-        self.state.record(self.root, directory, &known)?;
-        let mut compared = self.compared();
-        compared.retain(|(path, _)| path != directory);
-        compared.push((directory.to_owned(), Some(known)));
-        Ok(())
+        let known = KnownTree { diff_id: diff_id.clone(), blob: None, context: self.context.clone() };
+        self.record(directory, known)
     }
 
     fn known_app(&self) -> Option<KnownApp> {

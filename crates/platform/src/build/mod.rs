@@ -15,7 +15,7 @@ use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
-use dhow_cnb::{Group, LauncherMetadata, PlatformApi, PlatformRules};
+use dhow_cnb::{Analyzed, Group, LauncherMetadata, PlatformApi, PlatformRules};
 use dhow_fs::{Root, Work};
 use dhow_layer::Owner;
 use dhow_lifecycle::analyze::{AnalyzeInput, Wanted as WantedImage, analyze};
@@ -93,18 +93,14 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
         },
         &log,
     )?;
-    files::write_analyzed(&build.control()?, Path::new("/analyzed.toml"), &analyzed)?;
+    build.write_control(&analyzed)?;
 
     clock.begin(Phase::Detect);
     let sandboxed = Sandboxed { request, builder: &builder, state: &state, caller: &caller, events };
     let group = build.detect(&sandboxed)?;
 
     clock.begin(Phase::Restore);
-    let cache_layout = Arc::new(
-        Layout::open_or_create(&state.cache_layout(), &work)
-            .map_err(|source| BuildError::Output { path: state.cache_layout(), source })?,
-    );
-    let mut cache = open_cache(&cache_layout, events);
+    let (cache_layout, mut cache) = open_cache(&state.cache_layout(), &work, events)?;
     let restored = restore(
         &RestoreInput {
             root: &root,
@@ -305,8 +301,8 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Returns the control directory as a root, empty for this build.
-    fn control(&self) -> Result<Root, BuildError> {
+    /// Makes the control directory of this build: what the phases are given.
+    fn write_control(&self, analyzed: &Analyzed) -> Result<(), BuildError> {
         let host = Root::host()?;
         let directory = self.state.control_directory();
         host.remove_all(&directory)?;
@@ -316,8 +312,12 @@ impl Build<'_> {
         control.write(Path::new("/order.toml"), builder::order_toml(&self.builder.order).as_bytes(), 0o644)?;
         builder::check_system(&self.builder.system, &self.builder.name)?;
         control.write(Path::new("/system.toml"), self.builder.system.as_bytes(), 0o644)?;
-        self.give(&host, &directory)?;
-        Ok(control)
+        files::write_analyzed(&control, Path::new("/analyzed.toml"), analyzed)?;
+        for name in ["/order.toml", "/system.toml", "/analyzed.toml"] {
+            // The buildpacks' user reads them, whatever the caller's umask is.
+            control.set_mode(Path::new(name), 0o644)?;
+        }
+        self.give(&host, &directory)
     }
 
     fn previous(&self) -> Result<Option<SourceImage>, BuildError> {
@@ -439,17 +439,34 @@ fn open_state(request: &BuildRequest, events: &dyn Events) -> Result<BuildState,
     Ok(state)
 }
 
-fn open_cache(layout: &Arc<Layout>, events: &dyn Events) -> LayoutCache {
-    let selector = Selector::Tag(CACHE_TAG.to_owned());
-    let previous = match layout.image(Some(&selector), &dhow_oci::Platform::host()) {
-        Ok(loaded) => Some(loaded.image),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => {
-            events.warn(&format!("the cache is damaged and is made anew: {error}"));
-            None
+/// Opens the layers that buildpacks want back; what cannot be read is removed, as it would be in the way for ever.
+fn open_cache(
+    path: &Path,
+    work: &Arc<Work>,
+    events: &dyn Events,
+) -> Result<(Arc<Layout>, LayoutCache), BuildError> {
+    let (layout, previous) = match read_cache(path, work) {
+        Ok(found) => found,
+        Err(damage) => {
+            events.warn(&format!("the cache is damaged and is made anew: {damage}"));
+            Root::host()?.remove_all(path)?;
+            let layout = Layout::open_or_create(path, work)
+                .map_err(|source| BuildError::Output { path: path.to_owned(), source })?;
+            (Arc::new(layout), None)
         }
     };
-    LayoutCache::new(Arc::clone(layout), CACHE_TAG, previous)
+    let cache = LayoutCache::new(Arc::clone(&layout), CACHE_TAG, previous);
+    Ok((layout, cache))
+}
+
+fn read_cache(path: &Path, work: &Arc<Work>) -> Result<(Arc<Layout>, Option<dhow_oci::Image>), String> {
+    let layout = Layout::open_or_create(path, work).map_err(|error| error.to_string())?;
+    let selector = Selector::Tag(CACHE_TAG.to_owned());
+    match layout.image(Some(&selector), &dhow_oci::Platform::host()) {
+        Ok(loaded) => Ok((Arc::new(layout), Some(loaded.image))),
+        Err(error) if error.is_not_found() => Ok((Arc::new(layout), None)),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn threads() -> NonZero<usize> {

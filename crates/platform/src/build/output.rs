@@ -15,8 +15,10 @@ pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), Buil
     let host = Root::host()?;
     let path =
         std::path::absolute(&place.path).map_err(|source| PathError::new(Operation::Inspect, &place.path, source))?;
+    // A directory with anything in it must be a layout; one whose making was cut short has a marker already.
     let is_layout = place.medium == Medium::Layout && host.exists(&path.join("index.json"));
-    if is_layout {
+    let is_foreign = place.medium == Medium::Layout && holds_something(&host, &path) && !host.exists(&path.join("oci-layout"));
+    if is_layout || is_foreign {
         Layout::open(&path, work).map_err(|source| BuildError::Output { path: path.clone(), source })?;
     }
     let is_archive = place.medium == Medium::Archive;
@@ -24,6 +26,11 @@ pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), Buil
     let existing = ancestors.into_iter().find(|ancestor| host.exists(ancestor)).unwrap_or(Path::new("/"));
     is_writable(existing)?;
     Ok(())
+}
+
+fn holds_something(host: &Root, path: &Path) -> bool {
+    let is_finished = |name: &std::ffi::OsStr| !name.as_encoded_bytes().starts_with(b".dhow-");
+    host.read_directory(path).is_ok_and(|entries| entries.iter().any(|entry| is_finished(&entry.name)))
 }
 
 /// Opens the layout in which the image is made: the destination, or for an archive one beside the build.

@@ -12,9 +12,45 @@ use super::world::{World, fixture, tool};
 
 /// The programs that the tests' buildpacks call.
 const PROGRAMS: &[&str] = &[
-    "ash", "awk", "cat", "chmod", "cp", "cut", "dd", "echo", "env", "false", "find", "grep", "head", "id", "ip", "kill", "ln",
-    "ls", "mkdir", "mount", "mv", "printf", "pwd", "rm", "sed", "seq", "sh", "sha256sum", "sleep", "sort", "stat", "tail", "test",
-    "touch", "tr", "true", "uname", "wc", "yes",
+    "ash",
+    "awk",
+    "cat",
+    "chmod",
+    "cp",
+    "cut",
+    "dd",
+    "echo",
+    "env",
+    "false",
+    "find",
+    "grep",
+    "head",
+    "id",
+    "ip",
+    "kill",
+    "ln",
+    "ls",
+    "mkdir",
+    "mount",
+    "mv",
+    "printf",
+    "pwd",
+    "rm",
+    "sed",
+    "seq",
+    "sh",
+    "sha256sum",
+    "sleep",
+    "sort",
+    "stat",
+    "tail",
+    "test",
+    "touch",
+    "tr",
+    "true",
+    "uname",
+    "wc",
+    "yes",
 ];
 
 /// The busybox root file system with what images of it have in common.
@@ -86,7 +122,8 @@ impl<'a> Base<'a> {
         let annotations = json!({
             "org.opencontainers.image.base.name": "example.test/below:1",
             "org.opencontainers.image.base.digest": sha256(b"below"),
-            "org.example.inherited": "no",
+            "org.example.inherited": "by every image on this base",
+            "org.opencontainers.image.version": "of the base alone",
         });
         write_image(layout, tag, layers, &config, &annotations, media)
     }
@@ -127,7 +164,15 @@ impl Layer {
     /// Makes a layer of a directory: everything root's, except home and workspace.
     pub(crate) fn of(tree: &Path) -> Self {
         let output = Command::new(tool("tar"))
-            .args(["--create", "--format=gnu", "--sort=name", "--mtime=@1", "--owner=0", "--group=0", "--numeric-owner"])
+            .args([
+                "--create",
+                "--format=gnu",
+                "--sort=name",
+                "--mtime=@1",
+                "--owner=0",
+                "--group=0",
+                "--numeric-owner",
+            ])
             .arg("--directory")
             .arg(tree)
             .args(fs::read_dir(tree).unwrap().map(|entry| entry.unwrap().file_name()))

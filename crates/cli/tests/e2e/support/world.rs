@@ -71,12 +71,17 @@ impl World {
 }
 
 impl Dhow {
-    pub(crate) fn new<S: AsRef<OsStr>>(
-        directory: &Path,
-        home: &Path,
-        arguments: impl IntoIterator<Item = S>,
-    ) -> Self {
+    pub(crate) fn new<S: AsRef<OsStr>>(directory: &Path, home: &Path, arguments: impl IntoIterator<Item = S>) -> Self {
         Self { command: clean(env!("CARGO_BIN_EXE_dhow"), directory, home) }.args(arguments)
+    }
+
+    /// Runs another copy of dhow.
+    pub(crate) fn with_program(self, dhow: &Path) -> Self {
+        let mut command = Command::new(dhow);
+        command.args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.command.get_current_dir().unwrap());
+        Self { command }
     }
 
     /// Runs dhow by way of another program, such as `taskset -c 0`.

@@ -1,1 +1,0 @@
-//! Test helpers: layouts, images and fixtures.
