@@ -19,6 +19,13 @@ pub fn sync_filesystem(path: &Path) -> Result<(), PathError> {
     rustix::fs::syncfs(&directory).map_err(|source| PathError::new(Operation::Sync, path, source))
 }
 
+/// Writes one file or directory to the disk (`fsync(2)`); one that is there already costs next to nothing.
+pub fn sync_path(path: &Path) -> Result<(), PathError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let sync = || rustix::fs::fsync(rustix::fs::open(path, flags, Mode::empty())?);
+    sync().map_err(|source: rustix::io::Errno| PathError::new(Operation::Sync, path, source))
+}
+
 /// A file that is written beside its final name and renamed over it by [`AtomicFile::commit`].
 ///
 /// Dropped without commit it leaves nothing. The name of the temporary file starts with `.dhow-`.

@@ -14,7 +14,7 @@ mod walk;
 mod work;
 
 pub use access::is_writable;
-pub use atomic::{AtomicFile, TemporaryDirectory, sync_filesystem};
+pub use atomic::{AtomicFile, TemporaryDirectory, sync_filesystem, sync_path};
 pub use copy::{CopyMethod, copy_file, share_file, touch};
 pub use error::{Operation, PathError};
 pub use lock::{Lock, LockError, LockMode};

@@ -1,13 +1,14 @@
 //! Changes of `index.json`: read, modify, write, under the layout's lock.
 
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use dhow_fs::{AtomicFile, Lock, LockMode, Operation, PathError, Stat, sync_filesystem};
+use dhow_fs::{AtomicFile, Lock, LockMode, Operation, PathError, Stat, sync_filesystem, sync_path};
 use dhow_oci::{Descriptor, Document, Index, annotation};
 
 use super::{Layout, LayoutError, found};
-use crate::staging::FILE_MODE;
+use crate::staging::{FILE_MODE, blob_path};
 use crate::{Completeness, graph};
 
 /// The annotation of a descriptor in `index.json` whose image's layers are left out on purpose: `true`.
@@ -15,6 +16,9 @@ pub const SPARSE: &str = "dev.dhow.sparse";
 
 /// How often an edit is made anew because another program, without lock, replaced `index.json` meanwhile.
 const ATTEMPTS: usize = 100;
+
+/// Up to so many new blobs are synced one by one: `syncfs` is quicker for more, but waits for what others write.
+const FEW_BLOBS: usize = 4;
 
 impl Layout {
     /// Names an image: adds `descriptor` under `name`, in place of what had exactly that name, and returns
@@ -35,8 +39,8 @@ impl Layout {
         let is_synced = self.sync_what_was_written()?;
         let _lock = self.lock(on_wait)?;
         // Under the lock, so that no `gc` comes between the look and the name.
-        self.require_closure(name, &entry, completeness)?;
-        let sync_others = || if is_synced { Ok(()) } else { sync_filesystem(&self.path) };
+        let blobs = self.require_closure(name, &entry, completeness)?;
+        let sync_others = || if is_synced { Ok(()) } else { self.sync_blobs(&blobs) };
         self.edit_index(sync_others, |index| replace(index, name, &entry))?;
         Ok(entry)
     }
@@ -53,23 +57,42 @@ impl Layout {
         Ok(Lock::take(&self.path, LockMode::Exclusive, on_wait)?)
     }
 
-    fn require_closure(&self, name: &str, entry: &Descriptor, completeness: Completeness) -> Result<(), LayoutError> {
+    /// Returns the blobs of the image that are here; fails if one is missing that must not be.
+    fn require_closure(
+        &self,
+        name: &str,
+        entry: &Descriptor,
+        completeness: Completeness,
+    ) -> Result<Vec<Descriptor>, LayoutError> {
         let walk = graph::walk(self, entry, completeness)?;
         let missing: Vec<_> = walk.missing.into_iter().map(|descriptor| descriptor.digest).collect();
         if completeness == Completeness::Sparse || missing.is_empty() {
-            return Ok(());
+            return Ok(walk.order);
         }
         let (path, root) = (self.path.clone(), entry.digest.clone());
         Err(LayoutError::Incomplete { path, name: name.to_owned(), root, missing })
     }
 
-    /// Syncs the file system if this value wrote blobs since the last time; tells whether it did.
+    /// Syncs the file system if this value wrote many blobs since the last time; tells whether it did.
     fn sync_what_was_written(&self) -> Result<bool, PathError> {
-        let has_written = self.own_session().is_some_and(|session| session.take_written());
-        if has_written {
+        let written = self.own_session().map_or(0, |session| session.take_written());
+        if written > FEW_BLOBS {
             sync_filesystem(&self.path)?;
         }
-        Ok(has_written)
+        Ok(written > FEW_BLOBS)
+    }
+
+    /// Syncs an image's blobs with the directories that name them; whoever wrote them, most are on the disk already.
+    fn sync_blobs(&self, blobs: &[Descriptor]) -> Result<(), PathError> {
+        let paths: BTreeSet<PathBuf> = blobs.iter().map(|blob| blob_path(&self.path, &blob.digest)).collect();
+        let directories: BTreeSet<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
+        let own = [self.path.join("blobs"), self.path.join("oci-layout"), self.path.clone()];
+        let all = paths.iter().map(PathBuf::as_path).chain(directories).chain(own.iter().map(PathBuf::as_path));
+        if all.into_iter().try_for_each(sync_path).is_err() {
+            // A blob of another user may be unreadable.
+            sync_filesystem(&self.path)?;
+        }
+        Ok(())
     }
 
     /// Replaces `index.json` if the edit changes it, after a call of `before`.

@@ -10,7 +10,7 @@
 //! A session begins and ends its first steps under that lock, therefore whoever holds it sees whole sessions only.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dhow_fs::{FileKind, Lock, LockError, LockMode, PathError, Root, TemporaryDirectory};
 
@@ -24,8 +24,8 @@ const LOCK_FILE: &str = "lock";
 pub(crate) struct Session {
     directory: TemporaryDirectory,
     _lock: Lock,
-    /// Whether blobs were stored that are not synced yet.
-    written: AtomicBool,
+    /// How many blobs were stored that are not synced yet.
+    written: AtomicUsize,
 }
 
 /// What a [`sweep`] found.
@@ -44,7 +44,7 @@ impl Session {
         sweep(layout, None)?;
         let directory = TemporaryDirectory::create_in(layout)?;
         let lock = Lock::take(&directory.path().join(LOCK_FILE), LockMode::Exclusive, || {})?;
-        Ok(Self { directory, _lock: lock, written: AtomicBool::new(false) })
+        Ok(Self { directory, _lock: lock, written: AtomicUsize::new(0) })
     }
 
     /// Returns the directory for unfinished files.
@@ -54,12 +54,12 @@ impl Session {
 
     /// Notes that a blob got its name.
     pub(crate) fn note_written(&self) {
-        self.written.store(true, Ordering::Release);
+        self.written.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Tells whether blobs got names since the last call.
-    pub(crate) fn take_written(&self) -> bool {
-        self.written.swap(false, Ordering::AcqRel)
+    /// Returns how many blobs got names since the last call.
+    pub(crate) fn take_written(&self) -> usize {
+        self.written.swap(0, Ordering::AcqRel)
     }
 }
 
