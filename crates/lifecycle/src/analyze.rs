@@ -141,7 +141,14 @@ fn restore_sbom(input: &AnalyzeInput<'_>, metadata: &LifecycleMetadata, log: &dy
     };
     let directory = input.layers.join("sbom/launch");
     let destination = Destination { root: input.root, layers: input.layers, directory: &directory };
-    extract(reader, &layer.descriptor.media_type, &layer.diff_id, &destination, input.work).map_err(AnalyzeError::Sbom)
+    match extract(reader, &layer.descriptor.media_type, &layer.diff_id, &destination, input.work) {
+        // The previous image was built with another layers directory; its files have no place in this one.
+        Err(error @ ExtractError::OtherDirectory { .. }) => {
+            log.log(Level::Warn, &format!("Skipping restore of SBOM: {error}"));
+            Ok(())
+        }
+        other => other.map_err(AnalyzeError::Sbom),
+    }
 }
 
 /// Returns what a run image is for, by its config and labels.

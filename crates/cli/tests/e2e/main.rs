@@ -16,6 +16,7 @@ mod bad_input;
 mod bases;
 mod builder_image;
 mod concurrency;
+mod debian;
 mod embedded;
 mod flags;
 mod output;
