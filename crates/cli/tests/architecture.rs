@@ -67,6 +67,21 @@ fn arrows_between_crates_point_down_only() {
 }
 
 #[test]
+fn cargo_run_means_dhow() {
+    let metadata = metadata();
+    let members = metadata["workspace_default_members"].as_array().expect("default members");
+    let is_default = |package: &&Value| members.contains(&package["id"]);
+    let packages: Vec<&Value> = metadata["packages"].as_array().expect("packages").iter().filter(is_default).collect();
+    let binaries: Vec<&Value> = packages
+        .iter()
+        .flat_map(|package| package["targets"].as_array().expect("targets"))
+        .filter(|target| target["kind"].as_array().expect("kind").contains(&"bin".into()))
+        .map(|target| &target["name"])
+        .collect();
+    assert_eq!(binaries, ["dhow"]);
+}
+
+#[test]
 fn every_room_is_in_the_architecture_document() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ARCHITECTURE.md");
     let text = std::fs::read_to_string(path).expect("ARCHITECTURE.md");
