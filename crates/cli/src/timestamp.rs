@@ -7,9 +7,7 @@ const DAY: u64 = 86_400;
 /// Returns `time` in UTC, to the second: `2020-01-02T03:04:05Z`.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    let (year, month, day) = civil(seconds / DAY);
-    let rest = seconds % DAY;
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+    dhow_lifecycle::export::rfc3339(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 /// Parses `now`, seconds since 1970, or a UTC time in RFC 3339 to the second; returns seconds since 1970.
@@ -42,19 +40,7 @@ fn parse_rfc3339(text: &str) -> Option<i64> {
     i64::try_from(days(year, month, day) * DAY + hour * 3600 + minute * 60 + second).ok()
 }
 
-/// Days since 1970 to year, month, day, by counting from a March that starts a 400-year cycle.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
-}
-
+/// Returns the days from 1970 to a date, by counting from a March that starts a 400-year cycle.
 fn days(year: u64, month: u64, day: u64) -> u64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year / 400;

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use dhow_lifecycle::Log;
 
+use crate::timestamp;
+
 /// Says when it was started, and when it is dropped, how long that was ago.
 pub(crate) struct Timer<'a> {
     name: &'a str,
@@ -27,8 +29,7 @@ impl Drop for Timer<'_> {
 }
 
 fn now() -> String {
-    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    dhow_lifecycle::export::rfc3339(i64::try_from(seconds).unwrap_or(0))
+    timestamp::rfc3339(SystemTime::now())
 }
 
 /// Writes a duration as Go does: `1.5s`, `17.34642ms`, `1m3s`.
