@@ -4,12 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 
+use crate::remove::remove_at;
 use crate::{FileKind, Operation, Ownership, PathError, Stat};
 
 /// A directory in which paths resolve as if it were `/` (`openat2(2)`, `RESOLVE_IN_ROOT`).
@@ -216,6 +217,12 @@ impl Root {
         self.metadata(path).is_ok_and(|stat| stat.kind == FileKind::Directory)
     }
 
+    /// Tells whether `path` is a directory itself, and no link to one.
+    #[must_use]
+    pub fn is_real_directory(&self, path: &Path) -> bool {
+        self.symlink_metadata(path).is_ok_and(|stat| stat.kind == FileKind::Directory)
+    }
+
     /// Tells whether `path` leads to a regular file.
     #[must_use]
     pub fn is_file(&self, path: &Path) -> bool {
@@ -343,39 +350,6 @@ pub fn chmod_handle(handle: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
     use std::os::fd::AsRawFd;
     let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
     rustix::fs::chmod(path, Mode::from_raw_mode(mode))
-}
-
-/// Removes `name` of an open directory, a directory with all that is in it. Links are not followed;
-/// nothing there is success. Directories that deny access are made accessible first.
-pub fn remove_at(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
-    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(other) => return Err(other),
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
-        Err(Errno::ACCESS) => {
-            rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
-            rustix::fs::openat(parent, name, flags, Mode::empty())?
-        }
-        other => other?,
-    };
-    let names: Vec<OsString> = Dir::read_from(&directory)?
-        .filter_map(Result::ok)
-        .map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned())
-        .filter(|name| name != "." && name != "..")
-        .collect();
-    for (position, child) in names.iter().enumerate() {
-        match remove_at(directory.as_fd(), child) {
-            Err(Errno::ACCESS) if position == 0 => {
-                rustix::fs::fchmod(&directory, Mode::RWXU)?;
-                remove_at(directory.as_fd(), child)?;
-            }
-            other => other?,
-        }
-    }
-    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
 
 #[cfg(test)]

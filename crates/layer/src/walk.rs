@@ -1,14 +1,8 @@
 //! From a directory to entries: parents first, then depth-first, each directory sorted by bytes.
 
-use std::ffi::{CString, OsStr};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{FileKind, Operation, PathError, Root, Stat};
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir};
-use rustix::io::Errno;
+use dhow_fs::{FileKind, PathError, Root, Step, WalkEntry};
 
 use crate::{Entry, EntryKind, FileSource, Owner};
 
@@ -31,11 +25,37 @@ pub enum WalkError {
 pub fn directory_entries(root: &Root, directory: &Path, owner: Owner) -> Result<Vec<Entry>, WalkError> {
     let mut entries = parent_entries(root, directory)?;
     let directory: PathBuf = directory.components().collect();
-    let (parent, name) = root.parent(&directory, Operation::Open)?;
-    let name = CString::new(name.as_bytes()).map_err(|_| PathError::new(Operation::Open, &directory, Errno::INVAL))?;
-    let mut walker = Walker { root, owner, entries: &mut entries, buffer: vec![MaybeUninit::uninit(); 64 * 1024] };
-    walker.add(parent.as_fd(), &name, directory)?;
+    if root.is_real_directory(&directory) {
+        root.walk(&directory, |found| {
+            entries.extend(entry(&directory, found, owner));
+            Ok::<_, WalkError>(Step::Enter)
+        })?;
+        return Ok(entries);
+    }
+    let stat = root.symlink_metadata(&directory)?;
+    let target = match stat.kind {
+        FileKind::Symlink => Some(root.read_link(&directory)?),
+        _ => None,
+    };
+    entries.extend(entry(&directory, &WalkEntry { path: PathBuf::new(), stat, target }, owner));
     Ok(entries)
+}
+
+/// Returns the entry of what was found below `directory`; none for a socket.
+fn entry(directory: &Path, found: &WalkEntry, owner: Owner) -> Option<Entry> {
+    let stat = &found.stat;
+    let path = if found.path.as_os_str().is_empty() { directory.to_owned() } else { directory.join(&found.path) };
+    let (major, minor) = (rustix::fs::major(stat.represents), rustix::fs::minor(stat.represents));
+    let kind = match stat.kind {
+        FileKind::Socket => return None,
+        FileKind::File => EntryKind::File(FileSource::InRoot { path: path.clone(), size: stat.size }),
+        FileKind::Directory => EntryKind::Directory,
+        FileKind::Symlink => EntryKind::Symlink(found.target.clone().unwrap_or_default()),
+        FileKind::Fifo => EntryKind::Fifo,
+        FileKind::CharDevice => EntryKind::CharDevice { major, minor },
+        FileKind::BlockDevice => EntryKind::BlockDevice { major, minor },
+    };
+    Some(Entry { path, kind, mode: stat.mode, owner })
 }
 
 /// Returns the parents of `directory`, the outermost first, without `/`, with the modes and owners they have.
@@ -52,67 +72,4 @@ pub fn parent_entries(root: &Root, directory: &Path) -> Result<Vec<Entry>, WalkE
         Ok(Entry::directory(path, stat.mode, owner))
     };
     parents.into_iter().map(entry).collect()
-}
-
-struct Walker<'a> {
-    root: &'a Root,
-    owner: Owner,
-    entries: &'a mut Vec<Entry>,
-    buffer: Vec<MaybeUninit<u8>>,
-}
-
-impl Walker<'_> {
-    /// Adds `name` of `parent`, and what is below it.
-    fn add(&mut self, parent: BorrowedFd<'_>, name: &CString, path: PathBuf) -> Result<(), PathError> {
-        let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|source| self.error(Operation::Inspect, &path, source))?;
-        let stat = Stat::of(&stat, self.root.ownership());
-        let (major, minor) = (rustix::fs::major(stat.represents), rustix::fs::minor(stat.represents));
-        let kind = match stat.kind {
-            FileKind::Socket => return Ok(()),
-            FileKind::File => EntryKind::File(FileSource::InRoot { path: path.clone(), size: stat.size }),
-            FileKind::Directory => EntryKind::Directory,
-            FileKind::Symlink => EntryKind::Symlink(self.read_link(parent, name, &path)?),
-            FileKind::Fifo => EntryKind::Fifo,
-            FileKind::CharDevice => EntryKind::CharDevice { major, minor },
-            FileKind::BlockDevice => EntryKind::BlockDevice { major, minor },
-        };
-        if kind != EntryKind::Directory {
-            self.entries.push(Entry { path, kind, mode: stat.mode, owner: self.owner });
-            return Ok(());
-        }
-        self.entries.push(Entry { path: path.clone(), kind, mode: stat.mode, owner: self.owner });
-        self.add_children(parent, name, &path)
-    }
-
-    fn add_children(&mut self, parent: BorrowedFd<'_>, name: &CString, path: &Path) -> Result<(), PathError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = rustix::fs::openat(parent, name, flags, Mode::empty())
-            .map_err(|source| self.error(Operation::Open, path, source))?;
-        let mut children = Vec::new();
-        let mut listing = RawDir::new(&directory, &mut self.buffer);
-        while let Some(child) = listing.next() {
-            let child =
-                child.map_err(|source| PathError::new(Operation::ReadDirectory, self.root.host_path(path), source))?;
-            let name = child.file_name();
-            if name.to_bytes() != b"." && name.to_bytes() != b".." {
-                children.push(name.to_owned());
-            }
-        }
-        children.sort_unstable();
-        for child in children {
-            self.add(directory.as_fd(), &child, path.join(OsStr::from_bytes(child.to_bytes())))?;
-        }
-        Ok(())
-    }
-
-    fn read_link(&self, parent: BorrowedFd<'_>, name: &CString, path: &Path) -> Result<PathBuf, PathError> {
-        rustix::fs::readlinkat(parent, name, Vec::new())
-            .map(|target| PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes())))
-            .map_err(|source| self.error(Operation::ReadLink, path, source))
-    }
-
-    fn error(&self, operation: Operation, path: &Path, source: Errno) -> PathError {
-        PathError::new(operation, self.root.host_path(path), source)
-    }
 }

@@ -1,0 +1,142 @@
+//! Removal of whole trees, of any depth and whatever their modes are.
+//!
+//! A tree may be deeper than there are file descriptors, or than a stack of calls bears, since a program that is not
+//! trusted can make one. So descent ends some levels down: a directory there is moved to the top of what is removed, and
+//! has its turn when the rest is gone.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+/// How many directories below the top are open at once.
+const LEVELS: usize = 64;
+
+/// Removes `name` of an open directory, a directory with all that is in it. Links are not followed;
+/// nothing there is success. Directories that deny access are made accessible first.
+pub fn remove_at(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+    if unlink(parent, name)? == Unlinked::Gone {
+        return Ok(());
+    }
+    let top = open_accessible(parent, name)?;
+    let mut hoist = Hoist { top: &top, count: 0 };
+    loop {
+        let before = hoist.count;
+        empty(&top, LEVELS, &mut hoist)?;
+        if hoist.count == before {
+            break;
+        }
+    }
+    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
+}
+
+/// What came of the removal of a name.
+#[derive(PartialEq, Eq)]
+enum Unlinked {
+    /// Nothing is there any more.
+    Gone,
+    /// It is a directory.
+    IsDirectory,
+}
+
+fn unlink(parent: BorrowedFd<'_>, name: &OsStr) -> Result<Unlinked, Errno> {
+    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(Unlinked::Gone),
+        Err(Errno::ISDIR | Errno::PERM) => Ok(Unlinked::IsDirectory),
+        Err(other) => Err(other),
+    }
+}
+
+fn open_accessible(parent: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+        Err(Errno::ACCESS) => {
+            rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
+            rustix::fs::openat(parent, name, flags, Mode::empty())
+        }
+        other => other,
+    }
+}
+
+/// Removes what is in `directory`; what is more than `levels` below it is moved to the top instead.
+fn empty(directory: &OwnedFd, levels: usize, hoist: &mut Hoist<'_>) -> Result<(), Errno> {
+    let names: Vec<OsString> = Dir::read_from(directory)?
+        .filter_map(Result::ok)
+        .map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned())
+        .filter(|name| name != "." && name != "..")
+        .collect();
+    for (position, name) in names.iter().enumerate() {
+        match remove_child(directory, name, levels, hoist) {
+            Err(Errno::ACCESS) if position == 0 => {
+                rustix::fs::fchmod(directory, Mode::RWXU)?;
+                remove_child(directory, name, levels, hoist)?;
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn remove_child(directory: &OwnedFd, name: &OsStr, levels: usize, hoist: &mut Hoist<'_>) -> Result<(), Errno> {
+    if unlink(directory.as_fd(), name)? == Unlinked::Gone {
+        return Ok(());
+    }
+    let child = open_accessible(directory.as_fd(), name)?;
+    let Some(levels) = levels.checked_sub(1) else { return hoist.take(directory, name, &child) };
+    empty(&child, levels, hoist)?;
+    rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR)
+}
+
+/// The top of what is removed, where directories from too far down go.
+struct Hoist<'a> {
+    top: &'a OwnedFd,
+    count: u64,
+}
+
+impl Hoist<'_> {
+    fn take(&mut self, from: &OwnedFd, name: &OsStr, directory: &OwnedFd) -> Result<(), Errno> {
+        // Its `..` is going to be another one, for which it must be writable.
+        rustix::fs::fchmod(directory, Mode::RWXU)?;
+        loop {
+            self.count += 1;
+            let new = format!("hoisted-{}", self.count);
+            match rustix::fs::renameat_with(from, name, self.top, new, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::Root;
+
+    #[test]
+    fn a_tree_deeper_than_files_can_be_opened_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        root.create_directory(Path::new("/top"), 0o755).unwrap();
+        root.write(Path::new("/top/hoisted-1"), b"in the way", 0o644).unwrap();
+        let mut current = root.open_directory(Path::new("/top")).unwrap();
+        for level in 0..5000 {
+            rustix::fs::mkdirat(&current, "d", Mode::RWXU).unwrap();
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let below = rustix::fs::openat(&current, "d", flags, Mode::empty()).unwrap();
+            let file = rustix::fs::openat(&below, "f", OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC, Mode::RUSR);
+            drop(file.unwrap());
+            if level % 7 == 0 {
+                rustix::fs::fchmod(&below, Mode::RUSR | Mode::WUSR | Mode::XUSR).unwrap();
+            }
+            current = below;
+        }
+        drop(current);
+        root.remove_all(Path::new("/top")).unwrap();
+        assert!(!root.exists(Path::new("/top")));
+    }
+}
