@@ -128,7 +128,7 @@ pub(crate) struct BuildArguments {
     /// Network of the buildpacks
     #[arg(long, value_enum, default_value_t = NetworkArgument::Host)]
     pub(crate) network: NetworkArgument,
-    /// Directory or file of this machine for the buildpacks: SOURCE:TARGET[:ro|rw]. May be repeated
+    /// Directory or file of this machine for the buildpacks, read-only unless `rw`. May be repeated
     #[arg(long, value_name = "SOURCE:TARGET[:ro|rw]")]
     pub(crate) volume: Vec<String>,
     /// Where the app is in the build and in the image
@@ -193,7 +193,7 @@ pub(crate) struct RunArguments {
     /// File of environment variables, one NAME=VALUE or NAME a line
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<PathBuf>,
-    /// Directory or file of this machine for the program: SOURCE:TARGET[:ro|rw]. May be repeated
+    /// Directory or file of this machine for the program, read-only unless `rw`. May be repeated
     #[arg(long, value_name = "SOURCE:TARGET[:ro|rw]")]
     pub(crate) volume: Vec<String>,
     /// Network of the program

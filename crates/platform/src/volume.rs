@@ -29,9 +29,25 @@ pub enum VolumeError {
     /// Not SOURCE:TARGET[:ro|rw].
     #[error("volume `{0}` is not SOURCE:TARGET[:ro|rw]")]
     Malformed(String),
-    /// The target is relative or leaves the root.
-    #[error("volume `{text}`: target {} must be absolute and without `..`", target.display())]
+    /// What follows the target is neither `ro` nor `rw`.
+    #[error("volume `{text}`: option `{option}` is not supported; use `ro` or `rw`")]
+    Option {
+        /// The whole text.
+        text: String,
+        /// The part that is wrong.
+        option: String,
+    },
+    /// The target is the root, or leaves it.
+    #[error("volume `{text}`: target {} must be a path below / without `..`", target.display())]
     Target {
+        /// The whole text.
+        text: String,
+        /// The part that is wrong.
+        target: PathBuf,
+    },
+    /// The target is where the app is.
+    #[error("volume `{text}`: target {} is where the app is; mount below it instead", target.display())]
+    App {
         /// The whole text.
         text: String,
         /// The part that is wrong.
@@ -51,7 +67,11 @@ pub enum VolumeError {
 
 impl Volume {
     /// Fails if the volume would hide what a build needs, as pack does.
-    pub fn check_for_build(&self, text: &str) -> Result<(), VolumeError> {
+    pub fn check_for_build(&self, text: &str, workspace: &Path) -> Result<(), VolumeError> {
+        if self.target == workspace {
+            let (text, target) = (text.to_owned(), self.target.clone());
+            return Err(VolumeError::App { text, target });
+        }
         for reserved in ["/cnb", "/layers", "/proc", "/dev", "/sys"] {
             if self.target.starts_with(reserved) {
                 return Err(VolumeError::Reserved { text: text.to_owned(), target: self.target.clone(), reserved });
@@ -74,6 +94,9 @@ impl FromStr for Volume {
         };
         // The target is absolute, so that a source may contain colons.
         let (source, target) = rest.rsplit_once(":/").ok_or_else(malformed)?;
+        if let Some((_, option)) = target.rsplit_once(':') {
+            return Err(VolumeError::Option { text: text.to_owned(), option: option.to_owned() });
+        }
         if source.is_empty() {
             return Err(malformed());
         }
@@ -102,6 +125,19 @@ mod tests {
         for text in ["", "/a", "/a:b", ":/x", "/a:/..", "/a:/x/../../y"] {
             assert!(text.parse::<Volume>().is_err(), "{text}");
         }
-        assert!("/a:/cnb/x".parse::<Volume>().unwrap().check_for_build("").is_err());
+        let check = |text: &str| text.parse::<Volume>().unwrap().check_for_build(text, Path::new("/workspace"));
+        for text in ["/a:/cnb/x", "/a:/layers", "/a:/workspace"] {
+            assert!(check(text).is_err(), "{text}");
+        }
+        for text in ["/a:/workspace/data", "/a:/platform/bindings/ca:ro", "/a:/data"] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_that_are_not_known_are_refused() {
+        for text in ["/a:/b:z", "/a:/b:RW", "/a:/b:ro,z", "/a:/b:z:ro"] {
+            assert!(matches!(text.parse::<Volume>(), Err(VolumeError::Option { .. })), "{text}");
+        }
     }
 }

@@ -62,7 +62,7 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
         clear_cache: arguments.clear_cache,
         descriptor: arguments.descriptor,
         network: network(arguments.network),
-        volumes: volumes(&arguments.volume)?,
+        volumes: volumes(&arguments.volume, &arguments.workspace)?,
         workspace: workspace(arguments.workspace)?,
         created: arguments.creation_time.or_else(|| epoch(context)),
         platform: arguments.platform.unwrap_or_else(Platform::host),
@@ -125,17 +125,18 @@ pub(crate) fn network(argument: NetworkArgument) -> Network {
     }
 }
 
-fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
+fn volumes(texts: &[String], workspace: &Path) -> Result<Vec<Volume>, Failure> {
     let checked = |text: &String| {
         let volume: Volume = text.parse()?;
-        volume.check_for_build(text)?;
+        volume.check_for_build(text, workspace)?;
         Ok(volume)
     };
     texts.iter().map(checked).collect()
 }
 
 fn workspace(path: PathBuf) -> Result<PathBuf, Failure> {
-    let reserved = ["/cnb", "/layers", "/platform", "/proc", "/dev", "/sys", "/etc", "/usr", "/bin", "/lib"];
+    let reserved =
+        ["/cnb", "/.before", "/layers", "/platform", "/proc", "/dev", "/sys", "/etc", "/usr", "/bin", "/lib"];
     let plain =
         path.is_absolute() && path.components().skip(1).all(|part| matches!(part, std::path::Component::Normal(_)));
     let taken = reserved.iter().any(|reserved| path.starts_with(reserved));

@@ -99,6 +99,21 @@ fn a_zip_is_built_as_the_directory_is() {
 }
 
 #[test]
+fn volumes_below_the_platform_directory_are_seen_beside_the_variables() {
+    let world = World::new();
+    Base::with_builder(&world);
+    let script = "cat /platform/bindings/ca/type /platform/note; echo $GREETING; cat /platform/env/GREETING";
+    world.script_app("source", script);
+    world.write("binding/type", "ca-certificates\n");
+    world.write("note", "a file\n");
+    let binding = format!("{}:/platform/bindings/ca", world.path("binding").display());
+    let note = format!("{}:/platform/note", world.path("note").display());
+    let flags = ["--volume", &binding, "--volume", &note, "--env", "GREETING=hello"];
+    let outcome = world.build("oci:app", "source", &flags).success();
+    outcome.says("ca-certificates\na file\nhello\nhello");
+}
+
+#[test]
 fn volumes_are_seen_read_only_unless_said_otherwise() {
     let world = script(
         "cat /given/file\n\

@@ -104,11 +104,12 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Writes the platform directory: the user's variables, readable by the buildpacks.
+    /// Writes the platform directory: the user's variables, readable by the buildpacks, and a place for each volume
+    /// that goes below it, because the directory is read-only when volumes are mounted.
     pub(super) fn write_platform(&self, project: &project::Project) -> Result<(), BuildError> {
         let host = Root::host()?;
         let environment = self.state.platform_directory().join("env");
-        host.remove_all(&environment)?;
+        host.remove_all(&self.state.platform_directory())?;
         host.create_directories(&environment, 0o755)?;
         host.set_mode(&self.state.platform_directory(), 0o755)?;
         host.set_mode(&environment, 0o755)?;
@@ -116,6 +117,11 @@ impl Build<'_> {
             let path = environment.join(name);
             host.write(&path, value.as_bytes(), 0o644)?;
             host.set_mode(&path, 0o644)?;
+        }
+        let platform = Root::open(&self.state.platform_directory())?;
+        for volume in &self.request.volumes {
+            let Ok(target) = volume.target.strip_prefix("/platform") else { continue };
+            make_mount_point(&platform, &Path::new("/").join(target), host.is_directory(&volume.source))?;
         }
         Ok(())
     }
@@ -232,6 +238,15 @@ impl Build<'_> {
         }
         Ok(())
     }
+}
+
+/// Makes a directory or a file for a mount, and the directories above it.
+fn make_mount_point(root: &Root, path: &Path, is_directory: bool) -> Result<(), dhow_fs::PathError> {
+    if is_directory {
+        return root.create_directories(path, 0o755);
+    }
+    root.create_directories(path.parent().unwrap_or(Path::new("/")), 0o755)?;
+    if root.exists(path) { Ok(()) } else { root.write(path, b"", 0o644) }
 }
 
 /// Returns how messages call the image whose layers may be reused.
