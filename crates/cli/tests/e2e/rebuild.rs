@@ -33,9 +33,6 @@ layer more 'launch = true
 cache = true'
 "#;
 
-/// Files that each build makes anew and that are read: those of SBOM and config layers.
-const GENERATED: u64 = 8;
-
 fn world(further: &str) -> World {
     let world = World::new();
     Base::with_builder(&world);
@@ -59,6 +56,9 @@ fn assert_nothing_done(work: &Value) {
         "blob_bytes_read",
         "source_files_copied",
         "source_bytes_copied",
+        "files_read",
+        "file_bytes_read",
+        "bytes_hashed",
         "bytes_compressed",
         "blob_bytes_written",
         "blob_bytes_copied",
@@ -68,10 +68,6 @@ fn assert_nothing_done(work: &Value) {
     ] {
         assert_eq!(work[counter], 0, "{counter} of {work:#}");
     }
-    assert!(work["files_read"].as_u64().unwrap() <= GENERATED, "{work:#}");
-    assert!(work["file_bytes_read"].as_u64().unwrap() < 4096, "{work:#}");
-    // Configuration, process types and SBOM layers are hashed to learn that they are the same.
-    assert!(work["bytes_hashed"].as_u64().unwrap() < 64 * 1024, "{work:#}");
 }
 
 /// The build's directory of a layer, below the cache.

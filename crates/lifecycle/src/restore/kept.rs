@@ -1,6 +1,6 @@
 //! A layers tree of an earlier build: only what this build starts from stays.
 //!
-//! Files at its top belong to the lifecycle, and so does `sbom`, where the analyzer has put what it restored.
+//! Of its top, `config` is the lifecycle's own, and so is `sbom`, where the analyzer has put what it restored.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,10 @@ use dhow_oci::DiffId;
 use super::decide::{Data, Decision};
 use super::{KeptTree, RestoreInput};
 
-/// Removes every directory below the layers directory, and all in it, but the intact directories of layers that are to be restored.
+/// Directories that are the lifecycle's own.
+const LIFECYCLES: [&str; 2] = ["config", "sbom"];
+
+/// Removes all that is below the layers directory but the lifecycle's own directories and the intact directories of layers that are to be restored.
 pub(super) fn keep_only_intact(
     input: &RestoreInput<'_>,
     tree: &dyn KeptTree,
@@ -29,7 +32,12 @@ pub(super) fn keep_only_intact(
         }
     }
     for buildpack in entries(input, input.layers)? {
-        if buildpack.ends_with("sbom") || !input.root.is_directory(&buildpack) {
+        // A link or a file in the place of a directory would be in the way of the next build, and of all after it.
+        if !input.root.is_real_directory(&buildpack) {
+            input.root.remove_all(&buildpack)?;
+            continue;
+        }
+        if LIFECYCLES.iter().any(|name| buildpack.ends_with(name)) {
             continue;
         }
         if !intact.iter().any(|path| path.starts_with(&buildpack)) {

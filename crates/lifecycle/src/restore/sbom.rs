@@ -43,7 +43,8 @@ pub(super) fn extract_cached(input: &RestoreInput<'_>, sha: &str, log: &dyn Log)
     }
 }
 
-/// Copies `sbom/{cache,launch}/<buildpack>/<layer>/sbom.*.json` beside the layers, then removes `sbom`.
+/// Copies `sbom/{cache,launch}/<buildpack>/<layer>/sbom.*.json` beside the layers, then removes `sbom`, unless whoever
+/// keeps the tree looks after it.
 ///
 /// Launch wins over cache. Files of buildpacks that are not in the group, or have no directory, are left out.
 pub(super) fn restore_to_buildpacks(input: &RestoreInput<'_>) -> Result<(), RestoreError> {
@@ -61,6 +62,9 @@ pub(super) fn restore_to_buildpacks(input: &RestoreInput<'_>) -> Result<(), Rest
                 }
             }
         }
+    }
+    if input.kept.is_some() {
+        return Ok(());
     }
     Ok(input.root.remove_all(&sbom)?)
 }

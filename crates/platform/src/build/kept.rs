@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use dhow_fs::{PathError, Root};
 use dhow_lifecycle::content::PackedLayer;
 use dhow_lifecycle::export::{ExportedLayer, KnownLayers, LayerSource};
-use dhow_lifecycle::restore::{KeptTree, Restored};
+use dhow_lifecycle::restore::{KeptTree, Restored, RestoredLayer};
 use dhow_oci::{DiffId, Digest};
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,10 @@ impl<'a> KeptTrees<'a> {
         if let Some((_, known)) = self.compared().iter().find(|(path, _)| path == directory) {
             return known.clone();
         }
-        let known = self.state.known(self.root, directory).filter(|known: &KnownTree| known.context == self.context);
+        // What is reached through a link that a buildpack left is not what was recorded, whatever it looks like.
+        let is_reached = directory.ancestors().all(|path| self.root.is_real_directory(path));
+        let known = is_reached.then(|| self.state.known(self.root, directory)).flatten();
+        let known = known.filter(|known: &KnownTree| known.context == self.context);
         self.compared().push((directory.to_owned(), known.clone()));
         known
     }
@@ -72,7 +75,9 @@ impl<'a> KeptTrees<'a> {
 
     /// Records the trees that restoring put in place, before a buildpack can change them.
     pub(crate) fn record_restored(&self, restored: &Restored) -> Result<(), PathError> {
-        for layer in restored.layers.iter().filter(|layer| !layer.kept) {
+        // A layer may be a link, if that is what a buildpack made of its directory.
+        let is_new = |layer: &&RestoredLayer| !layer.kept && self.root.is_real_directory(&layer.directory);
+        for layer in restored.layers.iter().filter(is_new) {
             let known = KnownTree { diff_id: layer.diff_id.clone(), blob: None, context: self.context.clone() };
             self.state.record(self.root, &layer.directory, &known)?;
         }
@@ -90,15 +95,16 @@ impl<'a> KeptTrees<'a> {
                 context: self.context.clone(),
             };
             match &exported.source {
-                LayerSource::Buildpack { directory, .. } | LayerSource::Sbom(directory) => {
-                    if self.root.is_directory(directory) && self.known(directory).as_ref() != Some(&known) {
+                LayerSource::Buildpack { directory, .. }
+                | LayerSource::Sbom(directory)
+                | LayerSource::Config(directory) => {
+                    if self.root.is_real_directory(directory) && self.known(directory).as_ref() != Some(&known) {
                         self.record(directory, known)?;
                     }
                 }
                 LayerSource::App { .. } => app.push(known),
                 LayerSource::Launcher => self.record_value(&self.launcher_key(), &known)?,
                 LayerSource::ProcessTypes(types) => self.record_value(&process_types_key(types), &known)?,
-                LayerSource::Config(_) => {}
             }
         }
         let app = KnownApp { slices: slices.to_vec(), layers: app };
@@ -111,7 +117,7 @@ impl<'a> KeptTrees<'a> {
     /// Records a cached layer's tree that no image holds.
     pub(crate) fn record_cached(&self, directory: &Path, diff_id: &DiffId) -> Result<(), PathError> {
         let known = self.known(directory);
-        if known.is_some_and(|known| known.diff_id == *diff_id) || !self.root.is_directory(directory) {
+        if known.is_some_and(|known| known.diff_id == *diff_id) || !self.root.is_real_directory(directory) {
             return Ok(());
         }
         self.record(directory, KnownTree { diff_id: diff_id.clone(), blob: None, context: self.context.clone() })

@@ -2,6 +2,7 @@
 
 mod builder;
 mod error;
+mod generated;
 mod kept;
 mod output;
 mod project;
@@ -71,6 +72,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     let kept = KeptTrees::new(&state, &root, owner, &request.workspace, Digest::of(&request.launcher));
 
     clock.begin(Phase::Analyze);
+    generated::make_way(&root)?;
     let previous = build.previous()?;
     let log = EventLog(events);
     let analyzed = analyze(
@@ -111,6 +113,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     )?;
     let kept_layers: Vec<&Path> =
         restored.layers.iter().filter(|layer| layer.kept).map(|layer| layer.directory.as_path()).collect();
+    generated::set_aside(&root)?;
     build.hand_over_layers(&kept_layers)?;
     kept.record_restored(&restored)?;
 
@@ -119,6 +122,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
         0 => {}
         code => return Err(BuildError::Build { code }),
     }
+    generated::settle(&root)?;
     kept.look_again();
 
     clock.begin(Phase::Export);

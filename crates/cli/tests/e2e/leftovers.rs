@@ -1,0 +1,55 @@
+//! Whatever a buildpack leaves behind, the next build of the image starts well.
+
+use crate::support::{Base, Image, World};
+
+/// What a build does to its directories last, each in a fresh shell.
+const LEFTOVERS: [(&str, &str); 12] = [
+    ("a dangling link for its directory", "rm -rf /layers/test_script; ln -s /nonexistent /layers/test_script"),
+    ("a file for its directory", "rm -rf /layers/test_script; echo >/layers/test_script"),
+    ("a link to its moved directory", "mv /layers/test_script /layers/zz; ln -s zz /layers/test_script"),
+    ("a pipe for its directory", "rm -rf /layers/test_script; mkfifo /layers/test_script"),
+    ("a closed layers directory", "chmod 000 /layers"),
+    ("a closed directory of its own", "chmod 000 /layers/test_script"),
+    ("a link for sbom", "rm -rf /layers/sbom; ln -s /layers/test_script /layers/sbom"),
+    ("a link for config", "rm -rf /layers/config; ln -s /layers/test_script /layers/config"),
+    ("a file for config", "rm -rf /layers/config; echo >/layers/config"),
+    ("a closed sbom directory", "mkdir -p /layers/sbom/launch; chmod 000 /layers/sbom/launch /layers/sbom"),
+    ("a stray in config", "mkdir -p /layers/config; echo stray >/layers/config/stray"),
+    ("a link from the app", "ln -s /etc/passwd /workspace/link; chmod 555 /workspace"),
+];
+
+const LAYER: &str = "mkdir -p $CNB_LAYERS_DIR/dep\necho content >$CNB_LAYERS_DIR/dep/file\n\
+    printf '[types]\\nlaunch = true\\ncache = true\\n' >$CNB_LAYERS_DIR/dep.toml\n";
+
+#[test]
+fn whatever_a_buildpack_left_the_next_build_gives_the_image_of_a_first_one() {
+    let world = World::new();
+    Base::with_builder(&world);
+    world.script_app("source", LAYER);
+    let right = world.build("oci:right", "source", &[]).success().digest();
+    for (number, (what, script)) in LEFTOVERS.into_iter().enumerate() {
+        let image = format!("oci:app-{number}");
+        world.script_app("source", &format!("{LAYER}sh -c '{script}'\n"));
+        let _whatever_it_comes_to = world.build(&image, "source", &[]);
+        world.script_app("source", LAYER);
+        let again = world.build(&image, "source", &[]);
+        assert_eq!(again.code, Some(0), "{what}: {}", again.stderr);
+        assert_eq!(again.digest(), right, "{what}");
+    }
+}
+
+#[test]
+fn a_tree_deeper_than_open_files_allow_is_packed_and_removed_again() {
+    let world = World::new();
+    Base::with_builder(&world);
+    let deep =
+        "cd $CNB_LAYERS_DIR/dep; i=0; while [ $i -lt 1500 ]; do mkdir -p d; cd d; i=$((i+1)); done; echo deep >f\n";
+    world.script_app("source", &format!("{LAYER}{deep}"));
+    world.build("oci:app", "source", &[]).success();
+    let path = format!("/layers/test_script/dep{}/f", "/d".repeat(1500));
+    assert_eq!(Image::read(world.path("app"), "latest").content(&path), "deep\n");
+    // Cached, it is found again; then it goes.
+    world.build("oci:app", "source", &[]).success();
+    world.script_app("source", LAYER);
+    world.build("oci:app", "source", &["--clear-cache"]).success();
+}
