@@ -13,7 +13,9 @@ use dhow_layer::Owner;
 use dhow_lifecycle::analyze::{AnalyzeInput, Wanted, analyze};
 use dhow_lifecycle::cache::{DirectoryCache, LayerCache, LayoutCache};
 use dhow_lifecycle::content::Packing;
-use dhow_lifecycle::export::{CacheInput, Exported, NothingKnown, Publication, Target, publish, write_cache};
+use dhow_lifecycle::export::{
+    CacheInput, ExportProgress, Exported, NothingKnown, Publication, Target, publish, write_cache,
+};
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::restore::{KeptTree, RestoreInput, Restored, restore};
 use dhow_lifecycle::{Level, MemoryLog};
@@ -60,7 +62,7 @@ fn fill_cache(
         rules: &rules("0.15"),
         layers: Path::new("/layers"),
         buildpacks: &group.buildpacks,
-        exported: &exported.layers,
+        exported: &ExportProgress::ended(&exported.layers),
         blobs: app,
         known: &NothingKnown,
     };

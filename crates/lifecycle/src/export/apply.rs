@@ -46,6 +46,7 @@ pub enum Outcome {
 /// Nothing of the run image or the previous image is opened; blobs that must be copied, because they can be linked
 /// nowhere, are the exception.
 pub fn export(input: &ExportInput<'_>, log: &dyn Log) -> Result<Exported, ExportError> {
+    let _end = input.progress.until_dropped();
     check_run_image(input)?;
     if input.rules.lifecycle_sboms {
         sbom_files::copy(input, log)?;
@@ -136,7 +137,7 @@ impl Export<'_> {
                         },
                     );
                 }
-                self.layers.push(done);
+                self.push(done);
             }
             self.metadata.buildpacks.push(BuildpackLayers {
                 key: buildpack.id.clone(),
@@ -146,6 +147,11 @@ impl Export<'_> {
             });
         }
         Ok(())
+    }
+
+    fn push(&mut self, layer: ExportedLayer) {
+        self.input.progress.add(&layer);
+        self.layers.push(layer);
     }
 
     fn step(&mut self, step: Step) -> Result<ExportedLayer, ExportError> {
@@ -171,7 +177,7 @@ impl Export<'_> {
         let known = self.input.known.directory(&slot.id, &directory);
         let done = self.add_or_reuse(slot, known, "creating layer")?;
         self.metadata.sbom = Some(sha(&done));
-        self.layers.push(done);
+        self.push(done);
         Ok(())
     }
 
@@ -197,7 +203,7 @@ impl Export<'_> {
             reused += usize::from(matches);
             self.log.log(Level::Debug, &format!("Layer '{}' SHA: {}", done.id, done.layer.diff_id));
             self.metadata.app.push(sha(&done));
-            self.layers.push(done);
+            self.push(done);
         }
         if reused > 0 {
             self.log.log(Level::Info, &format!("Reused {reused}/{total} app layer(s)"));
@@ -214,14 +220,14 @@ impl Export<'_> {
         let slot = Slot { content: Some(content), ..plan::launcher_slot(previous) };
         let done = self.add_or_reuse(slot, self.input.known.launcher(), "creating launcher layers")?;
         self.metadata.launcher = sha(&done);
-        self.layers.push(done);
+        self.push(done);
 
         let directory = self.input.layers.join("config");
         let slot = plan::config_slot(&directory, previous);
         let known = self.input.known.directory(&slot.id, &directory);
         let done = self.add_or_reuse(slot, known, "creating layer ''")?;
         self.metadata.config = sha(&done);
-        self.layers.push(done);
+        self.push(done);
 
         if self.input.build.processes.is_empty() {
             return Ok(());
@@ -233,7 +239,7 @@ impl Export<'_> {
         let slot = plan::process_types_slot(types, content, previous);
         let done = self.add_or_reuse(slot, known, "creating layer ''")?;
         self.metadata.process_types = sha(&done);
-        self.layers.push(done);
+        self.push(done);
         Ok(())
     }
 

@@ -7,9 +7,8 @@ use dhow_cnb::{BuildpackLayer, BuildpackLayers, CacheMetadata, GroupElement, Pla
 use dhow_oci::DiffId;
 use dhow_store::BlobSource;
 
-use super::apply::ExportedLayer;
 use super::known::KnownLayers;
-use super::plan::LayerSource;
+use super::progress::ExportProgress;
 use crate::cache::{CacheError, LayerCache, NewLayer, ReuseError};
 use crate::content::{Content, ContentError, PackedLayer, Packing};
 use crate::layers_directory::{LayersDirectory, LayersDirectoryError};
@@ -26,8 +25,8 @@ pub struct CacheInput<'a> {
     pub layers: &'a Path,
     /// The buildpacks of the group.
     pub buildpacks: &'a [GroupElement],
-    /// The layers of the export, whose digests and blobs serve here too.
-    pub exported: &'a [ExportedLayer],
+    /// The export, whose digests and blobs serve here too. It may still be at work.
+    pub exported: &'a ExportProgress,
     /// Where their blobs are.
     pub blobs: &'a dyn BlobSource,
     /// Layers that are known without reading them.
@@ -110,7 +109,9 @@ pub fn write_cache(
             }
             let recorded = before.buildpack(&buildpack.id).and_then(|layers| layers.layers.get(&layer.name));
             let recorded = recorded.map_or("", |recorded| recorded.sha.as_str());
-            match add_or_reuse(input, cache, &layer.identifier, &layer.path, recorded, log) {
+            let exported = if file.launch { input.exported.of_directory(&layer.path) } else { None };
+            let known = exported.or_else(|| input.known.directory(&layer.identifier, &layer.path));
+            match add_or_reuse(input, cache, &layer.identifier, &layer.path, known, recorded, log) {
                 Ok(diff_id) => {
                     layers.insert(
                         layer.name.clone(),
@@ -132,7 +133,9 @@ pub fn write_cache(
     let sbom = input.layers.join("sbom/cache");
     if input.rules.sbom_layers && input.packing.root.is_directory(&sbom) {
         let id = "buildpacksio/lifecycle:cache.sbom";
-        let diff_id = add_or_reuse(input, cache, id, &sbom, &before.sbom.sha, log).map_err(WriteCacheError::Sbom)?;
+        let known = input.known.directory(id, &sbom);
+        let diff_id = add_or_reuse(input, cache, id, &sbom, known, &before.sbom.sha, log);
+        let diff_id = diff_id.map_err(WriteCacheError::Sbom)?;
         metadata.sbom.sha = diff_id.to_string();
         cached.push(CachedDirectory { directory: sbom, diff_id });
     }
@@ -149,11 +152,11 @@ fn add_or_reuse(
     cache: &mut dyn LayerCache,
     id: &str,
     directory: &Path,
+    known: Option<PackedLayer>,
     recorded: &str,
     log: &dyn Log,
 ) -> Result<DiffId, AddError> {
     let content = Content::directory(directory);
-    let known = known(input, id, directory);
     let diff_id = match known.as_ref().map(|known| known.diff_id.clone()).or_else(|| input.known.diff_id(directory)) {
         Some(diff_id) => Some(diff_id),
         None if recorded.is_empty() => None,
@@ -174,14 +177,4 @@ fn add_or_reuse(
     log.info(&format!("Adding cache layer '{id}'"));
     log.log(Level::Debug, &format!("Layer '{id}' SHA: {diff_id}"));
     Ok(diff_id)
-}
-
-/// Returns the layer if the export has just made it, or it is known from an earlier build.
-fn known(input: &CacheInput<'_>, id: &str, directory: &Path) -> Option<PackedLayer> {
-    let is_same = |layer: &&ExportedLayer| match &layer.source {
-        LayerSource::Buildpack { directory: exported, .. } => exported == directory,
-        _ => false,
-    };
-    let exported = input.exported.iter().find(is_same).map(|layer| layer.layer.clone());
-    exported.or_else(|| input.known.directory(id, directory))
 }

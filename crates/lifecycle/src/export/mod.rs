@@ -13,6 +13,7 @@ mod error;
 mod glob;
 mod known;
 mod plan;
+mod progress;
 mod publish;
 mod run_image;
 mod sbom_files;
@@ -33,6 +34,7 @@ pub use error::{ExportError, ReuseLayerError};
 pub use glob::PatternError;
 pub use known::{KnownLayers, NothingKnown};
 pub use plan::LayerSource;
+pub use progress::ExportProgress;
 pub use publish::{Publication, PublishError, Published, Target, publish};
 pub use run_image::run_image_names;
 pub use slices::SliceError;
@@ -79,6 +81,8 @@ pub struct ExportInput<'a> {
     pub created: i64,
     /// Layers that are known without reading them.
     pub known: &'a dyn KnownLayers,
+    /// Told of each layer as it is made, for a cache that is written at the same time.
+    pub progress: &'a ExportProgress,
     /// Where blobs go.
     pub store: &'a dyn BlobStore,
     /// Whether the run image's layers are stored with the image.

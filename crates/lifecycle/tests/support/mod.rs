@@ -16,8 +16,8 @@ use dhow_fs::{IdRun, Ownership, Root, Work};
 use dhow_layer::Owner;
 use dhow_lifecycle::content::Packing;
 use dhow_lifecycle::export::{
-    ExportError, ExportInput, Exported, KnownLayers, Launcher, LauncherSbom, LauncherSource, NothingKnown, Previous,
-    REPRODUCIBLE_TIME, RunImage, export, run_image_names,
+    ExportError, ExportInput, ExportProgress, Exported, KnownLayers, Launcher, LauncherSbom, LauncherSource,
+    NothingKnown, Previous, REPRODUCIBLE_TIME, RunImage, export, run_image_names,
 };
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Level, MemoryLog};
@@ -207,6 +207,7 @@ pub(crate) fn export_case(
         exec_env: "production",
         created: options.created,
         known: options.known,
+        progress: &ExportProgress::default(),
         store,
         completeness: options.completeness,
     };

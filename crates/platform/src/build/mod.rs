@@ -22,7 +22,8 @@ use dhow_layer::Owner;
 use dhow_lifecycle::analyze::{AnalyzeInput, Wanted as WantedImage, analyze};
 use dhow_lifecycle::content::Packing;
 use dhow_lifecycle::export::{
-    CacheInput, ExportInput, Previous, REPRODUCIBLE_TIME, RunImage as ExportRunImage, export, write_cache,
+    CacheInput, ExportInput, ExportProgress, Previous, REPRODUCIBLE_TIME, RunImage as ExportRunImage, export,
+    write_cache,
 };
 use dhow_lifecycle::files;
 use dhow_lifecycle::restore::{RestoreInput, restore};
@@ -132,6 +133,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     let launcher = launcher(request);
     let reference = run_image.image.reference();
     let project_metadata = project.descriptor.project_metadata();
+    let progress = ExportProgress::default();
     let exported = export(
         &ExportInput {
             packing: &packing,
@@ -154,6 +156,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
             exec_env: EXEC_ENV,
             created: request.created.unwrap_or(REPRODUCIBLE_TIME),
             known: &kept,
+            progress: &progress,
             store: output.as_ref(),
             completeness: request.completeness,
         },
@@ -171,7 +174,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
             rules: &rules,
             layers: Path::new(LAYERS),
             buildpacks: &group.buildpacks,
-            exported: &exported.layers,
+            exported: &progress,
             blobs: output.as_ref(),
             known: &kept,
         },

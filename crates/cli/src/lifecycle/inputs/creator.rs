@@ -103,6 +103,7 @@ impl CreatorInputs {
                 cache_directory,
                 cache_image,
                 launch_cache,
+                parallel: given.switch("parallel"),
                 process_type: given.optional("process-type").map(str::to_owned),
                 layouts,
                 uid,

@@ -8,8 +8,8 @@ use dhow_layer::Owner;
 use dhow_lifecycle::cache::LayerCache;
 use dhow_lifecycle::content::Packing;
 use dhow_lifecycle::export::{
-    CacheInput, ExportInput, Exported, Launcher, LauncherSbom, LauncherSource, NothingKnown, Previous, Publication,
-    Published, RunImage, Target, export, publish, run_image_names, source_date_epoch, write_cache,
+    CacheInput, ExportInput, ExportProgress, Exported, Launcher, LauncherSbom, LauncherSource, NothingKnown, Previous,
+    Publication, Published, RunImage, Target, export, publish, run_image_names, source_date_epoch, write_cache,
 };
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Log, files};
@@ -65,66 +65,85 @@ pub(super) fn execute(
 
     let owner = Owner { uid: u64::from(inputs.uid), gid: u64::from(inputs.gid) };
     let packing = Packing::new(root, owner, &session.work);
-    let exported = {
+    let progress = ExportProgress::default();
+    let launcher = launcher(inputs);
+    let input = ExportInput {
+        packing: &packing,
+        rules: &session.given.rules,
+        layers: &inputs.layers,
+        app: &inputs.app,
+        buildpacks: &group.buildpacks,
+        build: &build,
+        bom: &bom,
+        project: &project,
+        run: RunImage {
+            image: &images.run,
+            reference: &images.reference,
+            names: &images.names,
+            extended: analyzed.run_image.as_ref().is_some_and(|image| image.extend),
+        },
+        previous: Previous { image: images.previous.as_ref(), metadata: &analyzed.metadata },
+        launcher: &launcher,
+        process_type: inputs.process_type.as_deref(),
+        exec_env: session.exec_env(),
+        created,
+        known: &NothingKnown,
+        progress: &progress,
+        store: &layouts[0],
+        completeness: Completeness::Full,
+    };
+    let save_image = || {
         let _timer = Timer::start("Exporter", log);
-        let launcher = Launcher {
-            source: LauncherSource::InRoot(&inputs.launcher),
-            metadata: dhow_cnb::LauncherMetadata {
-                version: dhow_lifecycle::descriptor::VERSION.to_owned(),
-                ..dhow_cnb::LauncherMetadata::default()
-            },
-            sbom: match inputs.launcher_sbom.as_path() {
-                directory if directory == Path::new(LIFECYCLE_DIRECTORY) => LauncherSbom::OfLifecycle(directory),
-                directory => LauncherSbom::Directory(directory),
-            },
-        };
-        let input = ExportInput {
-            packing: &packing,
-            rules: &session.given.rules,
-            layers: &inputs.layers,
-            app: &inputs.app,
-            buildpacks: &group.buildpacks,
-            build: &build,
-            bom: &bom,
-            project: &project,
-            run: RunImage {
-                image: &images.run,
-                reference: &images.reference,
-                names: &images.names,
-                extended: analyzed.run_image.as_ref().is_some_and(|image| image.extend),
-            },
-            previous: Previous { image: images.previous.as_ref(), metadata: &analyzed.metadata },
-            launcher: &launcher,
-            process_type: inputs.process_type.as_deref(),
-            exec_env: session.exec_env(),
-            created,
-            known: &NothingKnown,
-            store: &layouts[0],
-            completeness: Completeness::Full,
-        };
         let exported = export(&input, log).map_err(|error| Failure::of(error.exit_code(), &error))?;
         let published = name(inputs, &layouts, &images, &exported, log)?;
         files::write_report(root, &inputs.report, &published.report).map_err(|error| {
             Failure::new(ExitCode::Export, format!("failed to write export report: {}", chain(&error)))
-        })?;
-        exported
+        })
     };
-    if let Some(cache) = cache {
-        let _timer = Timer::start("Cache", log);
-        let input = CacheInput {
-            packing: &packing,
-            rules: &session.given.rules,
-            layers: &inputs.layers,
-            buildpacks: &group.buildpacks,
-            exported: &exported.layers,
-            blobs: &layouts[0],
-            known: &NothingKnown,
-        };
-        if let Err(error) = write_cache(&input, cache, log) {
-            log.warn(&format!("Failed to export cache: {}", chain(&error)));
+    let cache_input = CacheInput {
+        packing: &packing,
+        rules: &session.given.rules,
+        layers: &inputs.layers,
+        buildpacks: &group.buildpacks,
+        exported: &progress,
+        blobs: &layouts[0],
+        known: &NothingKnown,
+    };
+    match cache {
+        None => save_image(),
+        // The cache follows the export from layer to layer, and waits for those that are in both.
+        Some(cache) if inputs.parallel => std::thread::scope(|scope| {
+            scope.spawn(|| save_cache(&cache_input, cache, log));
+            save_image()
+        }),
+        Some(cache) => {
+            save_image()?;
+            save_cache(&cache_input, cache, log);
+            Ok(())
         }
     }
-    Ok(())
+}
+
+/// Keeps layers for the next build; the image is worth more than a cache, so failures are only told.
+fn save_cache(input: &CacheInput<'_>, cache: &mut dyn LayerCache, log: &dyn Log) {
+    let _timer = Timer::start("Cache", log);
+    if let Err(error) = write_cache(input, cache, log) {
+        log.warn(&format!("Failed to export cache: {}", chain(&error)));
+    }
+}
+
+fn launcher(inputs: &ExporterInputs) -> Launcher<'_> {
+    Launcher {
+        source: LauncherSource::InRoot(&inputs.launcher),
+        metadata: dhow_cnb::LauncherMetadata {
+            version: dhow_lifecycle::descriptor::VERSION.to_owned(),
+            ..dhow_cnb::LauncherMetadata::default()
+        },
+        sbom: match inputs.launcher_sbom.as_path() {
+            directory if directory == Path::new(LIFECYCLE_DIRECTORY) => LauncherSbom::OfLifecycle(directory),
+            directory => LauncherSbom::Directory(directory),
+        },
+    }
 }
 
 /// The images that an export works from.

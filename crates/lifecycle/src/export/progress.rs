@@ -1,0 +1,125 @@
+//! What an export has made so far, for a cache that is written beside it.
+
+use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::apply::ExportedLayer;
+use super::plan::LayerSource;
+use crate::content::PackedLayer;
+
+/// The layers of an export that is at work, or has ended.
+///
+/// The cache is written from them, so that what is in both is hashed and compressed once, also when both are written at
+/// the same time.
+#[derive(Debug, Default)]
+pub struct ExportProgress {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    layers: Vec<ExportedLayer>,
+    ended: bool,
+}
+
+/// Ends an export's progress when it is dropped, however the export ends.
+pub(super) struct EndOfExport<'a>(&'a ExportProgress);
+
+impl ExportProgress {
+    /// Returns the progress of an export that has ended.
+    #[must_use]
+    pub fn ended(layers: &[ExportedLayer]) -> Self {
+        let state = State { layers: layers.to_vec(), ended: true };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Returns what must be kept for as long as the export is at work: nobody waits for it after that.
+    pub(super) fn until_dropped(&self) -> EndOfExport<'_> {
+        EndOfExport(self)
+    }
+
+    pub(super) fn add(&self, layer: &ExportedLayer) {
+        self.state().layers.push(layer.clone());
+        self.changed.notify_all();
+    }
+
+    /// Returns the layer that the export made of a buildpack's `directory`; waits until it has, or has ended without it.
+    pub(super) fn of_directory(&self, directory: &Path) -> Option<PackedLayer> {
+        let is_wanted = |layer: &&ExportedLayer| match &layer.source {
+            LayerSource::Buildpack { directory: exported, .. } => exported == directory,
+            _ => false,
+        };
+        let mut state = self.state();
+        loop {
+            if let Some(found) = state.layers.iter().find(is_wanted) {
+                return Some(found.layer.clone());
+            }
+            if state.ended {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for EndOfExport<'_> {
+    fn drop(&mut self) {
+        self.0.state().ended = true;
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dhow_cnb::{BuildpackId, LayerFile, LayerName};
+    use dhow_oci::{Descriptor, DiffId, Digest, MediaType};
+
+    use super::super::apply::Outcome;
+    use super::*;
+
+    fn layer(directory: &str) -> ExportedLayer {
+        ExportedLayer {
+            id: "x/bp:one".to_owned(),
+            source: LayerSource::Buildpack {
+                buildpack: BuildpackId::new("x/bp").unwrap(),
+                name: LayerName::new("one").unwrap(),
+                directory: directory.into(),
+                file: LayerFile { build: false, launch: true, cache: true, metadata: None },
+            },
+            created_by: String::new(),
+            layer: PackedLayer {
+                diff_id: DiffId(Digest::of(directory.as_bytes())),
+                descriptor: Descriptor::of(MediaType::OciLayerGzip, directory.as_bytes()),
+            },
+            outcome: Outcome::Packed,
+        }
+    }
+
+    #[test]
+    fn whoever_waits_gets_the_layer_when_it_is_made() {
+        let progress = ExportProgress::default();
+        let made = layer("/layers/x_bp/one");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| progress.of_directory(Path::new("/layers/x_bp/one")));
+            progress.add(&layer("/layers/x_bp/other"));
+            progress.add(&made);
+            assert_eq!(waiting.join().unwrap(), Some(made.layer.clone()));
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_an_export_that_has_ended() {
+        let progress = ExportProgress::default();
+        std::thread::scope(|scope| {
+            let end = progress.until_dropped();
+            let waiting = scope.spawn(|| progress.of_directory(Path::new("/layers/x_bp/one")));
+            drop(end);
+            assert_eq!(waiting.join().unwrap(), None);
+        });
+    }
+}
