@@ -1,8 +1,28 @@
 //! The launcher, embedded: `build.rs` builds it for the same target as `dhow`.
 
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::fs::MemfdFlags;
+
 /// Returns the launcher's program file, which exporting puts at `/cnb/lifecycle/launcher`.
 pub(crate) fn bytes() -> &'static [u8] {
     include_bytes!(env!("DHOW_LAUNCHER"))
+}
+
+/// Becomes the launcher, called `name`, with this process's environment; returns only if that fails.
+pub(crate) fn become_launcher(name: &str, arguments: &[String]) -> std::io::Error {
+    let file = match rustix::fs::memfd_create("launcher", MemfdFlags::CLOEXEC) {
+        Ok(file) => file,
+        Err(error) => return error.into(),
+    };
+    let mut file = std::fs::File::from(file);
+    if let Err(error) = file.write_all(bytes()) {
+        return error;
+    }
+    Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).arg0(name).args(arguments).exec()
 }
 
 #[cfg(test)]

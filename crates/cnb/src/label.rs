@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::{Data, DataTable};
 use crate::name::{BuildpackId, LayerName};
+use crate::rules::PlatformRules;
 
 /// The label with [`LifecycleMetadata`].
 pub const LIFECYCLE_METADATA: &str = "io.buildpacks.lifecycle.metadata";
@@ -172,6 +173,19 @@ impl LifecycleMetadata {
     #[must_use]
     pub fn buildpack(&self, id: &BuildpackId) -> Option<&BuildpackLayers> {
         self.buildpacks.iter().find(|layers| layers.key == *id)
+    }
+
+    /// Returns the names of the run image that a rebase starts from: as Platform APIs from 0.12 on record them, or else as
+    /// older ones do; `None` if there is no name.
+    #[must_use]
+    pub fn run_image_names(&self, rules: &PlatformRules) -> Option<RunImageNames> {
+        let RunImageForRebase { image, mirrors, .. } = self.run_image.clone();
+        let recorded = RunImageNames { image, mirrors };
+        let older = self.stack.as_ref().map(|stack| stack.run_image.clone());
+        Some(recorded)
+            .filter(|names| rules.run_toml && !names.image.is_empty())
+            .or(older)
+            .filter(|names| !names.image.is_empty())
     }
 }
 

@@ -1,5 +1,7 @@
 //! `run.toml` and `stack.toml`: which run images there are.
 
+use dhow_oci::Reference;
+
 use crate::label::RunImageNames;
 use crate::toml_read::{Fields, TomlError, parse};
 
@@ -21,6 +23,19 @@ pub struct StackFile {
 
 fn names(fields: &Fields<'_>) -> Result<RunImageNames, TomlError> {
     Ok(RunImageNames { image: fields.text("image")?, mirrors: fields.texts("mirrors")?.unwrap_or_default() })
+}
+
+impl RunImageNames {
+    /// Returns the names in the order in which they are tried for an image on `registry`: those on it, then all.
+    ///
+    /// A name that is no reference is on no registry.
+    #[must_use]
+    pub fn by_nearness(&self, registry: &str) -> Vec<&str> {
+        let all = || std::iter::once(&self.image).chain(&self.mirrors).map(String::as_str);
+        let is_near =
+            |name: &&str| name.parse::<Reference>().is_ok_and(|reference| reference.name.registry == registry);
+        all().filter(is_near).chain(all()).collect()
+    }
 }
 
 impl RunFile {
@@ -58,6 +73,19 @@ mod tests {
         assert_eq!(file.images[1].image, "b");
         assert_eq!(RunFile::parse("[[images]]").unwrap().images, [RunImageNames::default()]);
         assert_eq!(RunFile::parse("").unwrap(), RunFile::default());
+    }
+
+    #[test]
+    fn names_on_the_registry_come_first() {
+        let names = RunImageNames {
+            image: "a/run".to_owned(),
+            mirrors: vec!["example.org/a/run".to_owned(), "Bad".to_owned(), "example.org/b/run".to_owned()],
+        };
+        let all = ["a/run", "example.org/a/run", "Bad", "example.org/b/run"];
+        let near = ["example.org/a/run", "example.org/b/run"];
+        assert_eq!(names.by_nearness("example.org"), [&near[..], &all].concat());
+        assert_eq!(names.by_nearness("index.docker.io"), [&["a/run"][..], &all].concat());
+        assert_eq!(names.by_nearness("other.org"), all);
     }
 
     #[test]

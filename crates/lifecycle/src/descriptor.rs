@@ -2,8 +2,9 @@
 
 use dhow_cnb::{BuildpackApi, PlatformApi};
 
-/// The version of this lifecycle.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The version of this lifecycle: that of the reference whose behaviour it has, because platforms choose by it how they
+/// run the phases, and dhow's own as build metadata, which counts in no comparison.
+pub const VERSION: &str = concat!("0.21.17+dhow.", env!("CARGO_PKG_VERSION"));
 
 /// Returns `lifecycle.toml`, which stands beside the programs.
 #[must_use]

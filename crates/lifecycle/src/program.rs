@@ -1,12 +1,15 @@
 //! Running a buildpack's programs.
 
-use std::io::{Read, Write};
+use std::io::{PipeReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use dhow_cnb::env::Environment;
 use dhow_fs::Root;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
 
 use crate::go_error::words;
 
@@ -91,7 +94,7 @@ impl Runner for SystemRunner<'_> {
         let mut child = command.spawn().map_err(|error| RunError::Start(name(), error))?;
         // The command holds the pipe's writing end, and the pipe ends when nobody does.
         drop(command);
-        let copied = copy_live(&mut reader, output);
+        let copied = copy_live(&mut reader, &child, output);
         drop(reader);
         let status = child.wait().map_err(|error| RunError::Start(name(), error))?;
         copied.map_err(|error| RunError::Output(name(), error))?;
@@ -103,9 +106,22 @@ impl Runner for SystemRunner<'_> {
 }
 
 /// Passes on what is read at once, so that a long build shows its progress.
-fn copy_live(reader: &mut impl Read, output: &mut dyn Write) -> std::io::Result<()> {
+///
+/// Ends with the program, although something that it started in the background may hold the other end for longer. Where
+/// the kernel has no handles of processes, it ends when nobody holds the other end.
+fn copy_live(reader: &mut PipeReader, child: &Child, output: &mut dyn Write) -> std::io::Result<()> {
+    let program = rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok();
     let mut buffer = [0; 8192];
     loop {
+        let mut ready = vec![PollFd::new(&*reader, PollFlags::IN)];
+        ready.extend(program.as_ref().map(|program| PollFd::new(program, PollFlags::IN)));
+        match rustix::event::poll(&mut ready, None) {
+            Err(Errno::INTR) => continue,
+            other => other?,
+        };
+        if ready[0].revents().is_empty() {
+            return output.flush();
+        }
         match reader.read(&mut buffer) {
             Ok(0) => return output.flush(),
             Ok(count) => {

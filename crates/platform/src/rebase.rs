@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dhow_cnb::{LifecycleMetadata, PlatformApi, PlatformRules, label};
-use dhow_fs::Work;
+use dhow_fs::{PathError, Root, Work};
 use dhow_lifecycle::export::{Publication, PublishError, Target, publish};
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::rebase::{RebaseError as UnfitError, RebaseInput, rebase as rebase_image};
@@ -80,6 +80,9 @@ pub enum RebaseError {
         /// The name in its label.
         name: String,
     },
+    /// The machine's files cannot be looked at.
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// The images do not fit together.
     #[error(transparent)]
     Unfit(#[from] UnfitError),
@@ -162,15 +165,23 @@ fn source_image(opened: &Opened, name: &str) -> SourceImage {
     }
 }
 
+/// Returns where the new run image is: the one that is given, or the first of those that the app's label names which is
+/// there, names on the app image's own registry first.
 fn run_image(request: &RebaseRequest, app: &Opened) -> Result<Location, RebaseError> {
     if let Some(location) = &request.run_image {
         return Ok(location.clone());
     }
     let text = app.image.config().value().label(label::LIFECYCLE_METADATA).unwrap_or("{}");
     let no_name = || RebaseError::NoRunImage(request.name.clone());
-    let run = LifecycleMetadata::parse(text).map_err(|_| no_name())?.run_image;
-    if run.image.is_empty() {
-        return Err(no_name());
-    }
-    run.image.parse().map_err(|_| RebaseError::BadRunImage { image: request.name.clone(), name: run.image })
+    let metadata = LifecycleMetadata::parse(text).map_err(|_| no_name())?;
+    let names = metadata.run_image_names(&PlatformRules::of(PlatformApi::V0_15)).ok_or_else(no_name)?;
+    let registry = request.image.reference.as_ref().map_or("", |reference| reference.name.registry.as_str());
+    let locations = names.by_nearness(registry).into_iter().map(|name| {
+        name.parse::<Location>()
+            .map_err(|_| RebaseError::BadRunImage { image: request.name.clone(), name: name.to_owned() })
+    });
+    let locations: Vec<Location> = locations.collect::<Result<_, _>>()?;
+    let host = Root::host()?;
+    let is_there = |location: &&Location| host.exists(&location.place(&request.layout_repository).path);
+    locations.iter().find(is_there).or(locations.first()).cloned().ok_or_else(no_name)
 }

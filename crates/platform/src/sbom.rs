@@ -59,5 +59,7 @@ pub fn download_sbom(opened: &Opened, directory: &Path) -> Result<Vec<PathBuf>, 
     if unpacked.diff_id != expected {
         return Err(SbomError::OtherLayer { found: unpacked.diff_id, expected });
     }
-    Ok(copy_files(&root, Path::new("/layers/sbom"), &host, directory)?)
+    let layers = opened.image.config().value().env("CNB_LAYERS_DIR").unwrap_or("/layers");
+    let files = copy_files(&root, &Path::new("/").join(layers).join("sbom"), &host, directory)?;
+    if files.is_empty() { Err(SbomError::None) } else { Ok(files) }
 }

@@ -29,12 +29,15 @@ impl Failure {
     }
 }
 
-/// Returns the text of an error and its causes, joined by colons.
+/// Returns the text of an error and its causes, joined by colons. A cause that the text before it ends in is not said twice.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            let _ = write!(text, ": {words}");
+        }
         cause = error.source();
     }
     text

@@ -9,6 +9,7 @@ mod failure;
 mod go_flag;
 mod guard;
 mod inputs;
+mod install;
 mod matrix;
 mod open;
 mod phases;
@@ -37,7 +38,9 @@ use terminal::{Colour, Terminal};
 const LIFECYCLE: &str = "lifecycle";
 /// Prints `lifecycle.toml`, for those who put the programs into a builder.
 const DESCRIPTOR: &str = "descriptor";
-/// A program of its own, because it is in every app image.
+/// Writes all programs to a directory, for those who make a builder.
+const INSTALL: &str = "install";
+/// A program of its own, because it is in every app image; dhow starts its embedded copy.
 const LAUNCHER: &str = "launcher";
 /// The program whose name is also a command of dhow.
 const BUILDER: &str = "builder";
@@ -52,6 +55,8 @@ pub(crate) fn entry(arguments: impl Iterator<Item = OsString>, variables: &Varia
     let (first, rest) = arguments.split_first()?;
     let own_name = Path::new(first).file_stem()?.to_string_lossy();
     let (name, rest) = match rest.split_first() {
+        _ if own_name == LAUNCHER => return Some(start_launcher(first, rest)),
+        Some((name, rest)) if name == LAUNCHER && own_name != LIFECYCLE => return Some(start_launcher(name, rest)),
         _ if is_ours(&own_name) => (own_name.as_ref(), rest),
         // `dhow builder create` makes builders; the phase is `dhow lifecycle build`.
         Some((name, rest)) if is_ours(name) && name != BUILDER => (name.as_str(), rest),
@@ -63,16 +68,19 @@ pub(crate) fn entry(arguments: impl Iterator<Item = OsString>, variables: &Varia
 }
 
 fn is_ours(name: &str) -> bool {
-    matches!(name, LIFECYCLE | LAUNCHER) || Program::named(name).is_some()
+    name == LIFECYCLE || Program::named(name).is_some()
+}
+
+/// Becomes the launcher; returns only if that fails.
+fn start_launcher(name: &str, arguments: &[String]) -> ProcessExit {
+    let error = crate::launcher::become_launcher(name, arguments);
+    Terminal::new().error(&format!("failed to launch: starting the embedded launcher: {error}"));
+    ProcessExit::from(ExitCode::Launch.number())
 }
 
 fn dispatch(name: &str, arguments: &[String], variables: &Variables, mut terminal: Terminal<std::io::Stdout>) -> u8 {
     let outcome = match Program::named(name) {
         Some(program) => run(program, arguments, variables, &mut terminal),
-        None if name == LAUNCHER => Err(Failure::new(
-            ExitCode::Launch,
-            "the launcher is a program of its own; dhow puts it into each app image at /cnb/lifecycle/launcher",
-        )),
         None => run_phase(arguments, variables, &mut terminal),
     };
     match outcome {
@@ -100,6 +108,9 @@ fn run_phase(
     if phase == DESCRIPTOR {
         terminal.answer(dhow_lifecycle::descriptor::lifecycle_toml().trim_end());
         return Ok(0);
+    }
+    if phase == INSTALL {
+        return install::install(rest).map(|()| 0);
     }
     platform_api(variables)?;
     let Some(program) = Program::of_phase(phase).or_else(|| Program::named(phase)) else {

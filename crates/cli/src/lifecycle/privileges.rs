@@ -8,6 +8,7 @@ use dhow_cnb::ExitCode;
 use dhow_fs::{FileKind, PathError, Root};
 use dhow_lifecycle::GoPathError;
 use rustix::fs::Access;
+use rustix::io::Errno;
 
 use super::failure::{Failure, chain};
 use crate::variables::Variables;
@@ -66,8 +67,9 @@ impl User {
         rustix::process::getuid().as_raw() == self.uid && rustix::process::getgid().as_raw() == self.gid
     }
 
-    /// Becomes the user, unless this process is the user already, or is one that may not become another:
-    /// then the phase runs as who it is (platforms that give each container an id of its own).
+    /// Becomes the user, unless this process is the user already, or is one that may not or cannot become another:
+    /// then the phase runs as who it is (platforms that give each container an id of its own, root without capabilities,
+    /// user namespaces without the id).
     ///
     /// The kernel changes the identity of one thread; it is the whole process because no other thread has been
     /// started. Supplementary groups stay: platforms give access to volumes by them.
@@ -76,13 +78,22 @@ impl User {
             return Ok(());
         }
         let (uid, gid) = (rustix::process::Uid::from_raw(self.uid), rustix::process::Gid::from_raw(self.gid));
-        rustix::thread::set_thread_res_gid(gid, gid, gid)
-            .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid))
-            .map_err(|error| {
+        let before = rustix::process::getgid();
+        let changed = rustix::thread::set_thread_res_gid(gid, gid, gid)
+            .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid));
+        match changed {
+            Ok(()) => Ok(()),
+            // Both or neither: half a change would be nobody's identity.
+            Err(Errno::INVAL | Errno::PERM) => {
+                let _unchanged = rustix::thread::set_thread_res_gid(before, before, before);
+                Ok(())
+            }
+            Err(error) => {
                 let cause = dhow_lifecycle::go_error::words(&error.into());
                 let text = format!("failed to exec as user {}:{}: {cause}", self.uid, self.gid);
-                Failure::new(ExitCode::Generic, text)
-            })
+                Err(Failure::new(ExitCode::Generic, text))
+            }
+        }
     }
 
     /// Sets `HOME` and `USER` from the list of users. A user who is not in it keeps what the environment says.

@@ -8,8 +8,8 @@ use dhow_lifecycle::{Level, Log};
 /// Writes messages of a level and above, in colour or not.
 pub(crate) struct Terminal<W> {
     writer: Mutex<W>,
-    /// The least level that is written.
-    pub(crate) level: Level,
+    /// The least level that is written; `None` if nothing is, not even errors.
+    pub(crate) level: Option<Level>,
     /// Whether prefixes and banners have colours.
     pub(crate) colour: Colour,
 }
@@ -47,19 +47,25 @@ impl<W: Write> Terminal<W> {
     }
 
     fn to(writer: W) -> Self {
-        Self { writer: Mutex::new(writer), level: Level::Info, colour: Colour::Always }
+        Self { writer: Mutex::new(writer), level: Some(Level::Info), colour: Colour::Always }
     }
 
     /// Writes the banner of a phase.
     pub(crate) fn phase(&self, name: &str) {
-        if self.level <= Level::Info {
+        if self.shows(Level::Info) {
             self.line(&self.painted(PHASE, &format!("===> {name}")));
         }
     }
 
-    /// Writes an error whatever the level.
+    /// Writes an error.
     pub(crate) fn error(&self, text: &str) {
-        self.line(&format!("{}{text}", self.painted(ERROR, "ERROR: ")));
+        if self.shows(Level::Error) {
+            self.line(&format!("{}{text}", self.painted(ERROR, "ERROR: ")));
+        }
+    }
+
+    fn shows(&self, level: Level) -> bool {
+        self.level.is_some_and(|least| level >= least)
     }
 
     fn painted(&self, code: &str, text: &str) -> String {
@@ -80,7 +86,7 @@ impl<W: Write> Terminal<W> {
 
 impl<W: Write + Send> Log for Terminal<W> {
     fn log(&self, level: Level, message: &str) {
-        if level < self.level {
+        if !self.shows(level) {
             return;
         }
         match level {
@@ -91,13 +97,14 @@ impl<W: Write + Send> Log for Terminal<W> {
     }
 }
 
-/// Reads the name of a level.
-pub(crate) fn parse_level(text: &str) -> Option<Level> {
+/// Reads the name of the least level that is written; above `error` there is only `fatal`, where nothing is.
+pub(crate) fn parse_level(text: &str) -> Option<Option<Level>> {
     match text.to_ascii_lowercase().as_str() {
-        "debug" => Some(Level::Debug),
-        "info" => Some(Level::Info),
-        "warn" | "warning" => Some(Level::Warn),
-        "error" | "fatal" => Some(Level::Error),
+        "debug" => Some(Some(Level::Debug)),
+        "info" => Some(Some(Level::Info)),
+        "warn" | "warning" => Some(Some(Level::Warn)),
+        "error" => Some(Some(Level::Error)),
+        "fatal" => Some(None),
         _ => None,
     }
 }
@@ -106,8 +113,8 @@ pub(crate) fn parse_level(text: &str) -> Option<Level> {
 mod tests {
     use super::*;
 
-    fn written(level: Level, colour: Colour) -> String {
-        let terminal = Terminal { level, colour, ..Terminal::to(Vec::new()) };
+    fn written(level: impl Into<Option<Level>>, colour: Colour) -> String {
+        let terminal = Terminal { level: level.into(), colour, ..Terminal::to(Vec::new()) };
         terminal.log(Level::Debug, "d");
         terminal.log(Level::Info, "i\n");
         terminal.phase("ANALYZING");
@@ -132,5 +139,6 @@ mod tests {
     #[test]
     fn lower_levels_are_left_out() {
         assert_eq!(written(Level::Error, Colour::Never), "ERROR: e\n");
+        assert_eq!(written(None, Colour::Never), "");
     }
 }

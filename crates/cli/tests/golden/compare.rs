@@ -12,6 +12,9 @@ use dhow_oci::Digest;
 use crate::machine::owner_inside;
 
 /// The version in the recordings.
+/// What dhow calls its lifecycle.
+pub(crate) const VERSION: &str = concat!("0.21.17+dhow.", env!("CARGO_PKG_VERSION"));
+
 const RECORDED_VERSION: &str = "0.21.17";
 /// The digest that every recorded `runImage.reference` has: that of an empty image.
 const RECORDED_RUN_IMAGE: &str = "sha256:9bff545fd88403019875bc484da593c84761e6c89bae9058b76d1054d54548d0";
@@ -70,7 +73,7 @@ fn is_restoring(line: &str) -> bool {
 
 fn comparable_line(line: &str) -> String {
     if line == RECORDED_VERSION {
-        return env!("CARGO_PKG_VERSION").to_owned();
+        return VERSION.to_owned();
     }
     if line.starts_with("Timer: ") {
         return line
@@ -130,7 +133,7 @@ pub(crate) fn with_run_image(text: &str, run_image: Option<&str>) -> String {
 /// Returns a config with this version and the digest of the run image that was used.
 pub(crate) fn with_our_version(config: &str, run_image: Option<&str>) -> String {
     let launcher = |version: &str| format!(r#"\"launcher\":{{\"version\":\"{version}\""#);
-    with_run_image(&config.replace(&launcher(RECORDED_VERSION), &launcher(env!("CARGO_PKG_VERSION"))), run_image)
+    with_run_image(&config.replace(&launcher(RECORDED_VERSION), &launcher(VERSION)), run_image)
 }
 
 /// Returns the TOML files below `/layers`, and the legacy SBOMs.

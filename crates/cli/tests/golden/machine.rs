@@ -193,7 +193,8 @@ impl Machine {
         self.run(&format!("/opt/dhow/{program}"), arguments, environment, uid, cwd)
     }
 
-    fn run(
+    /// Runs any program.
+    pub(crate) fn run(
         &self,
         program: &str,
         arguments: &[String],

@@ -16,16 +16,20 @@ use super::{LauncherSource, SliceError};
 use crate::content::{Content, ContentError, Packing};
 use crate::go_error::words;
 
+/// The largest launcher, in bytes.
+const LAUNCHER_LIMIT: u64 = 256 * 1024 * 1024;
+
 /// Returns the content of the launcher's layer.
 pub(super) fn launcher(root: &Root, launcher: &LauncherSource<'_>) -> Result<Content, ExportError> {
     let source = match launcher {
         LauncherSource::Bytes(bytes) => FileSource::Bytes(Arc::clone(bytes)),
         LauncherSource::InRoot(path) => {
-            let stat = root.metadata(path).map_err(|error| ExportError::NoLauncher {
+            // It may be a link, as all that a builder's image puts in place.
+            let bytes = root.read(path, LAUNCHER_LIMIT).map_err(|error| ExportError::NoLauncher {
                 path: path.display().to_string(),
                 cause: words(&error.source),
             })?;
-            FileSource::InRoot { path: (*path).to_owned(), size: stat.size }
+            FileSource::Bytes(bytes.into())
         }
     };
     let mut entries = directories(&["/cnb", LIFECYCLE_DIRECTORY]);

@@ -59,6 +59,14 @@ pub enum Unfit {
     },
 }
 
+impl Unfit {
+    /// Tells whether the user may insist all the same.
+    #[must_use]
+    pub fn yields_to_force(&self) -> bool {
+        matches!(self, Self::NotRebasable | Self::Target { .. } | Self::Name { .. })
+    }
+}
+
 /// Checks that the images fit by the rules of the app image's Platform API; with `force` a misfit is a warning.
 pub(super) fn check(input: &RebaseInput<'_>, log: &dyn Log) -> Result<(), Unfit> {
     let app = input.app.image.config().value();

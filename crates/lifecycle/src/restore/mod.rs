@@ -253,6 +253,10 @@ fn run(input: &RestoreInput<'_>, jobs: Vec<Job>, log: &dyn Log) -> Result<Vec<Re
             Some(Err(Failure::Cache(error))) => {
                 log.log(Level::Warn, &format!("Skipping restore for layer {}: {error}", job.identifier));
             }
+            // The cache was written for another layers directory: of no use here, and replaced by the next export.
+            Some(Err(Failure::Extract(error @ ExtractError::OtherDirectory { .. }))) => {
+                log.log(Level::Warn, &format!("Skipping restore for layer {}: {error}", job.identifier));
+            }
             Some(Err(Failure::Extract(source))) => {
                 return Err(RestoreError::Layer { layer: job.identifier, source });
             }

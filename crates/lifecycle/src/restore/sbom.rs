@@ -6,7 +6,7 @@ use dhow_fs::FileKind;
 use dhow_oci::DiffId;
 
 use super::{RestoreError, RestoreInput};
-use crate::extract::{Destination, extract};
+use crate::extract::{Destination, ExtractError, extract};
 use crate::{Level, Log};
 
 /// The largest SBOM file that is restored.
@@ -39,6 +39,7 @@ pub(super) fn extract_cached(input: &RestoreInput<'_>, sha: &str, log: &dyn Log)
     match (extracted, cache.verify(&diff_id)) {
         (Ok(()), _) => Ok(()),
         (Err(_), Err(damage)) => skip(&damage),
+        (Err(error @ ExtractError::OtherDirectory { .. }), Ok(())) => skip(&error),
         (Err(error), Ok(())) => Err(RestoreError::Sbom(error)),
     }
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use dhow_cnb::label::STACK_ID;
 use dhow_fs::{PathError, Root, Work};
 use dhow_layer::Entry;
-use dhow_lifecycle::descriptor;
 use dhow_oci::{Descriptor, History, Image, ImageConfig, LayerRef, Platform, annotation};
 use dhow_store::{BlobError, BlobSink, Completeness, Layout};
 
@@ -193,7 +192,7 @@ impl Parts {
             Ok::<_, WriteError>(layer)
         };
         add(&host, &directories(self.uid, self.gid), "the directories of the phases".to_owned())?;
-        add(&host, &self.lifecycle, format!("dhow {} as lifecycle", descriptor::VERSION))?;
+        add(&host, &self.lifecycle, format!("dhow {} as lifecycle", env!("CARGO_PKG_VERSION")))?;
         let mut modules = Vec::new();
         for (buildpack, entries) in &self.buildpacks {
             let what = format!("buildpack {}@{}", buildpack.id, buildpack.version);

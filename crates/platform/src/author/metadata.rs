@@ -28,7 +28,7 @@ pub(super) fn of<'a>(
         extensions: Vec::new(),
         stack: StackRunImage { run_image: config.run_images.first().cloned().unwrap_or_default() },
         lifecycle: lifecycle(),
-        created_by: Creator { name: "dhow".to_owned(), version: descriptor::VERSION.to_owned() },
+        created_by: Creator { name: "dhow".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         images: config.run_images.clone(),
     }
 }

@@ -30,12 +30,16 @@ pub(super) fn open_root(path: &Path) -> Result<Root, LayoutError> {
     }
 }
 
-/// Checks that `root` is a layout of the known version, whose blob directories do not lead elsewhere.
+/// Checks that `root` is a layout of the known version, whose blob directories do not lead elsewhere. In an empty
+/// directory there is none.
 pub(super) fn require_layout(root: &Root, path: &Path) -> Result<(), LayoutError> {
     let Some(version) = version(root, path)? else {
         let held = held(root)?;
-        let held = if held.is_empty() { "it is an empty directory".to_owned() } else { format!("it holds {held}") };
-        return not_a_layout(path, format!("it has no `oci-layout` file; {held}"));
+        // A place that somebody has made for a layout, such as a mount point, holds none yet.
+        if held.is_empty() {
+            return Err(LayoutError::Missing(path.to_owned()));
+        }
+        return not_a_layout(path, format!("it has no `oci-layout` file; it holds {held}"));
     };
     if version != VERSION {
         return Err(LayoutError::Version { path: path.to_owned(), found: version });

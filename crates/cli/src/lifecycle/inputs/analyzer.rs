@@ -19,7 +19,6 @@ pub(crate) struct AnalyzerInputs {
     pub(crate) previous_image: PathBuf,
     /// The layout of the run image.
     pub(crate) run_image: PathBuf,
-    pub(crate) launch_cache: Option<PathBuf>,
     pub(crate) skip_layers: bool,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -39,16 +38,15 @@ impl AnalyzerInputs {
         let names: Vec<String> = std::iter::once(output).chain(given.list("tag")).cloned().collect();
         images::check_one_registry(&names)?;
         images::check([previous, &run_image_name])?;
-        images::cache_image(given, &layouts)?;
+        images::cache_image(given, Some(&layouts))?;
         Ok(Self {
             analyzed: given.path("analyzed"),
             layers: given.path("layers"),
             previous_image: layouts.layout_of(previous)?,
             run_image: layouts.layout_of(&run_image_name)?,
-            launch_cache: given.optional_path("launch-cache"),
             skip_layers: given.switch("skip-layers"),
-            uid: given.id("uid"),
-            gid: given.id("gid"),
+            uid: given.id("uid")?,
+            gid: given.id("gid")?,
             layouts,
         })
     }

@@ -39,20 +39,18 @@ impl CreatorInputs {
         images::check_one_registry(&names)?;
         images::check([previous, &run_image_name])?;
         let skip = given.switch("skip-restore");
-        let (uid, gid) = (given.id("uid"), given.id("gid"));
+        let (uid, gid) = (given.id("uid")?, given.id("gid")?);
         let (analyzed, layers) = (given.path("analyzed"), given.path("layers"));
         let (app, buildpacks, build_config) = (given.path("app"), given.path("buildpacks"), given.path("build-config"));
         let (group, plan, platform) = (given.path("group"), given.path("plan"), given.path("platform"));
         let cache_directory = given.optional_path("cache-dir");
-        let cache_image = images::cache_image(given, &layouts)?;
-        let launch_cache = given.optional_path("launch-cache");
+        let cache_image = images::cache_image(given, Some(&layouts))?;
         Ok(Self {
             analyzer: AnalyzerInputs {
                 analyzed: analyzed.clone(),
                 layers: layers.clone(),
                 previous_image: layouts.layout_of(previous)?,
                 run_image: layouts.layout_of(&run_image_name)?,
-                launch_cache: launch_cache.clone(),
                 skip_layers: skip,
                 layouts: layouts.clone(),
                 uid,
@@ -75,6 +73,8 @@ impl CreatorInputs {
                 layers: layers.clone(),
                 cache_directory: cache_directory.clone(),
                 cache_image: cache_image.clone(),
+                build_image: None,
+                layouts: None,
                 skip_layers: skip,
                 uid,
                 gid,
@@ -102,7 +102,6 @@ impl CreatorInputs {
                 outputs: layouts.outputs(&names)?,
                 cache_directory,
                 cache_image,
-                launch_cache,
                 parallel: given.switch("parallel"),
                 process_type: given.optional("process-type").map(str::to_owned),
                 layouts,

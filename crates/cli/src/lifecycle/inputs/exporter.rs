@@ -29,7 +29,6 @@ pub(crate) struct ExporterInputs {
     pub(crate) outputs: Vec<Output>,
     pub(crate) cache_directory: Option<PathBuf>,
     pub(crate) cache_image: Option<CacheImage>,
-    pub(crate) launch_cache: Option<PathBuf>,
     pub(crate) parallel: bool,
     pub(crate) process_type: Option<String>,
     pub(crate) uid: u32,
@@ -79,12 +78,11 @@ impl ExporterInputs {
             launcher_sbom: given.path("launcher-sbom"),
             outputs: layouts.outputs(&names)?,
             cache_directory: given.optional_path("cache-dir"),
-            cache_image: images::cache_image(given, &layouts)?,
-            launch_cache: given.optional_path("launch-cache"),
+            cache_image: images::cache_image(given, Some(&layouts))?,
             parallel: given.switch("parallel"),
             process_type: given.optional("process-type").map(str::to_owned),
-            uid: given.id("uid"),
-            gid: given.id("gid"),
+            uid: given.id("uid")?,
+            gid: given.id("gid")?,
             layouts,
         };
         Ok((inputs, content))

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use dhow_cnb::{PlatformApi, PlatformRules};
 
+use super::super::failure::Failure;
 use super::super::go_flag::{Flag, Value};
 use super::super::settings::LAYERS_PLACEHOLDER;
 
@@ -42,12 +43,11 @@ impl Given {
         matches!(self.values.get(name), Some(Value::Switch(true)))
     }
 
-    /// Returns an id; what is no id is 0, as for the reference.
-    pub(crate) fn id(&self, name: &str) -> u32 {
-        match self.values.get(name) {
-            Some(Value::Number(number)) => u32::try_from(*number).unwrap_or(0),
-            _ => 0,
-        }
+    /// Returns an id. A variable that is no number is 0, as for the reference; a number that is no id is refused, because
+    /// 0 would be root.
+    pub(crate) fn id(&self, name: &str) -> Result<u32, Failure> {
+        let Some(Value::Number(number)) = self.values.get(name) else { return Ok(0) };
+        u32::try_from(*number).map_err(|_| Failure::input(format!("-{name} {number} is no id")))
     }
 
     /// Returns the values of a flag that may be repeated.

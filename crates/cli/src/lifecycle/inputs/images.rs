@@ -10,6 +10,7 @@ use crate::lifecycle::failure::Failure;
 
 /// Where layouts are when nothing says otherwise.
 const DEFAULT_LAYOUT_DIRECTORY: &str = "/layout-repo";
+const LAYOUT_SCHEME: &str = "oci:";
 
 /// The directory of image layouts that all images of a phase are read from and written to.
 #[derive(Clone, Debug)]
@@ -108,10 +109,16 @@ pub(crate) fn check_one_registry(names: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the place of a cache image: `oci:PATH[:TAG]`, or a name in the layout directory.
-pub(crate) fn cache_image(given: &Given, layouts: &LayoutDirectory) -> Result<Option<CacheImage>, Failure> {
+/// Tells whether a cache image is given by the path of its layout rather than by a name.
+pub(crate) fn is_layout_path(text: &str) -> bool {
+    text.starts_with(LAYOUT_SCHEME)
+}
+
+/// Returns the place of a cache image: `oci:PATH[:TAG]`, or a name in the layout directory, if there is one.
+pub(crate) fn cache_image(given: &Given, layouts: Option<&LayoutDirectory>) -> Result<Option<CacheImage>, Failure> {
     let Some(text) = given.optional("cache-image") else { return Ok(None) };
-    let Some(place) = text.strip_prefix("oci:") else {
+    let Some(place) = text.strip_prefix(LAYOUT_SCHEME) else {
+        let Some(layouts) = layouts else { return Ok(None) };
         let reference = parse(text)?;
         return Ok(Some(CacheImage {
             path: layouts.path().join(reference.layout_path()),
@@ -161,12 +168,13 @@ mod tests {
     #[test]
     fn a_cache_image_is_a_layout_by_path_or_by_name() {
         let layouts = LayoutDirectory("/layout-repo".into());
-        let place = |text| cache_image(&given(&[("CNB_CACHE_IMAGE", text)]), &layouts).map_err(|failure| failure.text);
+        let place =
+            |text| cache_image(&given(&[("CNB_CACHE_IMAGE", text)]), Some(&layouts)).map_err(|failure| failure.text);
         let at = |path: &str, tag: &str| Ok(Some(CacheImage { path: path.into(), tag: tag.to_owned() }));
         assert_eq!(place("oci:c"), at("/cwd/c", "latest"));
         assert_eq!(place("oci:/c:v1"), at("/c", "v1"));
         assert_eq!(place("example.org/my/cache:v1"), at("/layout-repo/example.org/my/cache/v1", "v1"));
         assert_eq!(place("Bad"), Err("failed to resolve inputs: could not parse reference: Bad".to_owned()));
-        assert_eq!(cache_image(&given(&[]), &layouts).unwrap(), None);
+        assert_eq!(cache_image(&given(&[]), Some(&layouts)).unwrap(), None);
     }
 }

@@ -12,6 +12,8 @@ use crate::lifecycle::failure::Failure;
 #[derive(Debug)]
 pub(crate) struct RebaserInputs {
     pub(crate) layouts: LayoutDirectory,
+    /// The registry of the result, on which a run image is looked for first.
+    pub(crate) registry: String,
     /// The layout of the image that is rebased.
     pub(crate) source: PathBuf,
     /// Where the result goes; never empty.
@@ -47,14 +49,15 @@ impl RebaserInputs {
         let source = previous.unwrap_or(output);
         images::check([source])?;
         Ok(Self {
+            registry: images::parse(output)?.name.registry,
             source: layouts.layout_of(source)?,
             outputs: layouts.outputs(&names)?,
             run_image: run_image.map(str::to_owned),
             report: given.path_without_layers("report"),
             force: given.switch("force"),
             layouts,
-            uid: given.id("uid"),
-            gid: given.id("gid"),
+            uid: given.id("uid")?,
+            gid: given.id("gid")?,
         })
     }
 }

@@ -17,6 +17,9 @@ pub(crate) struct RestorerInputs {
     pub(crate) layers: PathBuf,
     pub(crate) cache_directory: Option<PathBuf>,
     pub(crate) cache_image: Option<CacheImage>,
+    /// The layout of the build image, whose digest is recorded.
+    pub(crate) build_image: Option<PathBuf>,
+    pub(crate) layouts: Option<LayoutDirectory>,
     pub(crate) skip_layers: bool,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -27,22 +30,35 @@ impl RestorerInputs {
         if !given.positional.is_empty() {
             return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments: received unexpected Args"));
         }
-        let layouts = LayoutDirectory::resolve(given, root)?;
+        let layouts = layouts(given, root)?;
         warn_of_missing_cache(given, log);
-        if let Some(name) = given.optional("build-image") {
-            images::check([name])?;
-        }
+        let build_image = match (&layouts, given.optional("build-image")) {
+            (Some(layouts), Some(name)) => Some(layouts.layout_of(name)?),
+            _ => None,
+        };
         Ok(Self {
             analyzed: given.path("analyzed"),
             group: given.path("group"),
             layers: given.path("layers"),
             cache_directory: given.optional_path("cache-dir"),
-            cache_image: images::cache_image(given, &layouts)?,
+            cache_image: images::cache_image(given, layouts.as_ref())?,
+            build_image,
+            layouts,
             skip_layers: given.switch("skip-layers"),
-            uid: given.id("uid"),
-            gid: given.id("gid"),
+            uid: given.id("uid")?,
+            gid: given.id("gid")?,
         })
     }
+}
+
+/// Returns the directory of layouts, unless no image is named: the restorer works on directories then, in any mode.
+fn layouts(given: &Given, root: &Root) -> Result<Option<LayoutDirectory>, Failure> {
+    let names_image = given.optional("build-image").is_some()
+        || given.optional("cache-image").is_some_and(|name| !images::is_layout_path(name));
+    if !names_image && !given.switch("layout") && !given.switch("daemon") {
+        return Ok(None);
+    }
+    LayoutDirectory::resolve(given, root).map(Some)
 }
 
 /// Warns when nothing is kept for the next build.

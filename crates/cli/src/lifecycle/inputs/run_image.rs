@@ -5,7 +5,6 @@ use std::path::Path;
 use dhow_cnb::{RunImageNames, StackFile};
 use dhow_fs::Root;
 use dhow_lifecycle::{Log, files};
-use dhow_oci::Reference;
 
 use super::{Given, images};
 use crate::lifecycle::failure::{Failure, chain};
@@ -42,9 +41,7 @@ fn choose(names: &RunImageNames, output: &str) -> Result<String, Failure> {
         return Err(Failure::input("missing run image metadata (-run-image)"));
     }
     let registry = images::parse(output)?.name.registry;
-    let is_near = |name: &&String| name.parse::<Reference>().is_ok_and(|reference| reference.name.registry == registry);
-    let mut candidates = std::iter::once(&names.image).chain(&names.mirrors);
-    Ok(candidates.find(is_near).unwrap_or(&names.image).clone())
+    Ok(names.by_nearness(&registry).first().map_or_else(String::new, |name| (*name).to_owned()))
 }
 
 #[cfg(test)]

@@ -18,11 +18,10 @@ use crate::lifecycle::timer::Timer;
 
 pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
     let inputs = AnalyzerInputs::resolve(&session.given, &session.root, session.terminal)?;
-    session.debug("Ensuring privileges...");
     guard::check(LAYOUT_FEATURE, &session.variables, session.terminal)?;
+    session.debug("Ensuring privileges...");
     let user = User { uid: inputs.uid, gid: inputs.gid };
-    let directories = std::iter::once(&inputs.layers).chain(&inputs.launch_cache);
-    user.own(&session.root, directories.map(AsRef::as_ref))?;
+    user.own(&session.root, [inputs.layers.as_path()])?;
     user.become_user()?;
     session.debug("Executing command...");
     execute(session, &inputs).map(drop)

@@ -12,11 +12,11 @@ use crate::lifecycle::session::Session;
 
 pub(super) fn run(session: &mut Session<'_>) -> Result<(), Failure> {
     let inputs = CreatorInputs::resolve(&session.given, &session.root, session.terminal)?;
-    session.debug("Ensuring privileges...");
     guard::check(LAYOUT_FEATURE, &session.variables, session.terminal)?;
+    session.debug("Ensuring privileges...");
     let user = User { uid: inputs.analyzer.uid, gid: inputs.analyzer.gid };
     let export = &inputs.exporter;
-    let directories = export.cache_directory.iter().chain(&export.launch_cache).chain([&export.layers]);
+    let directories = export.cache_directory.iter().chain([&export.layers]);
     user.own(&session.root, directories.map(AsRef::as_ref))?;
     user.become_user()?;
     user.set_home(&session.root, &mut session.variables);

@@ -30,11 +30,10 @@ const LIFECYCLE_DIRECTORY: &str = "/cnb/lifecycle";
 pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
     let (inputs, analyzed) =
         ExporterInputs::resolve(&session.given, &session.variables, &session.root, session.terminal)?;
-    session.debug("Ensuring privileges...");
     guard::check(LAYOUT_FEATURE, &session.variables, session.terminal)?;
+    session.debug("Ensuring privileges...");
     let user = User { uid: inputs.uid, gid: inputs.gid };
-    let directories = inputs.cache_directory.iter().chain(&inputs.launch_cache);
-    user.own(&session.root, directories.map(AsRef::as_ref))?;
+    user.own(&session.root, inputs.cache_directory.as_deref())?;
     user.become_user()?;
     session.debug("Executing command...");
     let group = group::read(session, &inputs.group)?;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use dhow_cnb::{ExitCode, LifecycleMetadata, RunImageNames, label};
+use dhow_cnb::{ExitCode, LifecycleMetadata, label};
 use dhow_lifecycle::export::{Publication, Target, publish};
 use dhow_lifecycle::files;
 use dhow_lifecycle::image::SourceImage;
-use dhow_lifecycle::rebase::{RebaseInput, Rebased, rebase};
+use dhow_lifecycle::rebase::{RebaseError, RebaseInput, Rebased, rebase};
 use dhow_store::{BlobSink, Completeness, Layout};
 
 use crate::lifecycle::failure::{Failure, chain};
@@ -27,16 +27,14 @@ pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
 
 /// Puts the app image onto its new run image, names the result, and writes report.toml.
 fn execute(session: &Session<'_>, inputs: &RebaserInputs) -> Result<(), Failure> {
-    let app = image(session, inputs, &inputs.source)?;
-    let name = match &inputs.run_image {
-        Some(name) => name.clone(),
-        None => recorded_run_image(session, &app)?,
+    let app = app_image(session, inputs)?;
+    let (base, name) = match &inputs.run_image {
+        Some(name) => (run_image(session, inputs, name)?, name.clone()),
+        None => recorded_run_image(session, inputs, &app)?,
     };
-    let base = image(session, inputs, &inputs.layouts.layout_of(&name)?)?;
     let input =
         RebaseInput { app: &app, base: &base, base_name: &name, force: inputs.force, rules: &session.given.rules };
-    let rebased = rebase(&input, session.terminal)
-        .map_err(|error| Failure::new(error.exit_code(), format!("failed to rebase: {}", chain(&error))))?;
+    let rebased = rebase(&input, session.terminal).map_err(|error| refusal(&error))?;
     let layouts: Vec<Layout> = inputs
         .outputs
         .iter()
@@ -61,26 +59,62 @@ fn failure(error: &dyn std::error::Error) -> Failure {
     Failure::new(ExitCode::Rebase, format!("failed to rebase: {}", chain(error)))
 }
 
-fn image(session: &Session<'_>, inputs: &RebaserInputs, path: &Path) -> Result<SourceImage, Failure> {
-    let image = open(path, inputs.layouts.path(), &session.work).map_err(|error| failure(&error))?;
-    image.ok_or_else(|| Failure::input(format!("image not found: there is no image at {}", path.display())))
+/// Says why an image cannot be rebased, and how to insist where that is possible.
+fn refusal(error: &RebaseError) -> Failure {
+    let advice = match error {
+        RebaseError::Unfit(unfit) if unfit.yields_to_force() => "; please provide -force to override",
+        _ => "",
+    };
+    Failure::new(error.exit_code(), format!("failed to rebase: {}{advice}", chain(error)))
 }
 
-/// Returns the run image that the app's label names.
-fn recorded_run_image(session: &Session<'_>, app: &SourceImage) -> Result<String, Failure> {
+fn app_image(session: &Session<'_>, inputs: &RebaserInputs) -> Result<SourceImage, Failure> {
+    image(session, inputs, &inputs.source).map_err(|cause| {
+        Failure::new(ExitCode::Rebase, format!("failed to set app image: failed to access image to rebase: {cause}"))
+    })
+}
+
+fn run_image(session: &Session<'_>, inputs: &RebaserInputs, name: &str) -> Result<SourceImage, Failure> {
+    image(session, inputs, &inputs.layouts.layout_of(name)?).map_err(|cause| no_run_image(&cause))
+}
+
+fn no_run_image(cause: &str) -> Failure {
+    Failure::new(ExitCode::Generic, format!("failed to access run image: {cause}"))
+}
+
+/// Returns the image at `path`, or the words for why there is none.
+fn image(session: &Session<'_>, inputs: &RebaserInputs, path: &Path) -> Result<SourceImage, String> {
+    let image = open(path, inputs.layouts.path(), &session.work).map_err(|error| chain(&error))?;
+    image.ok_or_else(|| format!("there is no image at {}", path.display()))
+}
+
+/// Returns the run image that the app's label names, and under which name it was found: the first that is there, those
+/// on the registry of the result first.
+fn recorded_run_image(
+    session: &Session<'_>,
+    inputs: &RebaserInputs,
+    app: &SourceImage,
+) -> Result<(SourceImage, String), Failure> {
     let text = app.image.config().value().label(label::LIFECYCLE_METADATA).unwrap_or("{}");
     let metadata =
         LifecycleMetadata::parse(text).map_err(|error| Failure::input(format!("get image metadata: {error}")))?;
-    let stack = metadata.stack.map(|stack| stack.run_image).unwrap_or_default();
-    let run = metadata.run_image;
-    let names = match session.given.rules.run_toml && !run.image.is_empty() {
-        true => RunImageNames { image: run.image, mirrors: run.mirrors },
-        false => stack,
-    };
-    if names.image.is_empty() {
+    let Some(names) = metadata.run_image_names(&session.given.rules) else {
         return Err(Failure::input("-run-image is required when there is no run image metadata available"));
+    };
+    let mut looked_at = Vec::new();
+    for name in names.by_nearness(&inputs.registry) {
+        let path = inputs.layouts.layout_of(name)?;
+        if let Some(image) =
+            open(&path, inputs.layouts.path(), &session.work).map_err(|error| no_run_image(&chain(&error)))?
+        {
+            return Ok((image, name.to_owned()));
+        }
+        let path = path.display().to_string();
+        if !looked_at.contains(&path) {
+            looked_at.push(path);
+        }
     }
-    Ok(names.image)
+    Err(no_run_image(&format!("there is no image at {}", looked_at.join(", or at "))))
 }
 
 /// Brings the blobs of both images to `layout`: the app's all, and the run image's if the app image has its own.

@@ -6,8 +6,9 @@ use dhow_lifecycle::files;
 use dhow_lifecycle::restore::{RestoreInput, restore};
 
 use super::{cache, group};
-use crate::lifecycle::failure::Failure;
+use crate::lifecycle::failure::{Failure, chain};
 use crate::lifecycle::inputs::RestorerInputs;
+use crate::lifecycle::open::open;
 use crate::lifecycle::privileges::User;
 use crate::lifecycle::session::Session;
 use crate::lifecycle::timer::Timer;
@@ -23,10 +24,22 @@ pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
     let group = group::read(session, &inputs.group)?;
     let cache = cache::open(session, inputs.cache_directory.as_deref(), inputs.cache_image.as_ref())?;
     let analyzed = files::read_analyzed(&session.root, &inputs.analyzed, session.terminal);
-    let analyzed = analyzed.map_err(|error| Failure::of(ExitCode::Generic, &error))?;
+    let mut analyzed = analyzed.map_err(|error| Failure::of(ExitCode::Generic, &error))?;
+    if let Some(reference) = build_image(session, &inputs)? {
+        analyzed.build_image = Some(reference);
+    }
     execute(session, &inputs, &group, &analyzed, cache.as_deref())?;
     let written = files::write_analyzed(&session.root, &inputs.analyzed, &analyzed);
     written.map_err(|error| Failure::of(ExitCode::Generic, &error))
+}
+
+/// Returns the build image's path with its digest, if there is a build image.
+fn build_image(session: &Session<'_>, inputs: &RestorerInputs) -> Result<Option<String>, Failure> {
+    let (Some(layouts), Some(path)) = (&inputs.layouts, &inputs.build_image) else { return Ok(None) };
+    let failure = |text: String| Failure::new(ExitCode::Restore, format!("failed to restore: build image: {text}"));
+    let image = open(path, layouts.path(), &session.work).map_err(|error| failure(chain(&error)))?;
+    let image = image.ok_or_else(|| failure(format!("there is no image at {}", path.display())))?;
+    Ok(Some(image.reference()))
 }
 
 /// Restores what the previous build left.
