@@ -11,6 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::root::chmod_handle;
+
 /// How many directories below the top are open at once.
 const LEVELS: usize = 64;
 
@@ -53,7 +55,9 @@ fn open_accessible(parent: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errn
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         Err(Errno::ACCESS) => {
-            rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
+            // By handle, since a link may take the name between two calls.
+            let handle = rustix::fs::openat(parent, name, flags | OFlags::PATH, Mode::empty())?;
+            chmod_handle(handle.as_fd(), 0o700)?;
             rustix::fs::openat(parent, name, flags, Mode::empty())
         }
         other => other,

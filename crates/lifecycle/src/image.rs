@@ -43,10 +43,12 @@ impl SourceImage {
         })
     }
 
-    /// Returns the name joined with the manifest's digest, as analyzed.toml and labels have it.
+    /// Returns the name joined with the manifest's digest, as analyzed.toml and labels have it; the digest alone for an
+    /// image without a name.
     #[must_use]
     pub fn reference(&self) -> String {
-        format!("{}@{}", self.name, self.image.manifest().digest())
+        let digest = self.image.manifest().digest();
+        if self.name.is_empty() { digest.to_string() } else { format!("{}@{digest}", self.name) }
     }
 
     /// Returns the first layer with that diffID.

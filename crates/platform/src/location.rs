@@ -116,6 +116,14 @@ impl Location {
     }
 }
 
+impl Location {
+    /// Parses what an image says of another: a name, never a path, because whoever made the image would choose which
+    /// files of this machine are opened.
+    pub fn named_by_image(text: &str) -> Result<Self, ReferenceError> {
+        text.parse().map(Self::Named)
+    }
+}
+
 impl LayoutLocation {
     fn place(&self, medium: Medium) -> Place {
         Place { path: self.path.clone(), selector: self.selector.clone(), medium, reference: None }

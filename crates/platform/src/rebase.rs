@@ -73,7 +73,7 @@ pub enum RebaseError {
     #[error("image {0} does not name its run image")]
     NoRunImage(String),
     /// What the app image names is no name of an image.
-    #[error("image {image} names its run image `{name}`, which cannot be resolved")]
+    #[error("image {image} names its run image `{name}`, which is no name of an image")]
     BadRunImage {
         /// The app image.
         image: String,
@@ -112,7 +112,7 @@ pub fn rebase(request: &RebaseRequest, events: &dyn Events) -> Result<RebaseRepo
     let location = run_image(request, &opened)?;
     let base = open(&location.place(&request.layout_repository), &opened.image.config().value().platform(), &work)
         .map_err(|source| RebaseError::RunImage { name: location.to_string(), source })?;
-    let base_name = base.known_name().unwrap_or_else(|| location.to_string());
+    let base_name = base.known_name().unwrap_or_default();
     let base = source_image(&base, &base_name);
     let rules = PlatformRules::of(PlatformApi::V0_15);
     let input = RebaseInput { app: &app, base: &base, base_name: &base_name, force: request.force, rules: &rules };
@@ -177,7 +177,7 @@ fn run_image(request: &RebaseRequest, app: &Opened) -> Result<Location, RebaseEr
     let names = metadata.run_image_names(&PlatformRules::of(PlatformApi::V0_15)).ok_or_else(no_name)?;
     let registry = request.image.reference.as_ref().map_or("", |reference| reference.name.registry.as_str());
     let locations = names.by_nearness(registry).into_iter().map(|name| {
-        name.parse::<Location>()
+        Location::named_by_image(name)
             .map_err(|_| RebaseError::BadRunImage { image: request.name.clone(), name: name.to_owned() })
     });
     let locations: Vec<Location> = locations.collect::<Result<_, _>>()?;

@@ -136,7 +136,8 @@ fn reap(program: Pid, signals: &OwnedFd) -> Report {
                 sys::kill(program, signal.number);
             }
         }
-        while let Ok(Some((ended, status))) = rustix::process::waitpid(None, WaitOptions::NOHANG) {
+        // Of any process group: a program may lead one of its own.
+        while let Ok(Some((ended, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             if ended == program {
                 return report(status);
             }

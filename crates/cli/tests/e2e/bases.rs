@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::{Base, Image, World, blobs, fixture, stdout_of};
+use crate::support::{Base, Image, Media, World, blobs, fixture, stdout_of};
 
 const BUILDER: &str = r#"
 description = "for tests"
@@ -146,4 +146,17 @@ fn a_rebased_app_runs_on_the_new_base_with_its_own_layers_unchanged() {
     assert_eq!(world.dhow(["run", "oci:app", "--", "cat", "/etc/patched"]).run().success().stdout, "yes\n");
     world.dhow(["run", "oci:app"]).run().success().answers("greeting: web default\n");
     world.dhow(["layout", "check", "app"]).run().success();
+}
+
+#[test]
+fn a_path_in_an_images_label_is_not_opened() {
+    let world = world();
+    let layers = [Base::of(&world).busybox()];
+    Base::of(&world).write_run_image(&world.path("private"), "latest", &layers, Media::Oci);
+    let label = json!({"runImage": {"topLayer": "", "image": "oci:private"}}).to_string();
+    let flags = ["--label", &format!("io.buildpacks.lifecycle.metadata={label}")];
+    world.dhow(["import", "rootfs.tar", "oci:hostile"]).args(flags).run().success();
+    let outcome = world.dhow(["rebase", "oci:hostile"]).run().exits(1);
+    // The text is a name, as any other, and leads into the layout repository.
+    outcome.says("layout-repo/index.docker.io/library/oci/private");
 }

@@ -99,6 +99,17 @@ fn a_zip_is_built_as_the_directory_is() {
 }
 
 #[test]
+fn a_further_tag_may_be_an_archive() {
+    let world = World::new();
+    Base::with_builder(&world);
+    world.script_app("source", "true");
+    let built = world.build("oci:app", "source", &["--tag", "oci-archive:app.tar:v1", "--tag", "other"]).success();
+    assert!(world.path("app.tar").is_file());
+    let inspected = world.dhow(["inspect", "oci-archive:app.tar:v1", "--format", "json"]).run().success();
+    assert_eq!(inspected.json()["digest"], built.digest());
+}
+
+#[test]
 fn volumes_below_the_platform_directory_are_seen_beside_the_variables() {
     let world = World::new();
     Base::with_builder(&world);

@@ -53,3 +53,17 @@ fn a_tree_deeper_than_open_files_allow_is_packed_and_removed_again() {
     world.script_app("source", LAYER);
     world.build("oci:app", "source", &["--clear-cache"]).success();
 }
+
+#[test]
+fn no_value_of_a_variable_is_left_on_the_disk() {
+    const SECRET: &str = "canary-0b5d41";
+    let world = World::new();
+    Base::with_builder(&world);
+    for (script, code) in [("echo got ${#TOKEN}", 0), ("echo got ${#TOKEN}; exit 1", 51)] {
+        world.script_app("source", script);
+        let token = format!("TOKEN={SECRET}");
+        world.build("oci:app", "source", &["--env", &token]).exits(code).says("got 13");
+        let found = std::process::Command::new("grep").args(["-rl", SECRET]).arg(world.root()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "", "exit code {code}");
+    }
+}

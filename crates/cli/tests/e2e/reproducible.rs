@@ -6,7 +6,7 @@ use std::os::unix::fs::chown;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::support::{Base, Dhow, World, is_root, tool};
+use crate::support::{Base, Dhow, Image, Media, World, is_root, tool};
 
 /// Layers of each kind, links, modes, and names in no order.
 const APP: &str = r#"
@@ -159,4 +159,22 @@ fn give(path: &Path, user: u32) {
             }
         }
     }
+}
+
+#[test]
+fn the_spelling_of_a_run_images_path_changes_no_digest_and_enters_no_image() {
+    let (world, _) = &*PLAIN;
+    let layers = [Base::of(world).busybox()];
+    Base::of(world).write_run_image(&world.path("nameless"), "latest", &layers, Media::Oci);
+    let absolute = format!("oci:{}", world.path("nameless").display());
+    let mut digests = Vec::new();
+    for (number, spelling) in ["oci:nameless", "oci:./source/../nameless", &absolute].into_iter().enumerate() {
+        let image = format!("oci:spelled-{number}");
+        digests.push(world.build(&image, "source", &["--run-image", spelling]).success().digest());
+        let layout = Image::read(world.path(format!("spelled-{number}")), "latest");
+        let reference = layout.json_label("io.buildpacks.lifecycle.metadata")["runImage"]["reference"].clone();
+        assert!(reference.as_str().unwrap().starts_with("sha256:"), "{reference}");
+        assert_eq!(layout.manifest["annotations"]["org.opencontainers.image.base.name"], serde_json::Value::Null);
+    }
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
 }

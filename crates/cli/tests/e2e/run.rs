@@ -168,3 +168,10 @@ fn a_program_that_is_not_there_is_named() {
     assert!(outcome.code.is_some_and(|code| code != 0));
     assert!(outcome.stderr.contains("/bin/nope"), "{}", outcome.stderr);
 }
+
+#[test]
+fn a_program_that_leads_a_session_of_its_own_ends_the_run_as_any_other() {
+    run(&["--", "busybox", "setsid", "sh", "-c", "exit 7"]).exits(7);
+    // What stays behind in a process group of its own is no reason to wait either.
+    run(&["--", "sh", "-c", "busybox setsid sleep 60 & exit 8"]).exits(8);
+}

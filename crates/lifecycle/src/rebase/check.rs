@@ -86,7 +86,8 @@ pub(super) fn check(input: &RebaseInput<'_>, log: &dyn Log) -> Result<(), Unfit>
 
 /// Refuses a run image whose name the app image does not know.
 pub(super) fn unknown_name(input: &RebaseInput<'_>, metadata: &RunImageMetadata, log: &dyn Log) -> Result<(), Unfit> {
-    refuse(input, Unfit::Name { name: input.base_name.to_owned(), known: metadata.describe() }, log)
+    let name = if input.base_name.is_empty() { input.base.named.digest.as_str() } else { input.base_name };
+    refuse(input, Unfit::Name { name: name.to_owned(), known: metadata.describe() }, log)
 }
 
 fn refuse(input: &RebaseInput<'_>, unfit: Unfit, log: &dyn Log) -> Result<(), Unfit> {

@@ -86,8 +86,16 @@ impl RunImageMetadata {
         });
     }
 
-    /// Makes `name` the only name of the run image.
+    /// Makes `name` the only name of the run image; an empty one leaves it without.
     pub(super) fn rename(&mut self, name: &str) {
+        if name.is_empty() {
+            self.edit_run_image(|run_image| {
+                run_image.shift_remove("image");
+                run_image.shift_remove("mirrors");
+            });
+            self.label.shift_remove("stack");
+            return;
+        }
         self.edit_run_image(|run_image| {
             run_image.insert("image".to_owned(), name.into());
             run_image.shift_remove("mirrors");

@@ -22,7 +22,8 @@ pub struct RebaseInput<'a> {
     pub app: &'a SourceImage,
     /// The new run image.
     pub base: &'a SourceImage,
-    /// How the new run image was named, for the comparison with the names that the app image knows.
+    /// How the new run image was named, for the comparison with the names that the app image knows; empty if it has no
+    /// name.
     pub base_name: &'a str,
     /// Whether to rebase although the images do not fit.
     pub force: bool,

@@ -1,7 +1,7 @@
 //! Zip archives as the app's source.
 //!
-//! An archive is hostile until shown otherwise: every name is checked, and every link, before
-//! anything is written. One that did not change since its files were unpacked is not opened.
+//! An archive is hostile until shown otherwise: every name is checked before anything is written, and nothing is written
+//! through a link, wherever that leads. One that did not change since its files were unpacked is not opened.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -39,13 +39,19 @@ pub enum ZipSourceError {
     /// A name would lead out of the app directory, or cannot be one of a file.
     #[error("entry `{0}` is not a path below the app directory")]
     Name(String),
-    /// A link would lead out of the app directory.
-    #[error("entry `{entry}` is a link to `{target}`, which is outside of the app directory")]
-    Link {
+    /// A link says nothing, or more than a link can.
+    #[error("entry `{0}` is a link without a proper target")]
+    Link(String),
+    /// Entries share data, so that the archive unpacks to far more than it is.
+    #[error("entries of the archive overlap")]
+    Overlap,
+    /// The files are too large in total.
+    #[error("entry `{entry}` makes the app larger than {limit} bytes")]
+    TooLarge {
         /// The entry.
         entry: String,
-        /// What the link says.
-        target: String,
+        /// The limit.
+        limit: u64,
     },
     /// An entry lies below one that is not a directory.
     #[error("entry `{entry}` lies below `{parent}`, which is not a directory")]
@@ -96,6 +102,7 @@ pub(super) fn copy(copy: &AppCopy<'_>, path: &Path) -> Result<Copied, CopyError>
     let file = Root::host().and_then(|root| root.open_file(path)).map_err(|error| fail(error.into()))?;
     let mut archive = ZipArchive::new(file)
         .map_err(|source| fail(ZipSourceError::Malformed { what: "the archive".to_owned(), source }))?;
+    refuse_overlap(&mut archive).map_err(fail)?;
     let every = plan(&mut archive).map_err(fail)?;
     if every.is_empty() {
         return Err(CopyError::Empty(path.to_owned()));
@@ -109,8 +116,9 @@ pub(super) fn copy(copy: &AppCopy<'_>, path: &Path) -> Result<Copied, CopyError>
     }
     let mut copied = Copied::default();
     copy.empty(&mut copied)?;
+    let mut left = LARGEST_APP;
     for (entry_path, entry) in &planned {
-        write(copy, &mut archive, entry_path, entry).map_err(|error| match error {
+        write(copy, &mut archive, entry_path, entry, &mut left).map_err(|error| match error {
             EntryError::Zip(source) => fail(source),
             EntryError::Workspace(error) => CopyError::Workspace(error),
         })?;
@@ -122,6 +130,14 @@ pub(super) fn copy(copy: &AppCopy<'_>, path: &Path) -> Result<Copied, CopyError>
     }
     copy.save_indexes(&origin, &StatIndex::of(vec![IndexedEntry::of(&archive_entry, now)]))?;
     Ok(copied)
+}
+
+fn refuse_overlap(archive: &mut ZipArchive<File>) -> Result<(), ZipSourceError> {
+    match archive.has_overlapping_files() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(ZipSourceError::Overlap),
+        Err(source) => Err(ZipSourceError::Malformed { what: "the archive".to_owned(), source }),
+    }
 }
 
 /// Returns the archive's file as the one entry of its source index.
@@ -153,7 +169,7 @@ fn plan(archive: &mut ZipArchive<File>) -> Result<BTreeMap<PathBuf, Planned>, Zi
         let mode = mode(&entry);
         let kind = match (entry.is_dir(), entry.is_symlink()) {
             (true, _) => Kind::Directory,
-            (_, true) => Kind::Symlink(link_target(&mut entry, &path, &shown)?),
+            (_, true) => Kind::Symlink(link_target(&mut entry, &shown)?),
             _ => Kind::File,
         };
         if !path.as_os_str().is_empty() {
@@ -176,6 +192,7 @@ fn write(
     archive: &mut ZipArchive<File>,
     entry_path: &Path,
     entry: &Planned,
+    left: &mut u64,
 ) -> Result<(), EntryError> {
     let path = copy.workspace.join(entry_path);
     if let Some(parent) = entry_path.parent() {
@@ -198,13 +215,20 @@ fn write(
                 EntryError::Zip(ZipSourceError::Malformed { what: format!("entry `{shown}`"), source })
             })?;
             let target = copy.root.host_path(&path);
-            copy.make_file(&path, entry.mode, |file| write_content(content, &shown, file, &target))?;
+            copy.make_file(&path, entry.mode, |file| write_content(content, &shown, left, file, &target))?;
         }
     }
     Ok(())
 }
 
-fn write_content(mut content: impl Read, entry: &str, file: &mut File, target: &Path) -> Result<u64, EntryError> {
+/// Writes the content of an entry; `left` is how much may still be written, and goes down.
+fn write_content(
+    mut content: impl Read,
+    entry: &str,
+    left: &mut u64,
+    file: &mut File,
+    target: &Path,
+) -> Result<u64, EntryError> {
     let mut buffer = vec![0; 64 * 1024];
     let mut total = 0;
     loop {
@@ -214,6 +238,9 @@ fn write_content(mut content: impl Read, entry: &str, file: &mut File, target: &
         if count == 0 {
             return Ok(total);
         }
+        *left = left
+            .checked_sub(count as u64)
+            .ok_or_else(|| EntryError::Zip(ZipSourceError::TooLarge { entry: entry.to_owned(), limit: LARGEST_APP }))?;
         file.write_all(&buffer[..count]).map_err(|source| PathError::new(Operation::Write, target, source))?;
         total += count as u64;
     }
@@ -233,40 +260,17 @@ fn checked_path(name: &[u8]) -> Option<PathBuf> {
     Some(path)
 }
 
-fn link_target(entry: &mut ZipFile<'_, File>, path: &Path, shown: &str) -> Result<PathBuf, ZipSourceError> {
+/// Returns what a link says; where it leads is its own affair, as in an app directory.
+fn link_target(entry: &mut ZipFile<'_, File>, shown: &str) -> Result<PathBuf, ZipSourceError> {
     let mut target = Vec::new();
     entry
         .take(LONGEST_LINK + 1)
         .read_to_end(&mut target)
         .map_err(|source| ZipSourceError::Content { entry: shown.to_owned(), source })?;
-    let text = String::from_utf8_lossy(&target).into_owned();
-    let target = PathBuf::from(std::ffi::OsStr::from_bytes(&target));
-    let too_long = target.as_os_str().len() as u64 > LONGEST_LINK;
-    if too_long || target.as_os_str().is_empty() || !stays_inside(path, &target) {
-        return Err(ZipSourceError::Link { entry: shown.to_owned(), target: text });
+    if target.len() as u64 > LONGEST_LINK || target.is_empty() || target.contains(&0) {
+        return Err(ZipSourceError::Link(shown.to_owned()));
     }
-    Ok(target)
-}
-
-/// Tells whether a link at `path` below the app directory stays in it, whatever is there.
-///
-/// A `..` after a name is refused: the name may be that of another link, which leads one level up.
-fn stays_inside(path: &Path, target: &Path) -> bool {
-    let mut above = path.components().count().saturating_sub(1);
-    let mut named = false;
-    target.components().all(|component| match component {
-        Component::Normal(part) => {
-            named = true;
-            !part.as_bytes().contains(&0)
-        }
-        Component::CurDir => true,
-        Component::ParentDir if named || above == 0 => false,
-        Component::ParentDir => {
-            above -= 1;
-            true
-        }
-        Component::RootDir | Component::Prefix(_) => false,
-    })
+    Ok(PathBuf::from(std::ffi::OsStr::from_bytes(&target)))
 }
 
 /// Returns the permission bits. An archive made where there are none gives its files those of a
@@ -279,6 +283,8 @@ fn mode(entry: &ZipFile<'_, File>) -> u32 {
 }
 
 const LONGEST_LINK: u64 = 4095;
+/// How many bytes all files together may have, as with layers.
+const LARGEST_APP: u64 = 64 << 30;
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
@@ -411,11 +417,28 @@ mod tests {
     }
 
     #[test]
-    fn links_that_lead_out_are_refused_before_anything_is_written() {
-        for target in ["/etc/passwd", "..", "../x", "a/../../x", "a/..", ""] {
-            let refusal = Fixture::refusal(&[file("ok", ""), Link("link", target)]);
-            assert!(matches!(refusal, ZipSourceError::Link { .. }), "{target}: {refusal}");
+    fn links_lead_where_they_say_as_in_an_app_directory() {
+        for target in ["/etc/passwd", "..", "../x", "a/../../x", "a/.."] {
+            let fixture = Fixture::new(&[file("ok", ""), Link("link", target)]);
+            fixture.copy().unwrap();
+            let link = fixture.directory.path().join("build/workspace/link");
+            assert_eq!(std::fs::read_link(link).unwrap(), Path::new(target));
         }
+        assert!(matches!(Fixture::refusal(&[file("ok", ""), Link("link", "")]), ZipSourceError::Link(_)));
+    }
+
+    #[test]
+    fn entries_that_share_their_data_are_refused() {
+        let fixture = Fixture::new(&[file("a", "content"), file("b", "content")]);
+        let path = fixture.directory.path().join("app.zip");
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The second entry of the directory at the end is made to begin where the first does.
+        let signature = b"PK\x01\x02";
+        let positions: Vec<usize> =
+            (0..bytes.len() - 4).filter(|&position| bytes[position..].starts_with(signature)).collect();
+        bytes.copy_within(positions[0] + 42..positions[0] + 46, positions[1] + 42);
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(matches!(fixture.copy(), Err(CopyError::Zip { source: ZipSourceError::Overlap, .. })));
     }
 
     #[test]

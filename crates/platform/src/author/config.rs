@@ -5,6 +5,8 @@
 use dhow_cnb::toml_read::{Fields, parse};
 use dhow_cnb::{BuildpackId, RunImageNames, TomlError};
 
+use crate::Location;
+
 /// What `builder.toml` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuilderConfig {
@@ -77,6 +79,9 @@ pub enum BuilderConfigError {
     /// It names no run image.
     #[error("the builder's description names no run image; expected [[run.images]] with `image`")]
     NoRunImage,
+    /// A run image is given by a path, which would mean nothing where the builder is used.
+    #[error("run image `{0}` is not a name; builders name their run images as REGISTRY/REPOSITORY:TAG")]
+    RunImageName(String),
     /// It has no order.
     #[error("the builder's description has no [[order]]")]
     NoOrder,
@@ -172,6 +177,12 @@ impl BuilderConfig {
         }
         if self.run_images.is_empty() || self.run_images.iter().any(|image| image.image.is_empty()) {
             return Err(BuilderConfigError::NoRunImage);
+        }
+        let names = self.run_images.iter().flat_map(|image| std::iter::once(&image.image).chain(&image.mirrors));
+        for name in names {
+            if Location::named_by_image(name).is_err() {
+                return Err(BuilderConfigError::RunImageName(name.clone()));
+            }
         }
         Ok(())
     }
@@ -290,21 +301,25 @@ mod tests {
     #[test]
     fn the_older_kind_with_a_stack_is_read_too() {
         let config = BuilderConfig::parse(
-            "[stack]\nid = \"s\"\nbuild-image = \"b\"\nrun-image = \"r\"\nrun-image-mirrors = [\"m\"]\n[[order]]",
+            "[stack]\nid = \"s\"\nbuild-image = \"b\"\nrun-image = \"example.org/r1\"\nrun-image-mirrors = [\"mirror.org/r1\"]\n[[order]]",
         )
         .unwrap();
         assert_eq!(config.stack_id.as_deref(), Some("s"));
         assert_eq!(config.build_image, "b");
-        assert_eq!(config.run_images, [names("r", &["m"])]);
+        assert_eq!(config.run_images, [names("example.org/r1", &["mirror.org/r1"])]);
     }
 
     #[test]
     fn files_that_make_no_builder_are_refused_with_what_is_missing() {
-        let images = "[build]\nimage = \"b\"\n[[run.images]]\nimage = \"r\"\n";
+        let images = "[build]\nimage = \"b\"\n[[run.images]]\nimage = \"example.org/r1\"\n";
         let table = [
             ("", BuilderConfigError::NoBuildImage),
             ("[build]\nimage = \"b\"", BuilderConfigError::NoRunImage),
             (images, BuilderConfigError::NoOrder),
+            (
+                "[build]\nimage = \"b1\"\n[[run.images]]\nimage = \"oci:/etc\"",
+                BuilderConfigError::RunImageName("oci:/etc".to_owned()),
+            ),
             ("[[order-extensions]]", BuilderConfigError::Extensions("order-extensions")),
             (&format!("{images}[[order]]\n[[buildpacks]]\nid = \"x\""), BuilderConfigError::NoUri(1)),
             ("[build]\nimage = \"b\"\nenv = [{ name = \"../x\" }]", BuilderConfigError::Variable("../x".to_owned())),

@@ -59,6 +59,9 @@ pub enum BuildError {
         /// Why.
         source: OpenError,
     },
+    /// Detection ended well and named no buildpack: one of them wrote over its result.
+    #[error("detection named no buildpack, though it did not fail")]
+    NoGroup,
     /// The image is not a builder.
     #[error("image {name} is not a builder: it has no {missing}")]
     NotABuilder {

@@ -92,7 +92,8 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     build.write_control(&analyzed)?;
 
     clock.begin(Phase::Detect);
-    let sandboxed = Sandboxed { request, builder: &builder, state: &state, caller: &caller, events };
+    let variables = &project.environment;
+    let sandboxed = Sandboxed { request, builder: &builder, state: &state, caller: &caller, variables, events };
     let group = build.detect(&sandboxed)?;
 
     clock.begin(Phase::Restore);
@@ -163,7 +164,8 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
         &log,
     )?;
     if exported.completeness == Completeness::Sparse && request.completeness == Completeness::Full {
-        events.warn(&format!("the image is sparse, because run image {} lacks layers itself", run_image.image.name));
+        let name = Some(&run_image.image.name).filter(|name| !name.is_empty()).unwrap_or(&reference);
+        events.warn(&format!("the image is sparse, because run image {name} lacks layers itself"));
     }
     let tags = build.publish(&exported, &output, &run_image, &log)?;
     let slices: Vec<Vec<String>> = metadata.slices.iter().map(|slice| slice.paths.clone()).collect();

@@ -28,7 +28,7 @@ pub(crate) fn resolve(
 ) -> Result<RunImage, BuildError> {
     if let Some(location) = &request.run_image {
         let opened = opened(request, location, work)?;
-        return Ok(found(location.to_string(), opened, &builder.run_images));
+        return Ok(found(opened, &builder.run_images));
     }
     if builder.is_embedded() {
         return embedded(request, work, events);
@@ -36,9 +36,9 @@ pub(crate) fn resolve(
     let names = builder.run_images.images.first().ok_or_else(|| BuildError::NoRunImage(builder.name.clone()))?;
     let mut looked_at = Vec::new();
     for name in std::iter::once(&names.image).chain(&names.mirrors) {
-        let Ok(location) = name.parse::<Location>() else { continue };
+        let Ok(location) = Location::named_by_image(name) else { continue };
         match opened(request, &location, work) {
-            Ok(opened) => return Ok(found(name.clone(), opened, &builder.run_images)),
+            Ok(opened) => return Ok(found(opened, &builder.run_images)),
             Err(BuildError::RunImage { source: OpenError::NotFound(path), .. }) => {
                 looked_at.push(path.display().to_string());
             }
@@ -53,12 +53,12 @@ fn opened(request: &BuildRequest, location: &Location, work: &Arc<Work>) -> Resu
     open(&place, &request.platform, work).map_err(|source| BuildError::RunImage { name: location.to_string(), source })
 }
 
-fn found(written: String, opened: Opened, known: &RunFile) -> RunImage {
+fn found(opened: Opened, known: &RunFile) -> RunImage {
     let base_name = opened.known_name();
-    // A name says more than a path, which means nothing on another machine.
-    let name = base_name.clone().unwrap_or(written);
+    // An image without a name has its digest alone: a path means nothing elsewhere, and would tell where this is.
+    let name = base_name.clone().unwrap_or_default();
     RunImage {
-        names: run_image_names(known, &name),
+        names: if name.is_empty() { RunImageNames::default() } else { run_image_names(known, &name) },
         image: SourceImage {
             image: opened.image.clone(),
             blobs: opened.shared_blobs(),

@@ -32,6 +32,8 @@ pub(crate) struct Sandboxed<'a> {
     pub(crate) builder: &'a Builder,
     pub(crate) state: &'a BuildState,
     pub(crate) caller: &'a Caller,
+    /// The user's variables for buildpacks.
+    pub(crate) variables: &'a [(String, String)],
     pub(crate) events: &'a dyn Events,
 }
 
@@ -85,6 +87,8 @@ impl Sandboxed<'_> {
             mounts.push(Mount::read_only(&buildpack.source, buildpack.destination()));
         }
         mounts.push(Mount::read_only(self.state.platform_directory(), "/platform"));
+        let variable = |(name, value): &(String, String)| Mount::file(format!("/platform/env/{name}"), value.as_str());
+        mounts.extend(self.variables.iter().map(variable));
         mounts.push(Mount::read_write(below(&root, &self.request.workspace), &self.request.workspace));
         let control = self.state.control_directory();
         match program {

@@ -104,8 +104,8 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Writes the platform directory: the user's variables, readable by the buildpacks, and a place for each volume
-    /// that goes below it, because the directory is read-only when volumes are mounted.
+    /// Makes the platform directory: a place for each of the user's variables and for each volume that goes below it,
+    /// because the directory is read-only when they are mounted. Values stay in memory: they may be secrets.
     pub(super) fn write_platform(&self, project: &project::Project) -> Result<(), BuildError> {
         let host = Root::host()?;
         let environment = self.state.platform_directory().join("env");
@@ -113,10 +113,8 @@ impl Build<'_> {
         host.create_directories(&environment, 0o755)?;
         host.set_mode(&self.state.platform_directory(), 0o755)?;
         host.set_mode(&environment, 0o755)?;
-        for (name, value) in &project.environment {
-            let path = environment.join(name);
-            host.write(&path, value.as_bytes(), 0o644)?;
-            host.set_mode(&path, 0o644)?;
+        for (name, _) in &project.environment {
+            host.write(&environment.join(name), b"", 0o644)?;
         }
         let platform = Root::open(&self.state.platform_directory())?;
         for volume in &self.request.volumes {
@@ -176,7 +174,10 @@ impl Build<'_> {
         }
         let control = Root::open(&self.state.control_directory())?;
         let group = files::read_group(&control, Path::new("/group.toml"))?;
-        // The buildpacks' user wrote these; from here on only this process may.
+        // The buildpacks' user wrote these, and could write something else; from here on only this process may.
+        if group.buildpacks.is_empty() {
+            return Err(BuildError::NoGroup);
+        }
         self.events.emit(Event::Remark(Level::Debug, &format!("{} buildpacks take part", group.buildpacks.len())));
         Ok(group)
     }
@@ -191,14 +192,16 @@ impl Build<'_> {
         let request = self.request;
         let tag = request.output.output_tag();
         let mut others: Vec<(Arc<Layout>, String, String)> = Vec::new();
+        let mut archives: Vec<&Place> = Vec::new();
         for other in &request.tags {
-            others.push(match other {
-                Tag::SameLayout(word) => (Arc::clone(output), word.clone(), word.clone()),
+            match other {
+                Tag::SameLayout(word) => others.push((Arc::clone(output), word.clone(), word.clone())),
+                Tag::Elsewhere(place) if place.medium == Medium::Archive => archives.push(place),
                 Tag::Elsewhere(place) => {
                     let layout = output::open_layout(&place.path, self.work)?;
-                    (layout, place.output_tag(), place.path.display().to_string())
+                    others.push((layout, place.output_tag(), place.path.display().to_string()));
                 }
-            });
+            }
         }
         let first = Target { layout: output.as_ref(), tag: &tag, name: &request.output_name };
         let targets: Vec<Target<'_>> = std::iter::once(first)
@@ -220,9 +223,16 @@ impl Build<'_> {
             }
         }
         if request.output.medium == Medium::Archive {
-            let path = request.output.path.clone();
+            archives.push(&request.output);
+        }
+        for place in archives {
+            let (path, tag) = (place.path.clone(), place.output_tag());
             archive::write(output.as_ref(), &published.entry, Some(&tag), exported.completeness, &path)
                 .map_err(|source| BuildError::Archive { path, source })?;
+        }
+        if request.output.medium == Medium::Archive {
+            // What earlier images of the archive were made of serves nobody any more.
+            let _collected = output.gc(&|| {});
         }
         Ok(published)
     }
