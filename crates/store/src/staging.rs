@@ -75,11 +75,16 @@ impl BlobWriter {
         self.session.note_written();
         Ok(stored)
     }
+
+    /// Who writes to this as to any stream has only the error to learn the path from. The kind stays.
+    fn naming_the_layout(&self, error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), PathError::new(Operation::Write, self.layout.join("blobs"), error))
+    }
 }
 
 impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
+        let count = self.file.write(bytes).map_err(|error| self.naming_the_layout(error))?;
         self.size += count as u64;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&bytes[..count]);
@@ -122,7 +127,8 @@ pub(crate) fn ensure_blob_directory(layout: &Path, algorithm: &str) -> Result<()
     Ok(())
 }
 
-/// Joins a write's error with the blob's place.
+/// Returns the error of a write to a [`BlobWriter`] of the layout.
 pub(crate) fn write_error(layout: &Path, error: io::Error) -> BlobError {
-    PathError::new(Operation::Write, layout.join("blobs"), error).into()
+    let of_path = error.downcast::<PathError>();
+    of_path.unwrap_or_else(|error| PathError::new(Operation::Write, layout.join("blobs"), error)).into()
 }
