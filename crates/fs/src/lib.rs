@@ -18,7 +18,7 @@ pub use access::is_writable;
 pub use atomic::{AtomicFile, TemporaryDirectory, sync_filesystem, sync_path};
 pub use copy::{CopyMethod, copy_file, share_file, touch};
 pub use error::{Operation, PathError};
-pub use lock::{Lock, LockError, LockMode};
+pub use lock::{Lock, LockError, LockMode, announce_waits};
 pub use remove::remove_at;
 pub use root::{DirectoryEntry, Root, chmod_handle};
 pub use stat::{FileKind, IdRun, Ownership, Stat, file_clock_ns};

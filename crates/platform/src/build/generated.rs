@@ -4,7 +4,7 @@
 //! those that came out the same take their place again: a stat index of them then still matches, and their layers are
 //! known without being hashed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dhow_fs::{FileKind, PathError, Root, Step, WalkEntry};
 
@@ -105,7 +105,7 @@ fn are_alike(one: &WalkEntry, other: &WalkEntry) -> bool {
     facts(one) == facts(other)
 }
 
-fn have_same_bytes(root: &Root, left: &PathBuf, right: &PathBuf) -> Result<bool, PathError> {
+fn have_same_bytes(root: &Root, left: &Path, right: &Path) -> Result<bool, PathError> {
     if root.symlink_metadata(left)?.size > LIMIT {
         return Ok(false);
     }

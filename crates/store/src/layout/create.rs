@@ -63,7 +63,7 @@ pub(super) fn ensure_layout(path: &Path) -> Result<(), LayoutError> {
     if is_complete(&root) {
         return Ok(());
     }
-    let _lock = Lock::take(path, LockMode::Exclusive, || {})?;
+    let _lock = Lock::take_announced(path, LockMode::Exclusive)?;
     if version(&root, path)?.is_none() {
         let held = held(&root)?;
         if !held.is_empty() {

@@ -40,7 +40,7 @@ pub(crate) struct Sweep {
 impl Session {
     /// Begins a session and removes what dead ones left.
     pub(crate) fn begin(layout: &Path) -> Result<Self, LockError> {
-        let _layout_lock = Lock::take(layout, LockMode::Exclusive, || {})?;
+        let _layout_lock = Lock::take_announced(layout, LockMode::Exclusive)?;
         sweep(layout, None)?;
         let directory = TemporaryDirectory::create_in(layout)?;
         let lock = Lock::take(&directory.path().join(LOCK_FILE), LockMode::Exclusive, || {})?;
@@ -66,7 +66,7 @@ impl Session {
 /// Keeps `gc` away while a blob gets its name or is found present: between its look at a blob's age and the
 /// removal, the name must not come to mean a younger one.
 pub(crate) fn exclude_gc(layout: &Path) -> Result<Lock, LockError> {
-    Lock::take(layout, LockMode::Shared, || {})
+    Lock::take_announced(layout, LockMode::Shared)
 }
 
 /// Removes what dead writers left and finds the oldest live one but `except`. The caller holds the layout's lock.
