@@ -6,6 +6,7 @@
 mod access;
 mod atomic;
 mod copy;
+mod directories;
 mod error;
 mod lock;
 mod remove;
@@ -17,6 +18,7 @@ mod work;
 pub use access::is_writable;
 pub use atomic::{AtomicFile, TemporaryDirectory, sync_filesystem, sync_path};
 pub use copy::{CopyMethod, copy_file, share_file, touch};
+pub use directories::make_directories;
 pub use error::{Operation, PathError};
 pub use lock::{Lock, LockError, LockMode, announce_waits};
 pub use remove::remove_at;

@@ -57,6 +57,8 @@ counters! {
     blob_bytes_copied,
     /// Blobs that were hard-linked or reflinked.
     blobs_linked,
+    /// Blobs, directories of blobs and indexes that were written to the disk by a sync, before or as they got names.
+    syncs,
     /// Layers that were packed.
     layers_packed,
     /// Layers that were taken from an earlier image without reading them.

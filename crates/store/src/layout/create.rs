@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{AtomicFile, FileKind, Lock, LockMode, Root};
+use dhow_fs::{AtomicFile, FileKind, Lock, LockMode, Root, make_directories};
 use dhow_oci::{Document, Index, go_json};
 use serde::{Deserialize, Serialize};
 
@@ -52,12 +52,10 @@ pub(super) fn require_layout(root: &Root, path: &Path) -> Result<(), LayoutError
     Ok(())
 }
 
-/// Makes `path` a layout unless it is one. Refuses a directory that holds something else.
+/// Makes `path` a layout unless it is one, with the directories above it, and durably. Refuses a directory that holds something else.
 pub(super) fn ensure_layout(path: &Path) -> Result<(), LayoutError> {
-    let host = Root::host()?;
-    if found(host.metadata(path))?.is_none() {
-        host.create_directories(path, DIRECTORY_MODE)?;
-        host.set_mode(path, DIRECTORY_MODE)?;
+    if make_directories(path, DIRECTORY_MODE)?.last().is_some() {
+        Root::host()?.set_mode(path, DIRECTORY_MODE)?;
     }
     let root = open_root(path)?;
     if is_complete(&root) {
