@@ -1,4 +1,4 @@
-//! Files and directories that appear whole or not at all.
+//! Files that appear whole or not at all.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -152,51 +152,18 @@ impl Drop for AtomicFile {
     }
 }
 
-/// A directory that is removed, with all that is in it, when dropped. Its name starts with `.dhow-`.
-#[derive(Debug)]
-pub struct TemporaryDirectory {
-    path: PathBuf,
-}
-
-impl TemporaryDirectory {
-    /// Creates a directory of mode 0700 in `parent`.
-    pub fn create_in(parent: &Path) -> Result<Self, PathError> {
-        let path = parent.join(unique_name());
-        rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700))
-            .map_err(|source| PathError::new(Operation::CreateDirectory, &path, source))?;
-        Ok(Self { path })
-    }
-
-    /// Returns the directory's path.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Keeps the directory and returns its path.
-    #[must_use]
-    pub fn keep(mut self) -> PathBuf {
-        std::mem::take(&mut self.path)
-    }
-}
-
-impl Drop for TemporaryDirectory {
-    fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
-            drop(crate::Root::host().and_then(|root| root.remove_all(&self.path)));
-        }
-    }
-}
-
 fn open_directory(path: &Path) -> Result<impl AsFd, PathError> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|source| PathError::new(Operation::Open, path, source))
 }
 
+/// How the names of unfinished files and directories begin.
+pub(crate) const PREFIX: &str = ".dhow-";
+
 /// Unique among live processes of this machine; leftovers of dead ones are told apart by their lock.
-fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    format!(".dhow-{}-{clock:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("{PREFIX}{}-{clock:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }

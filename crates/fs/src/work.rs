@@ -57,7 +57,7 @@ counters! {
     blob_bytes_copied,
     /// Blobs that were hard-linked or reflinked.
     blobs_linked,
-    /// Blobs, directories of blobs and indexes that were written to the disk by a sync, before or as they got names.
+    /// Syncs of blobs, indexes, unpacked layers and their directories, before they got the names that others rely on.
     syncs,
     /// Layers that were packed.
     layers_packed,
