@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::Path;
 
 use dhow_fs::PathError;
 use dhow_lifecycle::export::ExportError;
@@ -18,11 +19,12 @@ pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| of_io(error))
 }
 
-/// Returns the first error of a type in a chain.
+/// Returns the first error of a type in a chain. An [`io::Error`] made of another error has that in its place.
 pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(current) = next {
-        if let Some(found) = current.downcast_ref::<T>() {
+        let wrapped = || current.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<T>();
+        if let Some(found) = current.downcast_ref::<T>().or_else(wrapped) {
             return Some(found);
         }
         next = current.source();
@@ -98,7 +100,8 @@ fn of_io(error: &(dyn Error + 'static)) -> Option<String> {
 fn of_path(path: &PathError) -> Option<String> {
     match path.source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some(format!("df -h {}", path.path.parent().unwrap_or(&path.path).display()))
+            let directory = path.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            Some(format!("df -h {}", directory.unwrap_or(Path::new(".")).display()))
         }
         io::ErrorKind::PermissionDenied => Some(format!("ls -ld {}", path.path.display())),
         _ => None,

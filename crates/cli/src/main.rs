@@ -19,6 +19,7 @@ mod timestamp;
 mod units;
 mod variables;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -44,15 +45,22 @@ fn main() -> ExitCode {
         _ => Verbosity::Normal,
     };
     let style = Style::new(verbosity, global.no_color, global.timestamps, &variables);
-    let console = Console::new(style);
+    // Whoever waits for a lock tells it at any time until the process ends.
+    let console: &'static Console = Box::leak(Box::new(Console::new(style)));
+    dhow_fs::announce_waits(|path| console.say(&waiting(path)));
     let outcome = Settings::load(&variables, global.layout_repo_dir.as_deref())
         .map_err(failure::Failure::from)
         .and_then(|settings| {
-            let context = Context { settings: &settings, variables: &variables, console: &console };
+            let context = Context { settings: &settings, variables: &variables, console };
             commands::dispatch(arguments, &context)
         });
     match outcome {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => ExitCode::from(failure.report(&console)),
+        Err(failure) => ExitCode::from(failure.report(console)),
     }
+}
+
+/// Returns what is said when another process has the lock of a layout.
+fn waiting(path: &Path) -> String {
+    format!("Waiting for another process that locked {}", path.display())
 }

@@ -1,4 +1,4 @@
-//! Files and directories that appear whole or not at all.
+//! Files that appear whole or not at all.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,7 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use crate::{Operation, PathError};
 
@@ -34,6 +35,7 @@ pub struct AtomicFile {
     file: File,
     temporary: PathBuf,
     destination: PathBuf,
+    synced: bool,
     committed: bool,
 }
 
@@ -56,7 +58,7 @@ impl AtomicFile {
             .map_err(|source| PathError::new(Operation::Create, destination, source))?;
         rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
             .map_err(|source| PathError::new(Operation::SetMode, destination, source))?;
-        Ok(Self { file, temporary, destination: destination.to_owned(), committed: false })
+        Ok(Self { file, temporary, destination: destination.to_owned(), synced: false, committed: false })
     }
 
     /// Writes `bytes` to `destination` atomically and durably.
@@ -85,14 +87,41 @@ impl AtomicFile {
         &self.temporary
     }
 
+    /// Writes the file's content to the disk, unless it is there since the last write.
+    pub fn sync(&mut self) -> Result<(), PathError> {
+        if !self.synced {
+            self.file.sync_all().map_err(|source| PathError::new(Operation::Sync, &self.destination, source))?;
+            self.synced = true;
+        }
+        Ok(())
+    }
+
     /// Syncs the file, renames it over the destination, and syncs the directory.
-    pub fn commit(self) -> Result<(), PathError> {
-        self.file.sync_all().map_err(|source| PathError::new(Operation::Sync, &self.destination, source))?;
+    pub fn commit(mut self) -> Result<(), PathError> {
+        self.sync()?;
         let destination = self.destination.clone();
         self.commit_unsynced(&destination)?;
         let directory = destination.parent().unwrap_or(Path::new("."));
         let handle = open_directory(directory)?;
         rustix::fs::fsync(&handle).map_err(|source| PathError::new(Operation::Sync, directory, source))
+    }
+
+    /// Renames the file to `destination`, synced only if it replaces another there: whoever relied on that finds a
+    /// whole file under the name after a crash too. Tells whether it was synced.
+    pub fn commit_replacing(mut self, destination: &Path) -> Result<bool, PathError> {
+        match rustix::fs::renameat_with(CWD, &self.temporary, CWD, destination, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                self.committed = true;
+                Ok(false)
+            }
+            // Some file systems cannot tell.
+            Err(Errno::EXIST | Errno::INVAL) => {
+                self.sync()?;
+                self.commit_unsynced(destination)?;
+                Ok(true)
+            }
+            Err(source) => Err(PathError::new(Operation::Rename, destination, source)),
+        }
     }
 
     /// Renames the file to `destination` without syncing; the caller syncs the file system later.
@@ -106,6 +135,7 @@ impl AtomicFile {
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.synced = false;
         self.file.write(bytes)
     }
 
@@ -122,51 +152,18 @@ impl Drop for AtomicFile {
     }
 }
 
-/// A directory that is removed, with all that is in it, when dropped. Its name starts with `.dhow-`.
-#[derive(Debug)]
-pub struct TemporaryDirectory {
-    path: PathBuf,
-}
-
-impl TemporaryDirectory {
-    /// Creates a directory of mode 0700 in `parent`.
-    pub fn create_in(parent: &Path) -> Result<Self, PathError> {
-        let path = parent.join(unique_name());
-        rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700))
-            .map_err(|source| PathError::new(Operation::CreateDirectory, &path, source))?;
-        Ok(Self { path })
-    }
-
-    /// Returns the directory's path.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Keeps the directory and returns its path.
-    #[must_use]
-    pub fn keep(mut self) -> PathBuf {
-        std::mem::take(&mut self.path)
-    }
-}
-
-impl Drop for TemporaryDirectory {
-    fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
-            drop(crate::Root::host().and_then(|root| root.remove_all(&self.path)));
-        }
-    }
-}
-
 fn open_directory(path: &Path) -> Result<impl AsFd, PathError> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|source| PathError::new(Operation::Open, path, source))
 }
 
+/// How the names of unfinished files and directories begin.
+pub(crate) const PREFIX: &str = ".dhow-";
+
 /// Unique among live processes of this machine; leftovers of dead ones are told apart by their lock.
-fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    format!(".dhow-{}-{clock:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("{PREFIX}{}-{clock:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }

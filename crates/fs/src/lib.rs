@@ -6,21 +6,25 @@
 mod access;
 mod atomic;
 mod copy;
+mod directories;
 mod error;
 mod lock;
 mod remove;
 mod root;
 mod stat;
+mod temporary;
 mod walk;
 mod work;
 
 pub use access::is_writable;
-pub use atomic::{AtomicFile, TemporaryDirectory, sync_filesystem, sync_path};
+pub use atomic::{AtomicFile, sync_filesystem, sync_path};
 pub use copy::{CopyMethod, copy_file, share_file, touch};
+pub use directories::make_directories;
 pub use error::{Operation, PathError};
-pub use lock::{Lock, LockError, LockMode};
+pub use lock::{Lock, LockError, LockMode, announce_waits};
 pub use remove::remove_at;
 pub use root::{DirectoryEntry, Root, chmod_handle};
 pub use stat::{FileKind, IdRun, Ownership, Stat, file_clock_ns};
+pub use temporary::TemporaryDirectory;
 pub use walk::{Step, WalkEntry};
 pub use work::{Work, WorkReport};

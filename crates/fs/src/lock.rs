@@ -1,7 +1,9 @@
 //! Advisory locks (`flock(2)`), released by the kernel when their holder dies.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -34,7 +36,40 @@ pub enum LockError {
     Held(PathBuf),
 }
 
+/// Has every wait of [`Lock::take_announced`] in this process told to `tell`, once for each path.
+///
+/// As with a logger, the first caller decides, and without one nothing is told: a lock may be waited for deep below a
+/// stream of bytes, where nobody who could tell a person is at hand.
+pub fn announce_waits(tell: impl Fn(&Path) + Send + Sync + 'static) {
+    let _first_decides = LISTENER.set(Listener { tell: Box::new(tell), told: Mutex::default() });
+}
+
+static LISTENER: OnceLock<Listener> = OnceLock::new();
+
+struct Listener {
+    tell: Box<dyn Fn(&Path) + Send + Sync>,
+    told: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl Listener {
+    fn hear(&self, path: &Path) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(path.to_owned()) {
+            (self.tell)(path);
+        }
+    }
+}
+
 impl Lock {
+    /// As [`Lock::take`], with waits told to whom [`announce_waits`] named.
+    pub fn take_announced(path: &Path, mode: LockMode) -> Result<Self, LockError> {
+        Self::take(path, mode, || {
+            if let Some(listener) = LISTENER.get() {
+                listener.hear(path);
+            }
+        })
+    }
+
     /// Takes the lock of the file or directory at `path`, creating an empty file if nothing is there.
     ///
     /// Calls `on_wait` once, before blocking, when someone else holds it.

@@ -57,6 +57,8 @@ counters! {
     blob_bytes_copied,
     /// Blobs that were hard-linked or reflinked.
     blobs_linked,
+    /// Syncs of blobs, indexes, unpacked layers and their directories, before they got the names that others rely on.
+    syncs,
     /// Layers that were packed.
     layers_packed,
     /// Layers that were taken from an earlier image without reading them.

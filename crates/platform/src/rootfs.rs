@@ -4,11 +4,12 @@
 //! <cache>/layers/<owned|squashed>/<algorithm>/<hex>/     one unpacked layer, never changed afterwards
 //! ```
 //!
-//! A layer appears there whole, by a rename, or not at all; several processes may unpack the same one.
+//! A layer appears there whole, by a rename, or not at all; several processes may unpack the same one. It is on the disk
+//! before it has its name, because nobody looks at its files again. What a killed process left is removed by the next.
 
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{PathError, Root, TemporaryDirectory, Work};
+use dhow_fs::{PathError, Root, TemporaryDirectory, Work, sync_filesystem, sync_path};
 use dhow_layer::{Owners, UnpackError, UnpackOptions, Whiteouts};
 use dhow_oci::{DiffId, Image, LayerRef};
 use dhow_store::{BlobError, BlobSource};
@@ -118,6 +119,7 @@ fn unpacked(
     let blob =
         blobs.open(&layer.descriptor).map_err(|source| RootfsError::Blob { diff_id: diff_id.clone(), source })?;
     let counted = Counted { inner: blob, done: 0, progress: &progress };
+    TemporaryDirectory::sweep(&family);
     let temporary = TemporaryDirectory::create_in(&family)?;
     let root = Root::open(temporary.path())?;
     let options = UnpackOptions {
@@ -134,8 +136,13 @@ fn unpacked(
         return Err(RootfsError::OtherLayer { found: unpacked.diff_id, expected: diff_id.clone() });
     }
     host.set_mode(temporary.path(), 0o755)?;
+    sync_filesystem(temporary.path())?;
     match host.rename(temporary.path(), &destination) {
-        Ok(()) => drop(temporary.keep()),
+        Ok(()) => {
+            drop(temporary.keep());
+            sync_path(&family)?;
+            work.syncs.add(2);
+        }
         // Another process was faster, and its layer is as good.
         Err(_) if host.is_directory(&destination) => {}
         Err(error) => return Err(error.into()),
@@ -155,5 +162,45 @@ impl std::io::Read for Counted<'_> {
         self.done += count as u64;
         (self.progress)(self.done);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use dhow_oci::{Digest, ImageConfig, MediaType};
+    use dhow_store::{BlobSink, Layout};
+
+    use super::*;
+
+    struct Silent;
+
+    impl Events for Silent {
+        fn emit(&self, _event: Event<'_>) {}
+    }
+
+    #[test]
+    fn a_layer_is_on_the_disk_before_it_has_its_name_and_what_killed_processes_left_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (work, cache) = (Arc::new(Work::default()), directory.path().join("cache"));
+        let layout = Layout::open_or_create(&directory.path().join("layout"), &work).unwrap();
+        let tar = [0; 1024];
+        let descriptor = layout.store(&tar, MediaType::OciLayer).unwrap();
+        let layer = LayerRef { descriptor, diff_id: DiffId(Digest::of(&tar)) };
+        let image = Image::assemble(ImageConfig::default(), &[layer], BTreeMap::new());
+        let family = cache.join("layers/squashed/sha256");
+        let host = Root::host().unwrap();
+        host.create_directories(&family.join(".dhow-1-dead/etc"), 0o755).unwrap();
+        let live = TemporaryDirectory::create_in(&family).unwrap();
+        let unpack = || lower_directories(&image, &layout, &cache, Owned::Squashed, &work, &Silent).unwrap();
+        let before = work.report().syncs;
+        let unpacked = unpack();
+        assert!(host.is_directory(&unpacked[0]));
+        assert_eq!(work.report().syncs - before, 2, "the file system, then the name");
+        assert!(!host.exists(&family.join(".dhow-1-dead")) && host.exists(live.path()));
+        assert_eq!(unpack(), unpacked);
+        assert_eq!(work.report().syncs - before, 2, "nothing is synced again");
     }
 }

@@ -90,6 +90,7 @@ pub fn run(
     let user = user_of(request.user.as_deref().unwrap_or(&config.config.user), &lower)?;
     let runs = cache.join("run");
     Root::host()?.create_directories(&runs, 0o700)?;
+    TemporaryDirectory::sweep(&runs);
     let scratch = TemporaryDirectory::create_in(&runs)?;
     let network = request.network.unwrap_or(Network::Host);
     let mut mounts = vec![Mount::temporary("/tmp")];

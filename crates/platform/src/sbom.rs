@@ -51,6 +51,7 @@ pub fn download_sbom(opened: &Opened, directory: &Path) -> Result<Vec<PathBuf>, 
     let layer = layers.iter().find(|layer| layer.diff_id == expected).ok_or(SbomError::None)?;
     let host = Root::host()?;
     host.create_directories(directory, 0o755)?;
+    TemporaryDirectory::sweep(directory);
     let temporary = TemporaryDirectory::create_in(directory)?;
     let root = Root::open(temporary.path())?;
     let work = Work::default();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_fs::{AtomicFile, Operation, PathError, Root, Work};
+use dhow_fs::{AtomicFile, Operation, PathError, Root, Work, sync_path};
 use dhow_oci::{Digest, Hasher};
 
 use crate::layout::{Session, exclude_gc};
@@ -67,19 +67,25 @@ impl BlobWriter {
         self.publish(Stored { digest, size })
     }
 
-    /// The rename replaces what is there, so a corrupt blob of that name is healed.
+    /// The rename replaces what is there, so a corrupt blob of that name is healed. An index may lead to that name, so
+    /// the new blob is synced before.
     fn publish(self, stored: Stored) -> Result<Stored, BlobError> {
         ensure_blob_directory(&self.layout, stored.digest.algorithm())?;
         let _no_gc = exclude_gc(&self.layout)?;
-        self.file.commit_unsynced(&blob_path(&self.layout, &stored.digest))?;
-        self.session.note_written();
+        let is_synced = self.file.commit_replacing(&blob_path(&self.layout, &stored.digest))?;
+        self.session.note_written(&stored.digest, is_synced);
         Ok(stored)
+    }
+
+    /// Who writes to this as to any stream has only the error to learn the path from. The kind stays.
+    fn naming_the_layout(&self, error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), PathError::new(Operation::Write, self.layout.join("blobs"), error))
     }
 }
 
 impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
+        let count = self.file.write(bytes).map_err(|error| self.naming_the_layout(error))?;
         self.size += count as u64;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&bytes[..count]);
@@ -106,7 +112,7 @@ pub(crate) fn in_layout(digest: &Digest) -> PathBuf {
     ["blobs", digest.algorithm(), digest.hex()].iter().collect()
 }
 
-/// Creates `blobs/<algorithm>` where it is missing.
+/// Creates `blobs/<algorithm>` where it is missing, durably.
 pub(crate) fn ensure_blob_directory(layout: &Path, algorithm: &str) -> Result<(), PathError> {
     let root = Root::open(layout)?;
     for directory in [Path::new("/blobs").to_owned(), Path::new("/blobs").join(algorithm)] {
@@ -115,6 +121,7 @@ pub(crate) fn ensure_blob_directory(layout: &Path, algorithm: &str) -> Result<()
             Err(error) if error.is_not_found() => {
                 root.create_directory(&directory, DIRECTORY_MODE)?;
                 root.set_mode(&directory, DIRECTORY_MODE)?;
+                sync_path(&root.host_path(directory.parent().unwrap_or(Path::new("/"))))?;
             }
             Err(error) => return Err(error),
         }
@@ -122,7 +129,8 @@ pub(crate) fn ensure_blob_directory(layout: &Path, algorithm: &str) -> Result<()
     Ok(())
 }
 
-/// Joins a write's error with the blob's place.
+/// Returns the error of a write to a [`BlobWriter`] of the layout.
 pub(crate) fn write_error(layout: &Path, error: io::Error) -> BlobError {
-    PathError::new(Operation::Write, layout.join("blobs"), error).into()
+    let of_path = error.downcast::<PathError>();
+    of_path.unwrap_or_else(|error| PathError::new(Operation::Write, layout.join("blobs"), error)).into()
 }

@@ -158,11 +158,11 @@ fn a_sparse_image_over_a_full_one_drops_what_no_full_image_needs() {
     tag(&layout, "app", &shared);
     tag(&layout, "other", &other);
     let base: Vec<Digest> = shared.manifest().value().layers[..2].iter().map(|layer| layer.digest.clone()).collect();
-    assert_eq!(layout.drop_unneeded(&base, &|| {}).unwrap(), [], "a full tag needs both");
+    assert_eq!(layout.drop_unneeded(&base).unwrap(), [], "a full tag needs both");
     layout.tag("app", shared.descriptor(), Completeness::Sparse, &|| {}).unwrap();
     let mut candidates = base.clone();
     candidates.push(shared.config().digest().clone());
-    assert_eq!(layout.drop_unneeded(&candidates, &|| {}).unwrap(), base[..1]);
+    assert_eq!(layout.drop_unneeded(&candidates).unwrap(), base[..1]);
     let missing: Vec<Digest> = layout.closure(&shared).unwrap().into_iter().map(|blob| blob.digest).collect();
     assert_eq!(missing, base[..1]);
     let path = layout.path().to_owned();
@@ -184,9 +184,9 @@ fn blobs_that_another_writer_may_need_are_not_dropped() {
     let base = image.manifest().value().layers[0].clone();
     let other = Layout::open(layout.path(), &work()).unwrap();
     other.adopt(&layout, &base).unwrap();
-    assert_eq!(layout.drop_unneeded(std::slice::from_ref(&base.digest), &|| {}).unwrap(), []);
+    assert_eq!(layout.drop_unneeded(std::slice::from_ref(&base.digest)).unwrap(), []);
     drop(other);
-    assert_eq!(layout.drop_unneeded(std::slice::from_ref(&base.digest), &|| {}).unwrap(), [base.digest]);
+    assert_eq!(layout.drop_unneeded(std::slice::from_ref(&base.digest)).unwrap(), [base.digest]);
 }
 
 /// A way to damage a file.

@@ -25,6 +25,7 @@ use std::path::Path;
 use std::process::ExitCode as ProcessExit;
 
 use dhow_cnb::{ExitCode, PlatformApi};
+use dhow_lifecycle::Log;
 
 use crate::variables::Variables;
 use failure::{Failure, chain};
@@ -151,6 +152,8 @@ fn run(
     let level = terminal::parse_level(given.text("log-level"));
     terminal.level =
         level.ok_or_else(|| Failure::new(ExitCode::Generic, "failed to parse log level: invalid level"))?;
+    let talk = terminal.twin();
+    dhow_fs::announce_waits(move |path| talk.info(&crate::waiting(path)));
     let session = Session::new(program, given, variables.clone(), terminal)?;
     session.start();
     phases::run(program, session)?;

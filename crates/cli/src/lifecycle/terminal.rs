@@ -32,6 +32,11 @@ impl Terminal<io::Stdout> {
     pub(crate) fn new() -> Self {
         Self::to(io::stdout())
     }
+
+    /// Returns another that writes the same, for whoever writes at any time.
+    pub(crate) fn twin(&self) -> Self {
+        Self { level: self.level, colour: self.colour, ..Self::new() }
+    }
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the lifecycle's answers and complaints go there")]

@@ -280,7 +280,7 @@ fn a_layer_that_is_no_tar_is_a_failure_with_its_digest() {
 }
 
 #[test]
-fn a_full_disk_is_told_with_a_hint_and_the_old_image_is_whole() {
+fn a_full_disk_names_the_layout_and_the_old_image_is_whole() {
     if !is_root() {
         eprintln!("only root can mount a small file system to be filled");
         return;
@@ -296,6 +296,27 @@ fn a_full_disk_is_told_with_a_hint_and_the_old_image_is_whole() {
     let outcome = build.through(&crate::support::tool("unshare"), &arguments).run();
     assert!(outcome.code.is_some_and(|code| code != 0), "{}\n{}", outcome.stdout, outcome.stderr);
     assert!(outcome.stdout.ends_with("the old image is whole\n"), "{}\n{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.stderr.contains("cannot write small/app/blobs"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("No space left on device"), "{}", outcome.stderr);
-    assert!(outcome.error_and_hint().1.is_some_and(|hint| hint.starts_with("df -h")), "{}", outcome.stderr);
+    assert_eq!(outcome.error_and_hint().1, Some("df -h small/app"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_full_cache_names_the_cache_and_not_the_source() {
+    if !is_root() {
+        eprintln!("only root can mount a small file system to be filled");
+        return;
+    }
+    let world = world("true");
+    fs::write(world.path("source/big"), vec![7; 6_000_000]).unwrap();
+    fs::create_dir(world.path("small")).unwrap();
+    let script = "mount -t tmpfs -o size=4m none small && exec \"$@\"";
+    let build = world.build_command("oci:app", "source", &["--cache", "type=build;format=bind;source=small"]);
+    let arguments = ["--mount", "--", "sh", "-c", script, "sh"];
+    let outcome = build.through(&crate::support::tool("unshare"), &arguments).run().exits(1);
+    let (error, hint) = outcome.error_and_hint();
+    assert!(error.contains("cannot write the workspace"), "{error}");
+    assert!(!outcome.stderr.contains("cannot read the app's source"), "{}", outcome.stderr);
+    assert!(hint.is_some_and(|hint| hint.starts_with("df -h ") && hint.contains("small")), "{hint:?}");
+    assert!(!world.path("app").exists());
 }

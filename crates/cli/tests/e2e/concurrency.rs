@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use dhow_fs::{Lock, LockMode};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Base, Image, Outcome, World, blobs};
@@ -69,6 +70,22 @@ fn a_second_build_of_one_tag_waits_and_says_so() {
         assert!(child.wait().unwrap().success(), "{rest}");
     }
     assert_whole(&world, "app");
+}
+
+#[test]
+fn a_build_that_waits_for_its_layout_says_so_once_and_others_say_nothing_of_waiting() {
+    let world = world(APP);
+    world.build("oci:app", "source", &["--env", "SEED=1"]).success().does_not_say("Waiting");
+    let lock = Lock::take(&world.path("app"), LockMode::Exclusive, || {}).unwrap();
+    let mut build = world.build_command("oci:app", "source", &["--env", "SEED=2"]).spawn();
+    let mut talk = BufReader::new(build.stderr.take().unwrap());
+    await_line(&mut talk, "Waiting for another process that locked app");
+    assert!(build.try_wait().unwrap().is_none());
+    drop(lock);
+    let mut rest = String::new();
+    talk.read_to_string(&mut rest).unwrap();
+    assert!(build.wait().unwrap().success(), "{rest}");
+    assert!(!rest.contains("Waiting"), "{rest}");
 }
 
 fn await_line(talk: &mut impl BufRead, expected: &str) {

@@ -63,6 +63,7 @@ fn assert_nothing_done(work: &Value) {
         "blob_bytes_written",
         "blob_bytes_copied",
         "blobs_linked",
+        "syncs",
         "layers_packed",
         "layers_restored",
     ] {

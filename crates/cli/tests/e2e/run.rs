@@ -175,3 +175,29 @@ fn a_program_that_leads_a_session_of_its_own_ends_the_run_as_any_other() {
     // What stays behind in a process group of its own is no reason to wait either.
     run(&["--", "sh", "-c", "busybox setsid sleep 60 & exit 8"]).exits(8);
 }
+
+#[test]
+fn what_a_killed_run_left_is_removed_by_the_next_and_that_of_a_live_one_stays() {
+    let world = World::new();
+    let base = Base::of(&world);
+    base.write_run_image(&world.path("image"), "latest", &[base.busybox()], Media::Oci);
+    let start = || {
+        let script = "echo content >/file; echo ready; while true; do sleep 0.05; done";
+        let mut child = world.dhow(["run", "oci:image", "--user", "0", "--", "sh", "-c", script]).spawn();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        child
+    };
+    let scratch = || std::fs::read_dir(world.path("home/.cache/dhow/run")).unwrap().count();
+    let (mut live, mut killed) = (start(), start());
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(scratch(), 2);
+    world.dhow(["run", "oci:image", "--", "true"]).run().success();
+    assert_eq!(scratch(), 1);
+    live.kill().unwrap();
+    live.wait().unwrap();
+    world.dhow(["run", "oci:image", "--", "true"]).run().success();
+    assert_eq!(scratch(), 0);
+}

@@ -231,8 +231,13 @@ impl AppCopy<'_> {
             _ => {
                 let mut content = source.open_file_nofollow(&entry.path).map_err(SideError::Source)?;
                 self.make_file(&path, entry.stat.mode, |file| {
-                    let fail = |cause| PathError::new(Operation::Copy, source.host_path(&entry.path), cause);
-                    io::copy(&mut content, file).map_err(|cause| SideError::Source(fail(cause)))
+                    let from = || source.host_path(&entry.path);
+                    io::copy(&mut content, file).map_err(|cause| match is_of_writing(&cause) {
+                        true => {
+                            SideError::Workspace(PathError::new(Operation::Write, self.root.host_path(&path), cause))
+                        }
+                        false => SideError::Source(PathError::new(Operation::Copy, from(), cause)),
+                    })
                 })?;
             }
         }
@@ -342,6 +347,12 @@ impl SideError {
             Self::Workspace(error) => CopyError::Workspace(error),
         }
     }
+}
+
+/// The kernel copies, by one call that fails for either side; these failures no reading has.
+fn is_of_writing(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem)
 }
 
 fn is_directory(entry: &WalkEntry) -> bool {

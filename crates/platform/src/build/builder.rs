@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dhow_cnb::toml_write::{Node, Table};
 use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile};
-use dhow_fs::{Root, TemporaryDirectory, Work};
+use dhow_fs::{Root, TemporaryDirectory, Work, sync_filesystem};
 use dhow_sandbox::Mount;
 
 use super::error::BuildError;
@@ -154,10 +154,13 @@ fn write_embedded(host: &Root, cache: &Path) -> Result<PathBuf, BuildError> {
         return Ok(destination);
     }
     host.create_directories(&parent, 0o755)?;
+    TemporaryDirectory::sweep(&parent);
     let temporary = TemporaryDirectory::create_in(&parent)?;
     for buildpack in &BUILDPACKS {
         buildpack.write(host, temporary.path())?;
     }
+    // Nobody looks at these files again, so they must be whole after a crash too.
+    sync_filesystem(temporary.path())?;
     match host.rename(temporary.path(), &destination) {
         Ok(()) => drop(temporary.keep()),
         // Another process was faster, and its files are the same.

@@ -45,9 +45,6 @@ pub(crate) fn open(place: &Place, state: &BuildState, work: &Arc<Work>) -> Resul
 /// Opens a layout for writing, making it if need be.
 pub(crate) fn open_layout(path: &Path, work: &Arc<Work>) -> Result<Arc<Layout>, BuildError> {
     let fail = |source| BuildError::Output { path: path.to_owned(), source };
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Root::host()?.create_directories(parent, 0o755)?;
-    }
     let layout = Layout::open_or_create(path, work).map_err(fail)?;
     layout.hold().map_err(fail)?;
     Ok(Arc::new(layout))

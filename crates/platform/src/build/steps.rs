@@ -219,7 +219,7 @@ impl Build<'_> {
                 run_image.image.image.layers().into_iter().map(|layer| layer.descriptor.digest).collect();
             for target in &targets {
                 let path = target.layout.path().to_owned();
-                target.layout.drop_unneeded(&base, &|| {}).map_err(|source| BuildError::Output { path, source })?;
+                target.layout.drop_unneeded(&base).map_err(|source| BuildError::Output { path, source })?;
             }
         }
         if request.output.medium == Medium::Archive {

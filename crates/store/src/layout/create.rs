@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{AtomicFile, FileKind, Lock, LockMode, Root};
+use dhow_fs::{AtomicFile, FileKind, Lock, LockMode, Root, make_directories};
 use dhow_oci::{Document, Index, go_json};
 use serde::{Deserialize, Serialize};
 
@@ -56,18 +56,16 @@ pub(super) fn require_layout(root: &Root, path: &Path) -> Result<(), LayoutError
     Ok(())
 }
 
-/// Makes `path` a layout unless it is one. Refuses a directory that holds something else.
+/// Makes `path` a layout unless it is one, with the directories above it, and durably. Refuses a directory that holds something else.
 pub(super) fn ensure_layout(path: &Path) -> Result<(), LayoutError> {
-    let host = Root::host()?;
-    if found(host.metadata(path))?.is_none() {
-        host.create_directories(path, DIRECTORY_MODE)?;
-        host.set_mode(path, DIRECTORY_MODE)?;
+    if make_directories(path, DIRECTORY_MODE)?.last().is_some() {
+        Root::host()?.set_mode(path, DIRECTORY_MODE)?;
     }
     let root = open_root(path)?;
     if is_complete(&root) {
         return Ok(());
     }
-    let _lock = Lock::take(path, LockMode::Exclusive, || {})?;
+    let _lock = Lock::take_announced(path, LockMode::Exclusive)?;
     if version(&root, path)?.is_none() {
         let held = held(&root)?;
         if !held.is_empty() {

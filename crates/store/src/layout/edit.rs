@@ -1,14 +1,13 @@
 //! Changes of `index.json`: read, modify, write, under the layout's lock.
 
-use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use dhow_fs::{AtomicFile, Lock, LockMode, Operation, PathError, Stat, sync_filesystem, sync_path};
+use dhow_fs::{AtomicFile, Lock, LockMode, Operation, PathError, Stat};
 use dhow_oci::{Descriptor, Document, Index, annotation};
 
 use super::{Layout, LayoutError, found};
-use crate::staging::{FILE_MODE, blob_path};
+use crate::staging::FILE_MODE;
 use crate::{Completeness, graph};
 
 /// The annotation of a descriptor in `index.json` whose image's layers are left out on purpose: `true`.
@@ -17,15 +16,13 @@ pub const SPARSE: &str = "dev.dhow.sparse";
 /// How often an edit is made anew because another program, without lock, replaced `index.json` meanwhile.
 const ATTEMPTS: usize = 100;
 
-/// Up to so many new blobs are synced one by one: `syncfs` is quicker for more, but waits for what others write.
-const FEW_BLOBS: usize = 4;
-
 impl Layout {
     /// Names an image: adds `descriptor` under `name`, in place of what had exactly that name, and returns
     /// the entry as written. Other entries and unknown fields stay as they are.
     ///
     /// Fails if blobs that the image needs are not here (for [`Completeness::Sparse`]: manifests and
-    /// configs). Durable when it returns. Blocks while another process edits; `on_wait` is called before that.
+    /// configs). Durable when it returns: of the blobs, those that this value wrote, and those that the index did not
+    /// lead to before, are synced before it is replaced. Blocks while another process edits; `on_wait` is called before that.
     pub fn tag(
         &self,
         name: &str,
@@ -36,11 +33,11 @@ impl Layout {
         check_name(name)?;
         let entry = entry(name, descriptor, completeness);
         // Before the lock, so that writers wait for each other's index only.
-        let is_synced = self.sync_what_was_written()?;
+        let synced = self.sync_written()?;
         let _lock = self.lock(on_wait)?;
         // Under the lock, so that no `gc` comes between the look and the name.
         let blobs = self.require_closure(name, &entry, completeness)?;
-        let sync_others = || if is_synced { Ok(()) } else { self.sync_blobs(&blobs) };
+        let sync_others = |index: &Index| self.sync_unnamed(&blobs, &synced, index);
         self.edit_index(sync_others, |index| replace(index, name, &entry))?;
         Ok(entry)
     }
@@ -49,7 +46,7 @@ impl Layout {
     pub fn untag(&self, name: &str, on_wait: &dyn Fn()) -> Result<bool, LayoutError> {
         let _lock = self.lock(on_wait)?;
         let before = self.index()?.value().manifests.len();
-        self.edit_index(|| Ok(()), |index| index.manifests.retain(|entry| entry.ref_name() != Some(name)))?;
+        self.edit_index(|_| Ok(()), |index| index.manifests.retain(|entry| entry.ref_name() != Some(name)))?;
         Ok(self.index()?.value().manifests.len() < before)
     }
 
@@ -73,34 +70,12 @@ impl Layout {
         Err(LayoutError::Incomplete { path, name: name.to_owned(), root, missing })
     }
 
-    /// Syncs the file system if this value wrote many blobs since the last time; tells whether it did.
-    fn sync_what_was_written(&self) -> Result<bool, PathError> {
-        let written = self.own_session().map_or(0, |session| session.take_written());
-        if written > FEW_BLOBS {
-            sync_filesystem(&self.path)?;
-        }
-        Ok(written > FEW_BLOBS)
-    }
-
-    /// Syncs an image's blobs with the directories that name them; whoever wrote them, most are on the disk already.
-    fn sync_blobs(&self, blobs: &[Descriptor]) -> Result<(), PathError> {
-        let paths: BTreeSet<PathBuf> = blobs.iter().map(|blob| blob_path(&self.path, &blob.digest)).collect();
-        let directories: BTreeSet<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
-        let own = [self.path.join("blobs"), self.path.join("oci-layout"), self.path.clone()];
-        let all = paths.iter().map(PathBuf::as_path).chain(directories).chain(own.iter().map(PathBuf::as_path));
-        if all.into_iter().try_for_each(sync_path).is_err() {
-            // A blob of another user may be unreadable.
-            sync_filesystem(&self.path)?;
-        }
-        Ok(())
-    }
-
-    /// Replaces `index.json` if the edit changes it, after a call of `before`.
+    /// Replaces `index.json` if the edit changes it, after a call of `before` with what it was.
     ///
     /// Other tools take no lock, so the file is looked at again right before it is replaced.
     fn edit_index(
         &self,
-        before: impl Fn() -> Result<(), PathError>,
+        before: impl Fn(&Index) -> Result<(), PathError>,
         edit: impl Fn(&mut Index),
     ) -> Result<(), LayoutError> {
         let path = self.path.join("index.json");
@@ -111,9 +86,10 @@ impl Layout {
             if edited.value() == current.value() {
                 return Ok(());
             }
-            before()?;
+            before(current.value())?;
             let file = written(&path, &edited)?;
             if self.index_stat()? == stat {
+                self.work.syncs.add(1);
                 return Ok(file.commit()?);
             }
         }
@@ -128,7 +104,7 @@ impl Layout {
 fn written(path: &Path, document: &Document<Index>) -> Result<AtomicFile, PathError> {
     let mut file = AtomicFile::create(path, FILE_MODE)?;
     file.write_all(document.bytes()).map_err(|source| PathError::new(Operation::Write, path, source))?;
-    file.file().sync_all().map_err(|source| PathError::new(Operation::Sync, path, source))?;
+    file.sync()?;
     Ok(file)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use dhow_fs::FileKind;
+use dhow_fs::{FileKind, Lock, LockMode};
 use dhow_oci::{Descriptor, Digest, MANIFEST_LIMIT, MediaType};
 
 use super::session::sweep;
@@ -59,8 +59,8 @@ impl Layout {
     ///
     /// For a sparse image that takes the place of a full one, whose base is then left out. Manifests and
     /// configs of sparse images stay, and so does what another live writer may need.
-    pub fn drop_unneeded(&self, candidates: &[Digest], on_wait: &dyn Fn()) -> Result<Vec<Digest>, LayoutError> {
-        let _lock = self.lock(on_wait)?;
+    pub fn drop_unneeded(&self, candidates: &[Digest]) -> Result<Vec<Digest>, LayoutError> {
+        let _lock = Lock::take_announced(&self.path, LockMode::Exclusive)?;
         let own = self.own_session();
         let sweep = sweep(&self.path, own.as_deref().map(super::Session::directory))?;
         let blobs = self.blobs()?;

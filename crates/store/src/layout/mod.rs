@@ -1,11 +1,12 @@
 //! OCI image layouts on disk (image-spec `image-layout.md`).
 //!
 //! At every instant a reader sees the old or the new `index.json` and, whole, everything that it names:
-//! blobs appear by rename or link, the file system is synced, and `index.json` is replaced last.
+//! blobs appear by rename or link, are synced, and `index.json` is replaced last.
 //! Writers take turns by a lock on the layout's directory; see [`session`] for what they leave.
 
 mod check;
 mod create;
+mod durable;
 mod edit;
 mod error;
 mod gc;
@@ -100,7 +101,7 @@ impl Layout {
         if let Some(session) = &*slot {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(Session::begin(&self.path)?);
+        let session = Arc::new(Session::begin(&self.path, &self.work)?);
         *slot = Some(Arc::clone(&session));
         Ok(session)
     }
@@ -131,7 +132,7 @@ impl Layout {
         let method = dhow_fs::share_file(source, &destination, session.directory())?;
         let is_linked = matches!(method, Some(CopyMethod::HardLink | CopyMethod::Reflink));
         if is_linked {
-            session.note_written();
+            session.note_written(&descriptor.digest, false);
         }
         Ok(is_linked)
     }

@@ -9,10 +9,13 @@
 //! The layout's own lock is an flock on its directory, so that no file tells of it; other tools ignore all of this.
 //! A session begins and ends its first steps under that lock, therefore whoever holds it sees whole sessions only.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dhow_fs::{FileKind, Lock, LockError, LockMode, PathError, Root, TemporaryDirectory};
+use dhow_fs::{FileKind, Lock, LockError, LockMode, PathError, Root, TemporaryDirectory, Work};
+
+use dhow_oci::Digest;
 
 use super::found;
 
@@ -24,8 +27,10 @@ const LOCK_FILE: &str = "lock";
 pub(crate) struct Session {
     directory: TemporaryDirectory,
     _lock: Lock,
-    /// How many blobs were stored that are not synced yet.
-    written: AtomicUsize,
+    /// The blobs that were stored or linked and are not synced yet.
+    written: Mutex<BTreeSet<Digest>>,
+    /// Where syncs are counted.
+    work: Arc<Work>,
 }
 
 /// What a [`sweep`] found.
@@ -39,12 +44,12 @@ pub(crate) struct Sweep {
 
 impl Session {
     /// Begins a session and removes what dead ones left.
-    pub(crate) fn begin(layout: &Path) -> Result<Self, LockError> {
-        let _layout_lock = Lock::take(layout, LockMode::Exclusive, || {})?;
+    pub(crate) fn begin(layout: &Path, work: &Arc<Work>) -> Result<Self, LockError> {
+        let _layout_lock = Lock::take_announced(layout, LockMode::Exclusive)?;
         sweep(layout, None)?;
         let directory = TemporaryDirectory::create_in(layout)?;
         let lock = Lock::take(&directory.path().join(LOCK_FILE), LockMode::Exclusive, || {})?;
-        Ok(Self { directory, _lock: lock, written: AtomicUsize::new(0) })
+        Ok(Self { directory, _lock: lock, written: Mutex::default(), work: Arc::clone(work) })
     }
 
     /// Returns the directory for unfinished files.
@@ -52,21 +57,31 @@ impl Session {
         self.directory.path()
     }
 
-    /// Notes that a blob got its name.
-    pub(crate) fn note_written(&self) {
-        self.written.fetch_add(1, Ordering::AcqRel);
+    /// Notes that a blob got its name, which is to be synced even if the blob is.
+    pub(crate) fn note_written(&self, digest: &Digest, blob_is_synced: bool) {
+        self.work.syncs.add(u64::from(blob_is_synced));
+        self.lock_written().insert(digest.clone());
     }
 
-    /// Returns how many blobs got names since the last call.
-    pub(crate) fn take_written(&self) -> usize {
-        self.written.swap(0, Ordering::AcqRel)
+    /// Returns the blobs that were noted and not synced yet.
+    pub(crate) fn written(&self) -> BTreeSet<Digest> {
+        self.lock_written().clone()
+    }
+
+    /// Notes that these are on the disk.
+    pub(crate) fn note_synced(&self, digests: &BTreeSet<Digest>) {
+        self.lock_written().retain(|digest| !digests.contains(digest));
+    }
+
+    fn lock_written(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Keeps `gc` away while a blob gets its name or is found present: between its look at a blob's age and the
 /// removal, the name must not come to mean a younger one.
 pub(crate) fn exclude_gc(layout: &Path) -> Result<Lock, LockError> {
-    Lock::take(layout, LockMode::Shared, || {})
+    Lock::take_announced(layout, LockMode::Shared)
 }
 
 /// Removes what dead writers left and finds the oldest live one but `except`. The caller holds the layout's lock.

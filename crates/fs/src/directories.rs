@@ -1,0 +1,71 @@
+//! Directories that stay made.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+
+use crate::{Operation, PathError, sync_path};
+
+/// Makes the directory at `path` with those above it that are missing, and returns those that it made, topmost first.
+///
+/// Each has `mode` less the umask, and is on the disk with its name when this returns.
+pub fn make_directories(path: &Path, mode: u32) -> Result<Vec<PathBuf>, PathError> {
+    let mut made = Vec::new();
+    make(path, mode, &mut made)?;
+    for directory in &made {
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_path(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(made)
+}
+
+fn make(path: &Path, mode: u32, made: &mut Vec<PathBuf>) -> Result<(), PathError> {
+    match rustix::fs::mkdir(path, Mode::from_raw_mode(mode)) {
+        Ok(()) => {
+            made.push(path.to_owned());
+            Ok(())
+        }
+        Err(Errno::EXIST) if is_directory(path) => Ok(()),
+        Err(source @ Errno::NOENT) => match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => {
+                make(parent, mode, made)?;
+                make_one(path, mode, made)
+            }
+            None => Err(PathError::new(Operation::CreateDirectory, path, source)),
+        },
+        Err(source) => Err(PathError::new(Operation::CreateDirectory, path, source)),
+    }
+}
+
+fn make_one(path: &Path, mode: u32, made: &mut Vec<PathBuf>) -> Result<(), PathError> {
+    match rustix::fs::mkdir(path, Mode::from_raw_mode(mode)) {
+        Ok(()) => made.push(path.to_owned()),
+        // Somebody else made it meanwhile.
+        Err(Errno::EXIST) if is_directory(path) => {}
+        Err(source) => return Err(PathError::new(Operation::CreateDirectory, path, source)),
+    }
+    Ok(())
+}
+
+fn is_directory(path: &Path) -> bool {
+    let is_directory = |mode| rustix::fs::FileType::from_raw_mode(mode) == rustix::fs::FileType::Directory;
+    rustix::fs::stat(path).is_ok_and(|stat| is_directory(stat.st_mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_made_and_only_that_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b/c");
+        let made: Vec<PathBuf> = ["a", "a/b", "a/b/c"].iter().map(|name| directory.path().join(name)).collect();
+        assert_eq!(make_directories(&path, 0o755).unwrap(), made);
+        assert_eq!(make_directories(&path, 0o755).unwrap(), Vec::<PathBuf>::new());
+        crate::AtomicFile::replace(&directory.path().join("file"), b"", 0o644).unwrap();
+        assert!(make_directories(&directory.path().join("file"), 0o755).is_err());
+        assert!(make_directories(&directory.path().join("file/x"), 0o755).is_err());
+    }
+}
