@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::archive::Folder;
 use crate::compare;
+use crate::machine::archive::Folder;
+use crate::machine::layout::{blob, json, manifest};
 use crate::machine::{Machine, Outcome, Owner, is_root};
-use crate::scenario::{blob, json, manifest};
 
 /// A clause's name, and its test.
 type Clause = (&'static str, fn(&Folder, &Folder) -> Result<(), String>);

@@ -1,9 +1,13 @@
-//! A root file system for one case, and running programs in it.
+//! A root file system for one test, and running programs in it.
 //!
-//! There is no network. The tree is made below a temporary directory. Each program then runs in a mount namespace of its own, with
-//! that tree as root, the system's programs mounted below it, as uid 1000 without privileges. Started by root,
-//! that is the real uid; started by anyone else, a user namespace maps it to the caller, and files that should
-//! belong to root belong to the caller as well, without write permission.
+//! There is no network. The tree is made below a temporary directory. Each program then runs in a mount namespace
+//! of its own, with that tree as root, the system's programs mounted below it, as uid 1000 without privileges.
+//! Started by root, that is the real uid; started by anyone else, a user namespace maps it to the caller, and files
+//! that should belong to root belong to the caller as well, without write permission.
+#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses its part of it")]
+
+pub(crate) mod archive;
+pub(crate) mod layout;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,9 +15,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::archive::Folder;
+use archive::Folder;
 
-/// A case's root file system.
+/// A root file system.
 pub(crate) struct Machine {
     directory: tempfile::TempDir,
 }
@@ -34,7 +38,8 @@ pub(crate) enum Owner {
     Root,
 }
 
-const USER: u32 = 1000;
+/// The user that phases run as.
+pub(crate) const USER: u32 = 1000;
 const PROGRAMS: [&str; 9] =
     ["analyzer", "detector", "restorer", "extender", "builder", "exporter", "creator", "rebaser", "lifecycle"];
 /// Directories of the running system that hold programs and libraries.
@@ -73,48 +78,6 @@ impl Machine {
             machine.give(directory, Owner::User);
         }
         machine
-    }
-
-    /// Makes all but `/cache` and `/layout-repo` anew.
-    pub(crate) fn renew(&self) {
-        for directory in ["layers", "workspace", "platform", "cnb", "cwd"] {
-            remove(&self.path(directory));
-        }
-        self.create_directory("cnb/lifecycle");
-        self.create_directory("cwd");
-        self.give("cwd", Owner::User);
-    }
-
-    /// Lays out the inputs of a case; `overlays` are folders with the same structure, put over it in order.
-    pub(crate) fn lay_out(&self, input: &Folder, overlays: &[Folder], launcher: &[u8]) {
-        for directory in ["layers", "workspace", "platform", "cnb/buildpacks"] {
-            self.create_directory(directory);
-        }
-        for folder in std::iter::once(input).chain(overlays) {
-            for (from, to) in [
-                ("app", "workspace"),
-                ("layers", "layers"),
-                ("platform", "platform"),
-                ("buildpacks", "cnb/buildpacks"),
-                ("cnb", "cnb"),
-            ] {
-                self.write_folder(to, &folder.below(from));
-            }
-            for name in ["order.toml", "run.toml", "stack.toml", "system.toml"] {
-                if let Some(file) = folder.files.get(name) {
-                    self.write(&format!("cnb/{name}"), &file.bytes);
-                }
-            }
-            if let Some(file) = folder.files.get("project-metadata.toml") {
-                self.write("layers/project-metadata.toml", &file.bytes);
-            }
-        }
-        let _ = fs::remove_file(self.path("workspace/.keep"));
-        self.write("cnb/lifecycle/launcher", launcher);
-        fs::set_permissions(self.path("cnb/lifecycle/launcher"), fs::Permissions::from_mode(0o755)).unwrap();
-        for directory in ["layers", "workspace"] {
-            self.give_all(directory, Owner::User);
-        }
     }
 
     /// Returns the host's path of a path in the machine.
@@ -170,15 +133,7 @@ impl Machine {
 
     /// Removes a file or a tree.
     pub(crate) fn remove(&self, path: &str) {
-        remove(&self.path(path));
-    }
-
-    /// Runs a script as the user with the system's programs.
-    pub(crate) fn run_script(&self, script: &str) {
-        let environment = [("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())].into();
-        let arguments = ["-c".to_owned(), script.to_owned()];
-        let outcome = self.run("/bin/bash", &arguments, &environment, USER, "/");
-        assert_eq!(outcome.exit, 0, "{script}: {}{}", outcome.stdout, outcome.stderr);
+        remove_at(&self.path(path));
     }
 
     /// Runs a program of the lifecycle.
@@ -193,7 +148,8 @@ impl Machine {
         self.run(&format!("/opt/dhow/{program}"), arguments, environment, uid, cwd)
     }
 
-    fn run(
+    /// Runs any program of the machine.
+    pub(crate) fn run(
         &self,
         program: &str,
         arguments: &[String],
@@ -278,7 +234,7 @@ fn give_tree(path: &Path, owner: Owner) {
     give(path, owner);
 }
 
-fn remove(path: &Path) {
+fn remove_at(path: &Path) {
     if path.is_dir() && !path.is_symlink() {
         make_removable(path);
         fs::remove_dir_all(path).unwrap();
