@@ -1,0 +1,15 @@
+//! The conformance suite of the lifecycle: one test for each clause of the platform and buildpack specifications,
+//! held for every version of the API that it depends on. See README.md.
+#![expect(clippy::disallowed_methods, reason = "the tests look at the disk from outside, like a platform")]
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod apis;
+mod bench;
+mod buildpack;
+#[path = "../machine/mod.rs"]
+mod machine;
+mod program;
+
+mod api_negotiation;
+mod flags;
+mod logging;
