@@ -8,8 +8,14 @@ mod bench;
 mod buildpack;
 #[path = "../machine/mod.rs"]
 mod machine;
+mod picture;
 mod program;
 
+mod analyzer;
 mod api_negotiation;
+mod environment_and_defaults;
 mod flags;
+mod inputs;
+mod layout;
 mod logging;
+mod privileges;
