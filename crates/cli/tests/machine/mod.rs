@@ -40,15 +40,19 @@ pub(crate) enum Owner {
 
 /// The user that phases run as.
 pub(crate) const USER: u32 = 1000;
+/// The table of a machine's mounts, below its root.
+const TABLE: &str = "opt/mounts";
 const PROGRAMS: [&str; 9] =
     ["analyzer", "detector", "restorer", "extender", "builder", "exporter", "creator", "rebaser", "lifecycle"];
+/// Where files are kept in memory, unless `TMPDIR` says where temporary files go.
+const MEMORY: &str = "/dev/shm";
 /// Directories of the running system that hold programs and libraries.
 const SYSTEM: [&str; 6] = ["usr", "bin", "sbin", "lib", "lib32", "lib64"];
 
 impl Machine {
     /// Returns a machine without inputs.
     pub(crate) fn new() -> Self {
-        let machine = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        let machine = Self { directory: temporary_directory() };
         fs::set_permissions(machine.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for directory in
             ["proc", "dev", "etc", "opt/dhow", "home/golden", "tmp", "cache", "cwd", "layout-repo", "cnb/lifecycle"]
@@ -77,6 +81,7 @@ impl Machine {
         for directory in ["cache", "cwd", "layout-repo", "home/golden"] {
             machine.give(directory, Owner::User);
         }
+        machine.write_table();
         machine
     }
 
@@ -177,22 +182,52 @@ impl Machine {
 
     /// The shell script that mounts what a program needs and becomes it, without privileges.
     fn mounts(&self, uid: u32) -> String {
-        let mut script = "umask 022; root=$1; shift\n".to_owned();
-        for name in SYSTEM.iter().filter(|name| !self.path(name).is_symlink() && self.path(name).is_dir()) {
-            script += &format!("mount --rbind /{name} \"$root/{name}\"\n");
-        }
-        script += "mount --rbind /proc \"$root/proc\"\n";
-        for device in ["null", "zero", "urandom", "full"] {
-            script += &format!("mount --bind /dev/{device} \"$root/dev/{device}\"\n");
-        }
-        script += &format!("mount --bind '{}' \"$root/opt/dhow/dhow\"\n", env!("CARGO_BIN_EXE_dhow"));
         let ids = match (is_root(), uid) {
             (true, 0) => String::new(),
             (true, uid) => format!("--reuid {uid} --regid {uid} --clear-groups"),
             (false, _) => "--ambient-caps=-all --inh-caps=-all --bounding-set=-all".to_owned(),
         };
-        script + &format!("exec chroot \"$root\" /usr/bin/setpriv {ids} \"$@\"\n")
+        format!(
+            "umask 022; root=$1; shift\nmount --all --fstab \"$root/{TABLE}\"\n\
+             exec chroot \"$root\" /usr/bin/setpriv {ids} \"$@\"\n"
+        )
     }
+
+    /// Writes down what is mounted: one process does it all, which is what a program's start costs most.
+    fn write_table(&self) {
+        let mut table = String::new();
+        let mut mount = |from: &str, to: &str, kind: &str| {
+            let to = self.path(to);
+            table += &format!("{} {} none {kind} 0 0\n", field(from), field(to.to_str().unwrap()));
+        };
+        for name in SYSTEM.iter().filter(|name| !self.path(name).is_symlink() && self.path(name).is_dir()) {
+            mount(&format!("/{name}"), name, "rbind");
+        }
+        mount("/proc", "proc", "rbind");
+        for device in ["null", "zero", "urandom", "full"] {
+            mount(&format!("/dev/{device}"), &format!("dev/{device}"), "bind");
+        }
+        mount(env!("CARGO_BIN_EXE_dhow"), "opt/dhow/dhow", "bind");
+        self.write(TABLE, table.as_bytes());
+    }
+}
+
+/// Makes a directory in memory where that is possible, because phases wait until the disk has what they write.
+fn temporary_directory() -> tempfile::TempDir {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let runs_programs = |line: &str| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        fields[1] == MEMORY && fields[2] == "tmpfs" && !fields[3].split(',').any(|option| option == "noexec")
+    };
+    let in_memory = || mounts.lines().any(runs_programs).then(|| tempfile::tempdir_in(MEMORY).ok()).flatten();
+    let is_asked_for = std::env::var_os("TMPDIR").is_some();
+    (if is_asked_for { None } else { in_memory() })
+        .unwrap_or_else(|| tempfile::tempdir().expect("a temporary directory"))
+}
+
+/// Returns a path as a field of fstab(5).
+fn field(path: &str) -> String {
+    path.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011").replace('\n', "\\012")
 }
 
 impl Drop for Machine {
