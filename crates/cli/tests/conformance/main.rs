@@ -13,9 +13,16 @@ mod program;
 
 mod analyzer;
 mod api_negotiation;
+mod build_environment;
+mod builder;
+mod builder_files;
+mod detector_order;
+mod detector_resolve;
+mod detector_run;
 mod environment_and_defaults;
 mod flags;
 mod inputs;
 mod layout;
 mod logging;
 mod privileges;
+mod sbom;
