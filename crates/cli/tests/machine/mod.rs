@@ -1,7 +1,7 @@
 //! A root file system for one test, and running programs in it.
 //!
-//! There is no network. The tree is made below a temporary directory. Each program then runs in a mount namespace
-//! of its own, with that tree as root, the system's programs mounted below it, as uid 1000 without privileges.
+//! There is no network. The tree is made below a temporary directory. Programs then run in a mount namespace
+//! of the machine's own, with that tree as root, the system's programs mounted below it, as uid 1000 without privileges.
 //! Started by root, that is the real uid; started by anyone else, a user namespace maps it to the caller, and files
 //! that should belong to root belong to the caller as well, without write permission.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test program uses its part of it")]
@@ -11,15 +11,19 @@ pub(crate) mod layout;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use archive::Folder;
 
 /// A root file system.
 pub(crate) struct Machine {
     directory: tempfile::TempDir,
+    /// Started with the first program.
+    namespace: OnceLock<Child>,
 }
 
 /// What a program left behind.
@@ -52,7 +56,9 @@ const SYSTEM: [&str; 6] = ["usr", "bin", "sbin", "lib", "lib32", "lib64"];
 impl Machine {
     /// Returns a machine without inputs.
     pub(crate) fn new() -> Self {
-        let machine = Self { directory: temporary_directory() };
+        // Programs inherit it.
+        rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o022));
+        let machine = Self { directory: temporary_directory(), namespace: OnceLock::new() };
         fs::set_permissions(machine.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for directory in
             ["proc", "dev", "etc", "opt/dhow", "home/golden", "tmp", "cache", "cwd", "layout-repo", "cnb/lifecycle"]
@@ -162,17 +168,16 @@ impl Machine {
         uid: u32,
         cwd: &str,
     ) -> Outcome {
-        let mut command = Command::new("unshare");
-        if is_root() {
-            command.args(["--mount", "--net"]);
-        } else {
-            command.args(["--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount", "--net"]);
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--target={}", self.namespace().id())).args(["--mount", "--net", "--root"]);
+        if !is_root() {
+            command.args(["--user", "--preserve-credentials", "/usr/bin/setpriv", "--ambient-caps=-all"]);
+            command.args(["--inh-caps=-all", "--bounding-set=-all"]);
+        } else if uid != 0 {
+            command.arg(format!("--setuid={uid}")).arg(format!("--setgid={uid}"));
         }
-        command.args(["--propagation=private", "/bin/sh", "-euc", &self.mounts(uid), "sh"]);
-        command.arg(self.directory.path()).args(["/usr/bin/env", "-i", "-C", cwd]);
-        command.args(environment.iter().map(|(name, value)| format!("{name}={value}")));
-        command.arg(program).args(arguments);
-        let output = command.stdin(Stdio::null()).output().expect("unshare can be started");
+        command.args(["/usr/bin/env", "-C", cwd, program]).args(arguments).env_clear().envs(environment);
+        let output = command.stdin(Stdio::null()).output().expect("nsenter can be started");
         Outcome {
             exit: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -180,20 +185,26 @@ impl Machine {
         }
     }
 
-    /// The shell script that mounts what a program needs and becomes it, without privileges.
-    fn mounts(&self, uid: u32) -> String {
-        let ids = match (is_root(), uid) {
-            (true, 0) => String::new(),
-            (true, uid) => format!("--reuid {uid} --regid {uid} --clear-groups"),
-            (false, _) => "--ambient-caps=-all --inh-caps=-all --bounding-set=-all".to_owned(),
-        };
-        format!(
-            "umask 022; root=$1; shift\nmount --all --fstab \"$root/{TABLE}\"\n\
-             exec chroot \"$root\" /usr/bin/setpriv {ids} \"$@\"\n"
-        )
+    /// Returns the process that keeps the machine's namespaces, with everything mounted. It ends with the machine.
+    fn namespace(&self) -> &Child {
+        self.namespace.get_or_init(|| {
+            let mut command = Command::new("unshare");
+            if is_root() {
+                command.args(["--mount", "--net"]);
+            } else {
+                command.args(["--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount", "--net"]);
+            }
+            let script = format!("mount --all --fstab \"$1/{TABLE}\"\nexec chroot \"$1\" /bin/sh -c 'echo; exec cat'");
+            command.args(["--propagation=private", "/bin/sh", "-euc", &script, "sh"]).arg(self.directory.path());
+            let mut child =
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare can be started");
+            let mut line = [0];
+            child.stdout.as_mut().unwrap().read_exact(&mut line).expect("the machine starts");
+            child
+        })
     }
 
-    /// Writes down what is mounted: one process does it all, which is what a program's start costs most.
+    /// Writes down what is mounted, for one process that does it all.
     fn write_table(&self) {
         let mut table = String::new();
         let mut mount = |from: &str, to: &str, kind: &str| {
@@ -232,6 +243,10 @@ fn field(path: &str) -> String {
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        if let Some(mut namespace) = self.namespace.take() {
+            // It reads until nobody can write to it any more, which `wait` sees to.
+            let _ = namespace.wait();
+        }
         make_removable(self.directory.path());
     }
 }
