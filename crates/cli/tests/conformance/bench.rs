@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use crate::apis::Api;
 use crate::buildpack::{self, Buildpack};
 use crate::machine::archive::Folder;
-use crate::machine::{Machine, Outcome, Owner, USER};
+use crate::machine::{Machine, Outcome, Owner, USER, is_root};
 
 /// The layouts of the app image, and of the run image.
 pub(crate) const APP: &str = "layout-repo/index.docker.io/golden/app/latest";
@@ -55,11 +55,6 @@ impl Bench {
         bench.set("CNB_PLATFORM_API", &api.to_string());
         bench.base("full");
         bench
-    }
-
-    /// Returns a bench for the newest Platform API, for clauses that are about buildpacks.
-    pub(crate) fn new() -> Self {
-        Self::on(Api(15))
     }
 
     /// Returns a bench with these buildpacks, all in one group.
@@ -216,4 +211,13 @@ pub(crate) fn assert_line(said: &str, line: &str) {
 #[track_caller]
 pub(crate) fn assert_silent(said: &str, words: &str) {
     assert!(!said.contains(words), "{words:?} is in:\n{said}");
+}
+
+/// Tells whether a clause that needs root must be left out, and says so.
+#[expect(clippy::print_stdout, reason = "a clause that is left out is seen")]
+pub(crate) fn left_out(clause: &str) -> bool {
+    if !is_root() {
+        println!("{clause}: left out, because it needs root");
+    }
+    !is_root()
 }

@@ -247,7 +247,7 @@ fn the_buildpacks_of_a_group_are_detected_at_the_same_time() {
 fn a_required_buildpack_for_another_target_is_an_error_from_0_12_on() {
     let arm = buildpack("a/arm").tables("[[targets]]\nos = \"linux\"\narch = \"arm64\"");
     on_every_platform_api(|api| {
-        let bench = Bench::with(api, &[arm.clone()]);
+        let bench = Bench::with(api, std::slice::from_ref(&arm));
         bench.expect(0, "analyzer", &["golden/app"]);
         if api.before(12) {
             bench.expect(0, "detector", &[]);

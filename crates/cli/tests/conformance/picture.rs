@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::bench::{APP, Bench};
 use crate::machine::layout::{blob, json, manifest};
+use crate::machine::output;
 
 impl Bench {
     /// Returns the manifest of a layout's image, and its digest.
@@ -53,7 +54,7 @@ impl Bench {
     pub(crate) fn layer(&self, position: usize) -> Vec<String> {
         let (manifest, _) = self.manifest(APP);
         let path = self.machine.path(&blob(APP, manifest["layers"][position]["digest"].as_str().unwrap()));
-        let output = Command::new("tar").args(["-P", "--numeric-owner", "-tvzf"]).arg(path).output().unwrap();
+        let output = output(Command::new("tar").args(["-P", "--numeric-owner", "-tvzf"]).arg(path));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let line = |line: &str| {
             let words: Vec<&str> = line.split_whitespace().collect();

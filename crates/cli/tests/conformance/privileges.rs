@@ -3,17 +3,9 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::apis::on_every_platform_api;
-use crate::bench::{Bench, assert_line};
+use crate::bench::{Bench, assert_line, left_out};
 use crate::buildpack::buildpack;
-use crate::machine::{Owner, is_root};
-
-/// Tells whether a clause that needs root must be left out, and says so.
-fn left_out(clause: &str) -> bool {
-    if !is_root() {
-        println!("{clause}: left out, because it needs root");
-    }
-    !is_root()
-}
+use crate::machine::Owner;
 
 #[test]
 fn root_runs_no_buildpack() {

@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use crate::machine::Outcome;
+use crate::machine::{Outcome, output};
 
 /// The lifecycle's programs, and the phases that they are called by as subcommands of `lifecycle`.
 pub(crate) const PROGRAMS: [(&str, &str); 8] = [
@@ -19,14 +19,9 @@ pub(crate) const PROGRAMS: [(&str, &str); 8] = [
 
 /// Runs a program in an environment of only these variables.
 pub(crate) fn run(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
-    let output = Command::new(env!("CARGO_BIN_EXE_dhow"))
-        .arg0(program)
-        .args(arguments)
-        .env_clear()
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dhow"));
+    command.arg0(program).args(arguments).env_clear().envs(variables.iter().copied()).stdin(Stdio::null());
+    let output = output(&mut command);
     Outcome {
         exit: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),

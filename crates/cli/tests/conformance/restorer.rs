@@ -14,7 +14,7 @@ fn layer(types: &str) -> Buildpack {
 
 /// Builds once with a cache, and does what comes before the restorer of a second build.
 fn second(api: Api, one: &Buildpack) -> Bench {
-    let bench = Bench::with(api, &[one.clone()]);
+    let bench = Bench::with(api, std::slice::from_ref(one));
     bench.export_with_cache();
     bench.next_build();
     bench.expect(0, "analyzer", &["golden/app"]);

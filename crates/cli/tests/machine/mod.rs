@@ -14,8 +14,8 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use archive::Folder;
 
@@ -102,7 +102,9 @@ impl Machine {
         let parent = path.parent().unwrap().strip_prefix(self.directory.path()).unwrap().to_owned();
         self.create_directory(parent.to_str().unwrap());
         let _ = fs::remove_file(&path);
+        let nothing_is_started = STARTING.read().unwrap_or_else(PoisonError::into_inner);
         fs::write(&path, bytes).unwrap();
+        drop(nothing_is_started);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     }
 
@@ -177,7 +179,7 @@ impl Machine {
             command.arg(format!("--setuid={uid}")).arg(format!("--setgid={uid}"));
         }
         command.args(["/usr/bin/env", "-C", cwd, program]).args(arguments).env_clear().envs(environment);
-        let output = command.stdin(Stdio::null()).output().expect("nsenter can be started");
+        let output = output(command.stdin(Stdio::null()));
         Outcome {
             exit: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -196,8 +198,7 @@ impl Machine {
             }
             let script = format!("mount --all --fstab \"$1/{TABLE}\"\nexec chroot \"$1\" /bin/sh -c 'echo; exec cat'");
             command.args(["--propagation=private", "/bin/sh", "-euc", &script, "sh"]).arg(self.directory.path());
-            let mut child =
-                command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare can be started");
+            let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
             let mut line = [0];
             child.stdout.as_mut().unwrap().read_exact(&mut line).expect("the machine starts");
             child
@@ -221,6 +222,20 @@ impl Machine {
         mount(env!("CARGO_BIN_EXE_dhow"), "opt/dhow/dhow", "bind");
         self.write(TABLE, table.as_bytes());
     }
+}
+
+/// Held while a program is started: one that starts while another thread writes a file holds that file open for a
+/// moment, in which it cannot be run.
+static STARTING: RwLock<()> = RwLock::new(());
+
+fn spawn(command: &mut Command) -> Child {
+    let _nothing_is_written = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// Runs a command to its end.
+pub(crate) fn output(command: &mut Command) -> Output {
+    spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().expect("its output can be read")
 }
 
 /// Makes a directory in memory where that is possible, because phases wait until the disk has what they write.
