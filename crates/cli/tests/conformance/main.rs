@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod apis;
+mod app;
 mod bench;
 mod buildpack;
 #[path = "../machine/mod.rs"]
@@ -21,16 +22,23 @@ mod creator;
 mod detector_order;
 mod detector_resolve;
 mod detector_run;
+mod detector_system;
+mod detector_targets;
 mod environment_and_defaults;
 mod exporter;
+mod exporter_config;
+mod exporter_errors;
 mod flags;
 mod inputs;
 mod labels;
 mod launcher;
+mod launcher_environment;
+mod layer_environment;
 mod layout;
 mod logging;
 mod privileges;
 mod rebaser;
+mod rebaser_checks;
 mod restorer;
 mod sbom;
 mod slices;

@@ -8,14 +8,20 @@
 
 pub(crate) mod archive;
 pub(crate) mod layout;
+mod process;
+mod temporary;
+
+pub(crate) use process::output;
+use process::{spawn, writing};
+use temporary::temporary_directory;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use archive::Folder;
 
@@ -48,8 +54,6 @@ pub(crate) const USER: u32 = 1000;
 const TABLE: &str = "opt/mounts";
 const PROGRAMS: [&str; 9] =
     ["analyzer", "detector", "restorer", "extender", "builder", "exporter", "creator", "rebaser", "lifecycle"];
-/// Where files are kept in memory, unless `TMPDIR` says where temporary files go.
-const MEMORY: &str = "/dev/shm";
 /// Directories of the running system that hold programs and libraries.
 const SYSTEM: [&str; 6] = ["usr", "bin", "sbin", "lib", "lib32", "lib64"];
 
@@ -102,9 +106,7 @@ impl Machine {
         let parent = path.parent().unwrap().strip_prefix(self.directory.path()).unwrap().to_owned();
         self.create_directory(parent.to_str().unwrap());
         let _ = fs::remove_file(&path);
-        let nothing_is_started = STARTING.read().unwrap_or_else(PoisonError::into_inner);
-        fs::write(&path, bytes).unwrap();
-        drop(nothing_is_started);
+        writing(|| fs::write(&path, bytes).unwrap());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     }
 
@@ -222,33 +224,6 @@ impl Machine {
         mount(env!("CARGO_BIN_EXE_dhow"), "opt/dhow/dhow", "bind");
         self.write(TABLE, table.as_bytes());
     }
-}
-
-/// Held while a program is started: one that starts while another thread writes a file holds that file open for a
-/// moment, in which it cannot be run.
-static STARTING: RwLock<()> = RwLock::new(());
-
-fn spawn(command: &mut Command) -> Child {
-    let _nothing_is_written = STARTING.write().unwrap_or_else(PoisonError::into_inner);
-    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
-}
-
-/// Runs a command to its end.
-pub(crate) fn output(command: &mut Command) -> Output {
-    spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().expect("its output can be read")
-}
-
-/// Makes a directory in memory where that is possible, because phases wait until the disk has what they write.
-fn temporary_directory() -> tempfile::TempDir {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let runs_programs = |line: &str| {
-        let fields: Vec<&str> = line.split(' ').collect();
-        fields[1] == MEMORY && fields[2] == "tmpfs" && !fields[3].split(',').any(|option| option == "noexec")
-    };
-    let in_memory = || mounts.lines().any(runs_programs).then(|| tempfile::tempdir_in(MEMORY).ok()).flatten();
-    let is_asked_for = std::env::var_os("TMPDIR").is_some();
-    (if is_asked_for { None } else { in_memory() })
-        .unwrap_or_else(|| tempfile::tempdir().expect("a temporary directory"))
 }
 
 /// Returns a path as a field of fstab(5).
