@@ -9,12 +9,14 @@ use crate::machine::{Machine, Owner, USER};
 impl Machine {
     /// Makes all but `/cache` and `/layout-repo` anew.
     pub(crate) fn renew(&self) {
-        for directory in ["layers", "workspace", "platform", "cnb", "cwd"] {
+        for directory in ["layers", "workspace", "platform", "cnb"] {
             self.remove(directory);
         }
         self.create_directory("cnb/lifecycle");
-        self.create_directory("cwd");
-        self.give("cwd", Owner::User);
+        // Programs are started in this directory, so it stays the same one.
+        for entry in fs::read_dir(self.path("cwd")).unwrap() {
+            self.remove(&format!("cwd/{}", entry.unwrap().file_name().to_string_lossy()));
+        }
     }
 
     /// Lays out the inputs of a case; `overlays` are folders with the same structure, put over it in order.

@@ -50,6 +50,8 @@ pub(crate) enum Owner {
 
 /// The user that phases run as.
 pub(crate) const USER: u32 = 1000;
+/// Where the process is that keeps a machine's namespaces; to start a program elsewhere costs one more.
+const WORKING_DIRECTORY: &str = "/cwd";
 /// The table of a machine's mounts, below its root.
 const TABLE: &str = "opt/mounts";
 const PROGRAMS: [&str; 9] =
@@ -173,14 +175,17 @@ impl Machine {
         cwd: &str,
     ) -> Outcome {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--target={}", self.namespace().id())).args(["--mount", "--net", "--root"]);
+        command.arg(format!("--target={}", self.namespace().id())).args(["--mount", "--net", "--root", "--wd"]);
         if !is_root() {
             command.args(["--user", "--preserve-credentials", "/usr/bin/setpriv", "--ambient-caps=-all"]);
             command.args(["--inh-caps=-all", "--bounding-set=-all"]);
         } else if uid != 0 {
             command.arg(format!("--setuid={uid}")).arg(format!("--setgid={uid}"));
         }
-        command.args(["/usr/bin/env", "-C", cwd, program]).args(arguments).env_clear().envs(environment);
+        if cwd != WORKING_DIRECTORY {
+            command.args(["/usr/bin/env", "-C", cwd]);
+        }
+        command.arg(program).args(arguments).env_clear().envs(environment);
         let output = output(command.stdin(Stdio::null()));
         Outcome {
             exit: output.status.code().unwrap_or(-1),
@@ -198,7 +203,7 @@ impl Machine {
             } else {
                 command.args(["--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount", "--net"]);
             }
-            let script = format!("mount --all --fstab \"$1/{TABLE}\"\nexec chroot \"$1\" /bin/sh -c 'echo; exec cat'");
+            let script = format!("mount --all --fstab \"$1/{TABLE}\"\nexec chroot \"$1\" /bin/sh -c 'cd {WORKING_DIRECTORY}; echo; exec cat'");
             command.args(["--propagation=private", "/bin/sh", "-euc", &script, "sh"]).arg(self.directory.path());
             let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
             let mut line = [0];
