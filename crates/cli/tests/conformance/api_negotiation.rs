@@ -203,3 +203,16 @@ fn no_supported_api_is_deprecated_so_the_deprecation_mode_says_nothing() {
         assert!(said.iter().all(|text| text.ends_with("a/one 1\n") && *text == said[0]), "{said:?}");
     });
 }
+
+#[test]
+fn a_program_is_known_by_its_base_name_without_an_extension() {
+    on_every_platform_api(|api| {
+        let api = api.to_string();
+        for (program, _) in PROGRAMS {
+            for name in [format!("/cnb/lifecycle/{program}"), format!("./{program}.exe"), format!("{program}.x")] {
+                let said = expect(0, &name, &["-version"], &[(NAME, &api)]);
+                assert_eq!(said, format!("{}\n", env!("CARGO_PKG_VERSION")), "{name}");
+            }
+        }
+    });
+}

@@ -229,3 +229,28 @@ fn the_build_config_changes_variables_by_suffix_and_sets_defaults_without_one_on
         }
     });
 }
+
+#[test]
+fn links_to_files_are_variables_and_links_to_directories_are_none() {
+    on_every_buildpack_api(|api| {
+        let bench = Bench::with(Api(15), &[noting("a/one").api(api)]);
+        bench.write("opt/values/file", "linked");
+        for (directory, suffix) in [("platform/env", ""), ("cnb/build-config/env", ".override")] {
+            bench.machine.create_directory(directory);
+            let name = directory.split('/').nth(1).unwrap().replace('-', "_");
+            let link = |target: &str, name: &str| {
+                let path = bench.machine.path(&format!("{directory}/{name}{suffix}"));
+                std::os::unix::fs::symlink(target, path).unwrap();
+            };
+            link("/opt/values/file", &format!("FILE_{name}"));
+            link("/opt/values", &format!("DIRECTORY_{name}"));
+        }
+        run(&bench);
+        for program in ["detect", "build"] {
+            for name in ["env", "build_config"] {
+                assert_eq!(value(&bench, program, &format!("FILE_{name}")).as_deref(), Some("linked"), "{program}");
+                assert_eq!(value(&bench, program, &format!("DIRECTORY_{name}")), None, "{program}");
+            }
+        }
+    });
+}

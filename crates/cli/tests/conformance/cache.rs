@@ -237,3 +237,18 @@ fn a_parallel_export_gives_the_same_image_and_cache() {
         assert_eq!(results[0], results[1]);
     });
 }
+
+#[test]
+fn a_cache_can_be_given_by_variable_and_the_image_wins() {
+    on_every_platform_api(|api| {
+        let mut bench = Bench::with(api, &[cached("x")]);
+        bench.set("CNB_CACHE_DIR", "/cache");
+        bench.export();
+        assert!(bench.exists(METADATA));
+        bench.machine.remove(METADATA);
+        bench.set("CNB_CACHE_IMAGE", "golden/cache");
+        bench.next_build();
+        bench.export();
+        assert!(bench.exists("layout-repo/index.docker.io/golden/cache/latest/index.json") && !bench.exists(METADATA));
+    });
+}

@@ -103,3 +103,25 @@ fn a_buildpack_for_another_execution_environment_is_not_there() {
         }
     });
 }
+
+#[test]
+fn the_table_form_of_exec_env_ends_with_1() {
+    on_every_buildpack_api(|api| {
+        let tables = "[[buildpack.exec-env]]\nname = \"test\"";
+        let bench = Bench::with(Api(15), &[buildpack("a/one").api(api).tables(tables)]);
+        bench.expect(1, "detector", &[]);
+    });
+}
+
+#[test]
+fn a_variant_is_known_by_the_key_arch_variant_alone() {
+    on_platform_apis_since(12, |api| {
+        for (key, exit) in [("variant", 0), ("arch-variant", 21)] {
+            let targets = format!("[[targets]]\nos = \"linux\"\n{key} = \"v1\"");
+            let bench = Bench::with(api, &[buildpack("a/one").tables(&targets)]);
+            bench.reconfigure(crate::bench::BASE, |config| config["variant"] = "v2".into());
+            bench.expect(0, "analyzer", &["golden/app"]);
+            bench.expect(exit, "detector", &[]);
+        }
+    });
+}

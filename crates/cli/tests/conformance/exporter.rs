@@ -193,3 +193,16 @@ fn labels_are_told_and_the_image_is_named_at_the_end() {
         assert_silent(&said, "Reusing layers from image");
     });
 }
+
+#[test]
+fn the_launcher_is_the_file_that_is_given() {
+    on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.write("else/program", "another launcher");
+        bench.export();
+        let before = bench.json_label("io.buildpacks.lifecycle.metadata")["launcher"].clone();
+        bench.expect(0, "exporter", &["-launcher", "/else/program", "golden/app"]);
+        assert_ne!(bench.json_label("io.buildpacks.lifecycle.metadata")["launcher"], before);
+        assert!(roots(&bench).contains(&"/cnb/lifecycle/launcher".to_owned()));
+    });
+}

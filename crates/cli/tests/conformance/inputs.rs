@@ -246,3 +246,12 @@ fn no_cache_is_a_warning_and_parallel_without_one_is_another() {
         );
     });
 }
+
+#[test]
+fn a_name_that_begins_with_a_slash_is_one_of_the_default_registry() {
+    on_every_platform_api(|api| {
+        let bench = Bench::on(api);
+        let said = bench.expect(0, "analyzer", &["/abs/path"]);
+        assert_line(&said, "Image with name \"/layout-repo/index.docker.io/abs/path/latest\" not found");
+    });
+}

@@ -159,3 +159,24 @@ fn a_sparse_run_image_makes_a_sparse_app_image() {
         assert!(is_there.len() > 2 && is_there[2..].iter().all(|present| *present), "{is_there:?}");
     });
 }
+
+#[test]
+fn annotations_name_the_run_image_and_others_of_the_specification_are_not_inherited() {
+    on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.annotate(BASE, &[("org.opencontainers.image.title", "base"), ("com.example.kept", "yes")]);
+        bench.export();
+        let (manifest, _) = bench.manifest(APP);
+        let expected = serde_json::json!({
+            "com.example.kept": "yes",
+            // The recorded run image has this one.
+            "org.example.leak": "from base",
+            "org.opencontainers.image.base.digest": bench.manifest(BASE).1,
+            "org.opencontainers.image.base.name": "docker.io/golden/base:latest",
+        });
+        assert_eq!(manifest["annotations"], expected);
+        let index = bench.json(&format!("{APP}/index.json"));
+        let platform = serde_json::json!({"architecture": "amd64", "os": "linux"});
+        assert_eq!(index["manifests"][0]["platform"], platform);
+    });
+}

@@ -76,13 +76,39 @@ impl Bench {
 
     /// Changes the config of an image, and names the image anew in its layout.
     pub(crate) fn reconfigure(&self, layout: &str, edit: impl FnOnce(&mut Value)) {
-        let mut config = self.config(layout);
-        edit(&mut config);
+        self.change(layout, |_, config| edit(config));
+    }
+
+    /// Adds annotations to the manifest of an image, and names the image anew in its layout.
+    pub(crate) fn annotate(&self, layout: &str, annotations: &[(&str, &str)]) {
+        self.change(layout, |manifest, _| {
+            for (name, value) in annotations {
+                manifest["annotations"][name] = (*value).into();
+            }
+        });
+    }
+
+    /// Puts the first layer of an image once more before the layer at `position`.
+    pub(crate) fn repeat_first_layer(&self, layout: &str, position: usize) {
+        let repeat = |list: &mut Value| {
+            let list = list.as_array_mut().unwrap();
+            list.insert(position, list[0].clone());
+        };
+        self.change(layout, |manifest, config| {
+            repeat(&mut manifest["layers"]);
+            repeat(&mut config["rootfs"]["diff_ids"]);
+            repeat(&mut config["history"]);
+        });
+    }
+
+    fn change(&self, layout: &str, edit: impl FnOnce(&mut Value, &mut Value)) {
         let (mut manifest, _) = self.manifest(layout);
-        let index_path = format!("{layout}/index.json");
-        let mut index = self.json(&index_path);
+        let mut config = self.config(layout);
+        edit(&mut manifest, &mut config);
         let (digest, size) = self.add_blob(layout, &config);
         (manifest["config"]["digest"], manifest["config"]["size"]) = (digest.into(), size.into());
+        let index_path = format!("{layout}/index.json");
+        let mut index = self.json(&index_path);
         let (digest, size) = self.add_blob(layout, &manifest);
         (index["manifests"][0]["digest"], index["manifests"][0]["size"]) = (digest.into(), size.into());
         self.write_own(&index_path, &index.to_string());

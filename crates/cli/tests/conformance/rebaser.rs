@@ -180,3 +180,49 @@ fn a_report_of_a_rebase_that_cannot_be_written_ends_with_72() {
         assert!(said.contains("ERROR: failed to write rebase report: "), "{said}");
     });
 }
+
+#[test]
+fn a_run_image_that_repeats_its_top_layer_is_replaced_as_a_whole() {
+    on_every_platform_api(|api| {
+        let bench = exported(api);
+        let before = bench.diff_ids(APP);
+        // As if the run image had been of three layers, the last of them its first once more.
+        bench.repeat_first_layer(APP, 2);
+        let mut label = bench.json_label(LABEL);
+        label["runImage"]["topLayer"] = before[0].as_str().into();
+        bench.relabel(APP, LABEL, Some(&label.to_string()));
+        assert_eq!(bench.diff_ids(APP)[..3], [&before[..2], &before[..1]].concat());
+        bench.expect(0, "rebaser", &["golden/app"]);
+        assert_eq!(bench.diff_ids(APP), before);
+    });
+}
+
+#[test]
+fn what_a_rebase_does_not_know_stays() {
+    on_every_platform_api(|api| {
+        let bench = exported(api);
+        bench.reconfigure(APP, |config| config["x-unknown"] = "config".into());
+        let mut label = bench.json_label(LABEL);
+        label["unknown"] = "label".into();
+        bench.relabel(APP, LABEL, Some(&label.to_string()));
+        bench.annotate(APP, &[("com.example.kept", "yes")]);
+        replace_base(&bench);
+        bench.expect(0, "rebaser", &["golden/app"]);
+        assert_eq!(bench.config(APP)["x-unknown"], "config");
+        assert_eq!(bench.json_label(LABEL)["unknown"], "label");
+        let annotations = bench.manifest(APP).0["annotations"].clone();
+        assert_eq!(annotations["com.example.kept"], "yes");
+        assert_eq!(annotations["org.opencontainers.image.base.digest"], bench.manifest(BASE).1);
+    });
+}
+
+#[test]
+fn force_can_be_given_by_its_variable_on_every_api() {
+    on_every_platform_api(|api| {
+        let mut bench = exported(api);
+        bench.reconfigure(BASE, |config| config["architecture"] = "arm64".into());
+        bench.set("CNB_FORCE_REBASE", "true");
+        bench.expect(0, "rebaser", &["golden/app"]);
+        assert_eq!(bench.config(APP)["architecture"], "arm64");
+    });
+}

@@ -1,6 +1,6 @@
 //! Platform specification, "rebaser": which run images are refused, and what force does.
 
-use crate::apis::{on_every_platform_api, on_platform_apis_since};
+use crate::apis::{Api, on_every_platform_api, on_platform_apis_since};
 use crate::bench::{APP, BASE, assert_line};
 use crate::rebaser::{LABEL, exported, label_base};
 
@@ -129,5 +129,42 @@ fn a_run_image_of_an_unknown_name_needs_force_from_0_12_on() {
         let label = bench.json_label(LABEL);
         assert_eq!(label["runImage"]["image"], "golden/other");
         assert_eq!(label["stack"], serde_json::json!({"runImage": {"image": "golden/other"}}));
+    });
+}
+
+#[test]
+fn a_mirror_or_another_digest_of_the_run_image_needs_no_force() {
+    on_every_platform_api(|api| {
+        let bench = exported(api);
+        let mut label = bench.json_label(LABEL);
+        for part in ["runImage", "stack"] {
+            let names = if part == "stack" { &mut label["stack"]["runImage"] } else { &mut label["runImage"] };
+            names["mirrors"] = serde_json::json!(["example.org/m/base"]);
+        }
+        bench.relabel(APP, LABEL, Some(&label.to_string()));
+        let digest = bench.manifest(BASE).1;
+        let by_digest = format!("index.docker.io/golden/base/sha256/{}", &digest["sha256:".len()..]);
+        for (name, path) in [
+            ("example.org/m/base".to_owned(), "example.org/m/base/latest"),
+            (format!("golden/base@{digest}"), by_digest.as_str()),
+        ] {
+            let layout = format!("layout-repo/{path}");
+            bench.image(&layout, "full");
+            bench.relabel(&layout, "io.buildpacks.stack.id", Some("a.stack"));
+            bench.expect(0, "rebaser", &["-run-image", &name, "golden/app"]);
+        }
+    });
+}
+
+#[test]
+fn the_api_that_the_app_was_built_on_decides_between_targets_and_stacks() {
+    on_every_platform_api(|api| {
+        for (built_on, exit) in [(Api(11), 72), (Api(12), 0)] {
+            let mut bench = exported(built_on);
+            bench.set("CNB_PLATFORM_API", &api.to_string());
+            label_base(&bench, "io.buildpacks.stack.id", "another.stack");
+            // The names are checked by the API of the platform; here they are the same.
+            bench.expect(exit, "rebaser", &["golden/app"]);
+        }
     });
 }
