@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::archive::Folder;
 use crate::compare;
+use crate::machine::archive::Folder;
+use crate::machine::layout::{blob, json, manifest};
 use crate::machine::{Machine, Outcome, Owner, is_root};
-use crate::scenario::{blob, json, manifest};
 
 /// A clause's name, and its test.
 type Clause = (&'static str, fn(&Folder, &Folder) -> Result<(), String>);
@@ -183,7 +183,7 @@ fn refusals(basic: &Folder, base: &Folder) -> Result<(), String> {
 
 fn names_of_programs(basic: &Folder, base: &Folder) -> Result<(), String> {
     let bench = Bench::new(basic, base);
-    let version = format!("{}\n", compare::VERSION);
+    let version = format!("{}\n", crate::machine::VERSION);
     let calls: [(&str, &[&str]); 5] = [
         ("analyzer", &["-version"]),
         ("lifecycle", &["analyze", "-version"]),

@@ -9,12 +9,9 @@ use std::path::Path;
 
 use dhow_oci::Digest;
 
-use crate::machine::owner_inside;
+use crate::machine::{VERSION, owner_inside};
 
 /// The version in the recordings.
-/// What dhow calls its lifecycle.
-pub(crate) const VERSION: &str = concat!("0.21.17+dhow.", env!("CARGO_PKG_VERSION"));
-
 const RECORDED_VERSION: &str = "0.21.17";
 /// The digest that every recorded `runImage.reference` has: that of an empty image.
 const RECORDED_RUN_IMAGE: &str = "sha256:9bff545fd88403019875bc484da593c84761e6c89bae9058b76d1054d54548d0";

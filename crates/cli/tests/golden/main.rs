@@ -2,10 +2,11 @@
 #![expect(clippy::disallowed_methods, reason = "the harness looks at the disk from outside, like a platform")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test, though it has a main of its own")]
 
-mod archive;
 mod clauses;
 mod compare;
 mod differences;
+mod lay_out;
+#[path = "../machine/mod.rs"]
 mod machine;
 mod run;
 mod scenario;
@@ -15,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use archive::Folder;
+use machine::archive::Folder;
 use scenario::Scenario;
 
 /// Cases run side by side.

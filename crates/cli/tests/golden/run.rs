@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::archive::Folder;
 use crate::compare::{self, LineOrder};
 use crate::differences::{self, Right};
+use crate::machine::archive::Folder;
+use crate::machine::layout::{blob, has_image, json, manifest};
 use crate::machine::{Machine, is_root};
-use crate::scenario::{Run, Scenario, Script, Step, blob, has_image, json, manifest};
+use crate::scenario::{Run, Scenario, Script, Step};
 
 /// Runs a scenario; returns, for each recorded run, what differs.
 pub(crate) fn scenario(scenario: &Scenario, folder: &Folder, base: &Folder) -> Vec<(String, Vec<String>)> {

@@ -1,21 +1,38 @@
-//! A root file system for one case, and running programs in it.
+//! A root file system for one test, and running programs in it.
 //!
-//! There is no network. The tree is made below a temporary directory. Each program then runs in a mount namespace of its own, with
-//! that tree as root, the system's programs mounted below it, as uid 1000 without privileges. Started by root,
-//! that is the real uid; started by anyone else, a user namespace maps it to the caller, and files that should
-//! belong to root belong to the caller as well, without write permission.
+//! There is no network. The tree is made below a temporary directory. Programs then run in a mount namespace
+//! of the machine's own, with that tree as root, the system's programs mounted below it, as uid 1000 without privileges.
+//! Started by root, that is the real uid; started by anyone else, a user namespace maps it to the caller, and files
+//! that should belong to root belong to the caller as well, without write permission.
+#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses its part of it")]
+
+pub(crate) mod archive;
+pub(crate) mod layout;
+mod process;
+mod temporary;
+
+pub(crate) use process::output;
+use process::{spawn, writing};
+use temporary::temporary_directory;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
-use crate::archive::Folder;
+use archive::Folder;
 
-/// A case's root file system.
+/// What dhow calls its lifecycle.
+pub(crate) const VERSION: &str = concat!("0.21.17+dhow.", env!("CARGO_PKG_VERSION"));
+
+/// A root file system.
 pub(crate) struct Machine {
     directory: tempfile::TempDir,
+    /// Started with the first program.
+    namespace: OnceLock<Child>,
 }
 
 /// What a program left behind.
@@ -34,7 +51,12 @@ pub(crate) enum Owner {
     Root,
 }
 
-const USER: u32 = 1000;
+/// The user that phases run as.
+pub(crate) const USER: u32 = 1000;
+/// Where the process is that keeps a machine's namespaces; to start a program elsewhere costs one more.
+const WORKING_DIRECTORY: &str = "/cwd";
+/// The table of a machine's mounts, below its root.
+const TABLE: &str = "opt/mounts";
 const PROGRAMS: [&str; 9] =
     ["analyzer", "detector", "restorer", "extender", "builder", "exporter", "creator", "rebaser", "lifecycle"];
 /// Directories of the running system that hold programs and libraries.
@@ -43,7 +65,9 @@ const SYSTEM: [&str; 6] = ["usr", "bin", "sbin", "lib", "lib32", "lib64"];
 impl Machine {
     /// Returns a machine without inputs.
     pub(crate) fn new() -> Self {
-        let machine = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        // Programs inherit it.
+        rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o022));
+        let machine = Self { directory: temporary_directory(), namespace: OnceLock::new() };
         fs::set_permissions(machine.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for directory in
             ["proc", "dev", "etc", "opt/dhow", "home/golden", "tmp", "cache", "cwd", "layout-repo", "cnb/lifecycle"]
@@ -72,49 +96,8 @@ impl Machine {
         for directory in ["cache", "cwd", "layout-repo", "home/golden"] {
             machine.give(directory, Owner::User);
         }
+        machine.write_table();
         machine
-    }
-
-    /// Makes all but `/cache` and `/layout-repo` anew.
-    pub(crate) fn renew(&self) {
-        for directory in ["layers", "workspace", "platform", "cnb", "cwd"] {
-            remove(&self.path(directory));
-        }
-        self.create_directory("cnb/lifecycle");
-        self.create_directory("cwd");
-        self.give("cwd", Owner::User);
-    }
-
-    /// Lays out the inputs of a case; `overlays` are folders with the same structure, put over it in order.
-    pub(crate) fn lay_out(&self, input: &Folder, overlays: &[Folder], launcher: &[u8]) {
-        for directory in ["layers", "workspace", "platform", "cnb/buildpacks"] {
-            self.create_directory(directory);
-        }
-        for folder in std::iter::once(input).chain(overlays) {
-            for (from, to) in [
-                ("app", "workspace"),
-                ("layers", "layers"),
-                ("platform", "platform"),
-                ("buildpacks", "cnb/buildpacks"),
-                ("cnb", "cnb"),
-            ] {
-                self.write_folder(to, &folder.below(from));
-            }
-            for name in ["order.toml", "run.toml", "stack.toml", "system.toml"] {
-                if let Some(file) = folder.files.get(name) {
-                    self.write(&format!("cnb/{name}"), &file.bytes);
-                }
-            }
-            if let Some(file) = folder.files.get("project-metadata.toml") {
-                self.write("layers/project-metadata.toml", &file.bytes);
-            }
-        }
-        let _ = fs::remove_file(self.path("workspace/.keep"));
-        self.write("cnb/lifecycle/launcher", launcher);
-        fs::set_permissions(self.path("cnb/lifecycle/launcher"), fs::Permissions::from_mode(0o755)).unwrap();
-        for directory in ["layers", "workspace"] {
-            self.give_all(directory, Owner::User);
-        }
     }
 
     /// Returns the host's path of a path in the machine.
@@ -128,7 +111,7 @@ impl Machine {
         let parent = path.parent().unwrap().strip_prefix(self.directory.path()).unwrap().to_owned();
         self.create_directory(parent.to_str().unwrap());
         let _ = fs::remove_file(&path);
-        fs::write(&path, bytes).unwrap();
+        writing(|| fs::write(&path, bytes).unwrap());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     }
 
@@ -170,15 +153,7 @@ impl Machine {
 
     /// Removes a file or a tree.
     pub(crate) fn remove(&self, path: &str) {
-        remove(&self.path(path));
-    }
-
-    /// Runs a script as the user with the system's programs.
-    pub(crate) fn run_script(&self, script: &str) {
-        let environment = [("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())].into();
-        let arguments = ["-c".to_owned(), script.to_owned()];
-        let outcome = self.run("/bin/bash", &arguments, &environment, USER, "/");
-        assert_eq!(outcome.exit, 0, "{script}: {}{}", outcome.stdout, outcome.stderr);
+        remove_at(&self.path(path));
     }
 
     /// Runs a program of the lifecycle.
@@ -193,7 +168,7 @@ impl Machine {
         self.run(&format!("/opt/dhow/{program}"), arguments, environment, uid, cwd)
     }
 
-    /// Runs any program.
+    /// Runs any program of the machine.
     pub(crate) fn run(
         &self,
         program: &str,
@@ -202,17 +177,19 @@ impl Machine {
         uid: u32,
         cwd: &str,
     ) -> Outcome {
-        let mut command = Command::new("unshare");
-        if is_root() {
-            command.args(["--mount", "--net"]);
-        } else {
-            command.args(["--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount", "--net"]);
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--target={}", self.namespace().id())).args(["--mount", "--net", "--root", "--wd"]);
+        if !is_root() {
+            command.args(["--user", "--preserve-credentials", "/usr/bin/setpriv", "--ambient-caps=-all"]);
+            command.args(["--inh-caps=-all", "--bounding-set=-all"]);
+        } else if uid != 0 {
+            command.arg(format!("--setuid={uid}")).arg(format!("--setgid={uid}"));
         }
-        command.args(["--propagation=private", "/bin/sh", "-euc", &self.mounts(uid), "sh"]);
-        command.arg(self.directory.path()).args(["/usr/bin/env", "-i", "-C", cwd]);
-        command.args(environment.iter().map(|(name, value)| format!("{name}={value}")));
-        command.arg(program).args(arguments);
-        let output = command.stdin(Stdio::null()).output().expect("unshare can be started");
+        if cwd != WORKING_DIRECTORY {
+            command.args(["/usr/bin/env", "-C", cwd]);
+        }
+        command.arg(program).args(arguments).env_clear().envs(environment);
+        let output = output(command.stdin(Stdio::null()));
         Outcome {
             exit: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -220,28 +197,54 @@ impl Machine {
         }
     }
 
-    /// The shell script that mounts what a program needs and becomes it, without privileges.
-    fn mounts(&self, uid: u32) -> String {
-        let mut script = "umask 022; root=$1; shift\n".to_owned();
-        for name in SYSTEM.iter().filter(|name| !self.path(name).is_symlink() && self.path(name).is_dir()) {
-            script += &format!("mount --rbind /{name} \"$root/{name}\"\n");
-        }
-        script += "mount --rbind /proc \"$root/proc\"\n";
-        for device in ["null", "zero", "urandom", "full"] {
-            script += &format!("mount --bind /dev/{device} \"$root/dev/{device}\"\n");
-        }
-        script += &format!("mount --bind '{}' \"$root/opt/dhow/dhow\"\n", env!("CARGO_BIN_EXE_dhow"));
-        let ids = match (is_root(), uid) {
-            (true, 0) => String::new(),
-            (true, uid) => format!("--reuid {uid} --regid {uid} --clear-groups"),
-            (false, _) => "--ambient-caps=-all --inh-caps=-all --bounding-set=-all".to_owned(),
-        };
-        script + &format!("exec chroot \"$root\" /usr/bin/setpriv {ids} \"$@\"\n")
+    /// Returns the process that keeps the machine's namespaces, with everything mounted. It ends with the machine.
+    fn namespace(&self) -> &Child {
+        self.namespace.get_or_init(|| {
+            let mut command = Command::new("unshare");
+            if is_root() {
+                command.args(["--mount", "--net"]);
+            } else {
+                command.args(["--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount", "--net"]);
+            }
+            let script = format!("mount --all --fstab \"$1/{TABLE}\"\nexec chroot \"$1\" /bin/sh -c 'cd {WORKING_DIRECTORY}; echo; exec cat'");
+            command.args(["--propagation=private", "/bin/sh", "-euc", &script, "sh"]).arg(self.directory.path());
+            let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+            let mut line = [0];
+            child.stdout.as_mut().unwrap().read_exact(&mut line).expect("the machine starts");
+            child
+        })
     }
+
+    /// Writes down what is mounted, for one process that does it all.
+    fn write_table(&self) {
+        let mut table = String::new();
+        let mut mount = |from: &str, to: &str, kind: &str| {
+            let to = self.path(to);
+            table += &format!("{} {} none {kind} 0 0\n", field(from), field(to.to_str().unwrap()));
+        };
+        for name in SYSTEM.iter().filter(|name| !self.path(name).is_symlink() && self.path(name).is_dir()) {
+            mount(&format!("/{name}"), name, "rbind");
+        }
+        mount("/proc", "proc", "rbind");
+        for device in ["null", "zero", "urandom", "full"] {
+            mount(&format!("/dev/{device}"), &format!("dev/{device}"), "bind");
+        }
+        mount(env!("CARGO_BIN_EXE_dhow"), "opt/dhow/dhow", "bind");
+        self.write(TABLE, table.as_bytes());
+    }
+}
+
+/// Returns a path as a field of fstab(5).
+fn field(path: &str) -> String {
+    path.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011").replace('\n', "\\012")
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        if let Some(mut namespace) = self.namespace.take() {
+            // It reads until nobody can write to it any more, which `wait` sees to.
+            let _ = namespace.wait();
+        }
         make_removable(self.directory.path());
     }
 }
@@ -279,7 +282,7 @@ fn give_tree(path: &Path, owner: Owner) {
     give(path, owner);
 }
 
-fn remove(path: &Path) {
+fn remove_at(path: &Path) {
     if path.is_dir() && !path.is_symlink() {
         make_removable(path);
         fs::remove_dir_all(path).unwrap();

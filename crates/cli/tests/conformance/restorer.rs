@@ -1,0 +1,253 @@
+//! Platform specification, "restorer", and buildpack specification, "Layer Types": what the next build finds of the
+//! previous one.
+
+use crate::apis::{Api, on_every_platform_api};
+use crate::bench::{Bench, assert_line, assert_silent};
+use crate::buildpack::{Buildpack, buildpack, write};
+
+/// Returns a buildpack with one layer of these types, of the letters `b`, `c`, and `l`.
+fn layer(types: &str) -> Buildpack {
+    let words = |(letter, name): (char, &str)| format!("{name} = {}\n", types.contains(letter));
+    let table: String = [('b', "build"), ('c', "cache"), ('l', "launch")].map(words).concat();
+    buildpack("a/one").build(&(write("l/file", "x") + &write("l.toml", &format!("[types]\n{table}[metadata]\nn = 1"))))
+}
+
+/// Builds once with a cache, and does what comes before the restorer of a second build.
+fn second(api: Api, one: &Buildpack) -> Bench {
+    let bench = Bench::with(api, std::slice::from_ref(one));
+    bench.export_with_cache();
+    bench.next_build();
+    bench.expect(0, "analyzer", &["golden/app"]);
+    bench.expect(0, "detector", &[]);
+    bench
+}
+
+fn restore(bench: &Bench) -> String {
+    bench.expect(0, "restorer", &["-cache-dir", "/cache"])
+}
+
+/// Returns what is there of the layer: its file, its directory.
+fn there(bench: &Bench) -> (bool, bool) {
+    (bench.exists("layers/a_one/l.toml"), bench.exists("layers/a_one/l"))
+}
+
+#[test]
+fn the_types_of_a_layer_say_what_is_restored() {
+    // The table of the buildpack specification: file, directory.
+    let table = [
+        ("bcl", true, true),
+        ("bc", true, true),
+        ("bl", false, false),
+        ("b", false, false),
+        ("cl", true, true),
+        ("c", true, true),
+        ("l", true, false),
+        ("", false, false),
+    ];
+    on_every_platform_api(|api| {
+        for (types, file, directory) in table {
+            let bench = second(api, &layer(types));
+            let said = restore(&bench);
+            assert_eq!(there(&bench), (file, directory), "{types}");
+            let source = if types.contains('l') { "app image" } else { "cache" };
+            let words = format!("Restoring metadata for \"a/one:l\" from {source}");
+            assert_eq!(said.lines().any(|line| line == words), file, "{types}: {said}");
+            let words = "Restoring data for \"a/one:l\" from cache";
+            assert_eq!(said.lines().any(|line| line == words), directory, "{types}: {said}");
+        }
+    });
+}
+
+#[test]
+fn restored_metadata_has_no_types_table_and_numbers_are_floats() {
+    on_every_platform_api(|api| {
+        for types in ["l", "c", "cl"] {
+            let bench = second(api, &layer(types));
+            restore(&bench);
+            assert_eq!(bench.read("layers/a_one/l.toml"), "[metadata]\n  n = 1.0\n", "{types}");
+        }
+    });
+}
+
+#[test]
+fn a_layer_without_metadata_gets_an_empty_file() {
+    on_every_platform_api(|api| {
+        let one = buildpack("a/one").build(&(write("l/file", "x") + &write("l.toml", "[types]\nlaunch = true")));
+        let bench = second(api, &one);
+        restore(&bench);
+        assert_eq!(bench.read("layers/a_one/l.toml"), "");
+    });
+}
+
+#[test]
+fn without_a_cache_only_launch_layers_have_metadata() {
+    on_every_platform_api(|api| {
+        for (types, file) in [("l", true), ("cl", false), ("bcl", false), ("c", false), ("bc", false)] {
+            let bench = second(api, &layer(types));
+            bench.expect(0, "restorer", &[]);
+            assert_eq!(there(&bench), (file, false), "{types}");
+        }
+    });
+}
+
+#[test]
+fn the_cache_alone_restores_launch_layers_from_0_14_on() {
+    on_every_platform_api(|api| {
+        let bench = second(api, &layer("cl"));
+        bench.machine.remove("layout-repo/index.docker.io/golden/app");
+        bench.expect(0, "analyzer", &["golden/app"]);
+        restore(&bench);
+        assert_eq!(there(&bench), (api.since(14), api.since(14)));
+        let bench = second(api, &layer("c"));
+        bench.machine.remove("layout-repo/index.docker.io/golden/app");
+        bench.expect(0, "analyzer", &["golden/app"]);
+        restore(&bench);
+        assert_eq!(there(&bench), (true, true), "a layer that is not for launch needs no image");
+    });
+}
+
+#[test]
+fn a_launch_and_cache_layer_of_another_build_is_removed() {
+    on_every_platform_api(|api| {
+        let bench = second(api, &layer("cl"));
+        let path = "cache/committed/io.buildpacks.lifecycle.cache.metadata";
+        let metadata = bench.read(path);
+        let label = bench.json_label("io.buildpacks.lifecycle.metadata");
+        let sha = label["buildpacks"][0]["layers"]["l"]["sha"].as_str().unwrap().to_owned();
+        bench.write_own(path, &metadata.replace(&sha, &format!("sha256:{}", "0".repeat(64))));
+        let said = restore(&bench);
+        assert_line(&said, "Removing \"a/one:l\", wrong sha");
+        assert_eq!(there(&bench), (false, false));
+    });
+}
+
+#[test]
+fn layers_of_buildpacks_that_are_not_in_the_group_are_not_restored() {
+    on_every_platform_api(|api| {
+        let bench = second(api, &layer("cl"));
+        bench.add(&buildpack("a/other"));
+        bench.order("a/other");
+        bench.expect(0, "detector", &[]);
+        restore(&bench);
+        assert!(!bench.exists("layers/a_one"));
+    });
+}
+
+#[test]
+fn a_layer_is_found_whatever_the_buildpacks_version() {
+    on_every_platform_api(|api| {
+        let bench = second(api, &layer("cl"));
+        bench.add(&layer("cl").version("2"));
+        bench.order("a/one@2");
+        bench.expect(0, "detector", &[]);
+        restore(&bench);
+        assert_eq!(there(&bench), (true, true));
+    });
+}
+
+#[test]
+fn skipped_layers_leave_nothing_but_store_toml() {
+    on_every_platform_api(|api| {
+        let script = write("l/file", "x")
+            + &write("l.toml", "[types]\nlaunch = true\ncache = true")
+            + &write("store.toml", "[metadata]\nn = \"s\"");
+        let bench = second(api, &buildpack("a/one").build(&script));
+        let said = bench.expect(0, "restorer", &["-skip-layers", "-cache-dir", "/cache"]);
+        assert_line(&said, "Skipping buildpack layer analysis");
+        assert_eq!(bench.names("layers/a_one"), ["store.toml"]);
+        assert_eq!(bench.read("layers/a_one/store.toml"), "[metadata]\n  n = \"s\"\n");
+    });
+}
+
+#[test]
+fn store_toml_is_restored_from_the_app_image() {
+    on_every_platform_api(|api| {
+        let bench = second(
+            api,
+            &buildpack("a/one").build(&write("store.toml", "[metadata]\nn = \"s\"\n[metadata.in]\nlist = [\"a\"]")),
+        );
+        bench.expect(0, "restorer", &[]);
+        let expected = "[metadata]\n  n = \"s\"\n  [metadata.in]\n    list = [\"a\"]\n";
+        assert_eq!(bench.read("layers/a_one/store.toml"), expected);
+    });
+}
+
+#[test]
+fn restored_files_are_what_was_cached() {
+    on_every_platform_api(|api| {
+        let script = write("l/in/file", "x")
+            + "chmod 4750 l/in/file\nln -s in/file l/link\nmkdir -m 700 l/empty\n"
+            + &write("l.toml", "[types]\ncache = true\nlaunch = true");
+        let bench = second(api, &buildpack("a/one").build(&script));
+        let before = bench.diff_ids(crate::bench::APP)[2].clone();
+        restore(&bench);
+        let mode = |path: &str| {
+            use std::os::unix::fs::MetadataExt;
+            bench.machine.path(path).symlink_metadata().unwrap().mode() & 0o7777
+        };
+        assert_eq!((mode("layers/a_one/l/in/file"), mode("layers/a_one/l/empty")), (0o4750, 0o700));
+        assert_eq!(std::fs::read_link(bench.machine.path("layers/a_one/l/link")).unwrap().to_str(), Some("in/file"));
+        bench.add(&buildpack("a/one").build(&write("l.toml", "[types]\ncache = true\nlaunch = true")));
+        bench.expect(0, "builder", &[]);
+        let said = bench.expect(0, "exporter", &["-cache-dir", "/cache", "golden/app"]);
+        assert_line(&said, "Reusing layer 'a/one:l'");
+        assert_eq!(bench.diff_ids(crate::bench::APP)[2], before);
+    });
+}
+
+#[test]
+fn a_second_restore_over_the_first_works() {
+    on_every_platform_api(|api| {
+        let script = write("l/file", "x") + "ln -s file l/link\n" + &write("l.toml", "[types]\ncache = true");
+        let bench = second(api, &buildpack("a/one").build(&script));
+        restore(&bench);
+        restore(&bench);
+        assert_eq!(there(&bench), (true, true));
+    });
+}
+
+#[test]
+fn a_missing_or_bad_group_ends_with_1() {
+    on_every_platform_api(|api| {
+        let bench = Bench::on(api);
+        let said = bench.expect(1, "restorer", &[]);
+        assert_line(&said, "ERROR: failed to read group file: open /layers/group.toml: no such file or directory");
+        bench.write_own("layers/group.toml", "[[bad");
+        let said = bench.expect(1, "restorer", &[]);
+        assert!(said.contains("ERROR: failed to read group file: toml: "), "{said}");
+    });
+}
+
+#[test]
+fn a_missing_analyzed_toml_is_a_warning_and_a_bad_one_ends_with_1() {
+    on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.expect(0, "detector", &[]);
+        let said = bench.expect(0, "restorer", &[]);
+        assert_line(&said, "Warning: No analyzed metadata found at path \"/layers/analyzed.toml\"");
+        bench.write_own("layers/analyzed.toml", "[[bad");
+        let said = bench.expect(1, "restorer", &[]);
+        assert!(said.contains("ERROR: failed to read analyzed file: toml: "), "{said}");
+    });
+}
+
+#[test]
+fn analyzed_toml_stays_what_it_was() {
+    on_every_platform_api(|api| {
+        let bench = second(api, &layer("cl"));
+        let before = bench.read("layers/analyzed.toml");
+        restore(&bench);
+        assert_eq!(bench.read("layers/analyzed.toml"), before);
+    });
+}
+
+#[test]
+fn a_layers_directory_that_cannot_be_written_ends_with_42() {
+    on_every_platform_api(|api| {
+        let bench = second(api, &layer("cl"));
+        bench.write_own("layers/a_one", "a file where the directory belongs");
+        let said = bench.expect(42, "restorer", &["-cache-dir", "/cache"]);
+        assert!(said.contains("ERROR: failed to restore: "), "{said}");
+        assert_silent(&said, "panicked");
+    });
+}
