@@ -47,7 +47,7 @@ rules! {
         lifecycle_sboms since V0_11,
         /// The rebaser takes `-previous-image`.
         rebase_previous_image since V0_11,
-        /// `run.toml` names the run images, instead of `stack.toml`.
+        /// `run.toml` names the run images, and `-run` it, instead of `stack.toml` and `-stack`.
         run_toml since V0_12,
         /// Targets decide which buildpacks fit, instead of stacks.
         has_targets since V0_12,
@@ -57,16 +57,10 @@ rules! {
         keeps_base_history since V0_12,
         /// The rebaser checks targets and names, takes `-force`, and copies `io.buildpacks.base.*`.
         rebase_checks_targets since V0_12,
-        /// The run image can be extended.
+        /// The run image can be extended: `-extended`, `-kind`, and the restorer's `-generated` and `-daemon`.
         run_image_extension since V0_12,
-        /// Extensions need no experimental mode.
-        stable_extensions since V0_13,
-        /// Each extension's files are generated into a directory of its own.
-        generated_by_extension since V0_13,
         /// `-insecure-registry`.
         insecure_registries since V0_13,
-        /// A replaced cache image is kept.
-        keeps_old_cache_image since V0_13,
         /// The restorer checks that the run image of `run.toml` can still be read.
         restorer_checks_run_image since V0_14,
         /// The cache's metadata alone restores layers that are for launch and for the cache.

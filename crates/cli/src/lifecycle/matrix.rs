@@ -1,27 +1,22 @@
 //! Which program knows which flag on which Platform API.
 
-use dhow_cnb::PlatformApi;
+use dhow_cnb::PlatformRules;
 
 use super::go_flag::Flag;
 use super::program::Program;
 
-/// A flag of a program, from the Platform API `since` on, before the Platform API `until`.
+/// A flag of a program, where a fact of the Platform API holds.
 struct Row {
     name: &'static str,
-    since: PlatformApi,
-    until: Option<PlatformApi>,
+    known: fn(&PlatformRules) -> bool,
 }
 
 const fn always(name: &'static str) -> Row {
-    Row { name, since: PlatformApi::V0_7, until: None }
+    Row { name, known: |_| true }
 }
 
-const fn since(since: PlatformApi, name: &'static str) -> Row {
-    Row { name, since, until: None }
-}
-
-const fn before(until: PlatformApi, name: &'static str) -> Row {
-    Row { name, since: PlatformApi::V0_7, until: Some(until) }
+const fn when(known: fn(&PlatformRules) -> bool, name: &'static str) -> Row {
+    Row { name, known }
 }
 
 /// Every program has these.
@@ -37,13 +32,13 @@ const ANALYZER: &[Row] = &[
     always("run-image"),
     always("tag"),
     always("uid"),
-    before(PlatformApi::V0_12, "stack"),
-    since(PlatformApi::V0_9, "launch-cache"),
-    since(PlatformApi::V0_9, "skip-layers"),
-    since(PlatformApi::V0_12, "layout"),
-    since(PlatformApi::V0_12, "layout-dir"),
-    since(PlatformApi::V0_12, "run"),
-    since(PlatformApi::V0_13, "insecure-registry"),
+    when(|rules| !rules.run_toml, "stack"),
+    when(|rules| rules.analyzer_skip_layers, "launch-cache"),
+    when(|rules| rules.analyzer_skip_layers, "skip-layers"),
+    when(|rules| rules.layout_flags, "layout"),
+    when(|rules| rules.layout_flags, "layout-dir"),
+    when(|rules| rules.run_toml, "run"),
+    when(|rules| rules.insecure_registries, "insecure-registry"),
 ];
 
 const DETECTOR: &[Row] = &[
@@ -54,12 +49,12 @@ const DETECTOR: &[Row] = &[
     always("order"),
     always("plan"),
     always("platform"),
-    since(PlatformApi::V0_10, "analyzed"),
-    since(PlatformApi::V0_10, "extensions"),
-    since(PlatformApi::V0_10, "generated"),
-    since(PlatformApi::V0_11, "build-config"),
-    since(PlatformApi::V0_12, "run"),
-    since(PlatformApi::V0_15, "system"),
+    when(|rules| rules.detector_reads_analyzed, "analyzed"),
+    when(|rules| rules.extensions, "extensions"),
+    when(|rules| rules.extensions, "generated"),
+    when(|rules| rules.build_config_flag, "build-config"),
+    when(|rules| rules.run_toml, "run"),
+    when(|rules| rules.system_buildpacks, "system"),
 ];
 
 const RESTORER: &[Row] = &[
@@ -71,13 +66,13 @@ const RESTORER: &[Row] = &[
     always("layers"),
     always("skip-layers"),
     always("uid"),
-    since(PlatformApi::V0_10, "build-image"),
-    since(PlatformApi::V0_12, "daemon"),
-    since(PlatformApi::V0_12, "generated"),
-    since(PlatformApi::V0_12, "layout"),
-    since(PlatformApi::V0_12, "layout-dir"),
-    since(PlatformApi::V0_13, "insecure-registry"),
-    since(PlatformApi::V0_14, "run"),
+    when(|rules| rules.extensions, "build-image"),
+    when(|rules| rules.run_image_extension, "daemon"),
+    when(|rules| rules.run_image_extension, "generated"),
+    when(|rules| rules.layout_flags, "layout"),
+    when(|rules| rules.layout_flags, "layout-dir"),
+    when(|rules| rules.insecure_registries, "insecure-registry"),
+    when(|rules| rules.restorer_checks_run_image, "run"),
 ];
 
 const EXTENDER: &[Row] = &[
@@ -92,8 +87,8 @@ const EXTENDER: &[Row] = &[
     always("plan"),
     always("platform"),
     always("uid"),
-    since(PlatformApi::V0_12, "extended"),
-    since(PlatformApi::V0_12, "kind"),
+    when(|rules| rules.run_image_extension, "extended"),
+    when(|rules| rules.run_image_extension, "kind"),
 ];
 
 const BUILDER: &[Row] = &[
@@ -103,8 +98,8 @@ const BUILDER: &[Row] = &[
     always("layers"),
     always("plan"),
     always("platform"),
-    since(PlatformApi::V0_11, "build-config"),
-    since(PlatformApi::V0_12, "analyzed"),
+    when(|rules| rules.build_config_flag, "build-config"),
+    when(|rules| rules.has_targets, "analyzed"),
 ];
 
 const EXPORTER: &[Row] = &[
@@ -125,13 +120,13 @@ const EXPORTER: &[Row] = &[
     always("report"),
     always("run-image"),
     always("uid"),
-    before(PlatformApi::V0_12, "stack"),
-    since(PlatformApi::V0_11, "launcher-sbom"),
-    since(PlatformApi::V0_12, "extended"),
-    since(PlatformApi::V0_12, "layout"),
-    since(PlatformApi::V0_12, "layout-dir"),
-    since(PlatformApi::V0_12, "run"),
-    since(PlatformApi::V0_13, "insecure-registry"),
+    when(|rules| !rules.run_toml, "stack"),
+    when(|rules| rules.lifecycle_sboms, "launcher-sbom"),
+    when(|rules| rules.run_image_extension, "extended"),
+    when(|rules| rules.layout_flags, "layout"),
+    when(|rules| rules.layout_flags, "layout-dir"),
+    when(|rules| rules.run_toml, "run"),
+    when(|rules| rules.insecure_registries, "insecure-registry"),
 ];
 
 const CREATOR: &[Row] = &[
@@ -156,13 +151,13 @@ const CREATOR: &[Row] = &[
     always("stack"),
     always("tag"),
     always("uid"),
-    since(PlatformApi::V0_11, "build-config"),
-    since(PlatformApi::V0_11, "launcher-sbom"),
-    since(PlatformApi::V0_12, "layout"),
-    since(PlatformApi::V0_12, "layout-dir"),
-    since(PlatformApi::V0_12, "run"),
-    since(PlatformApi::V0_13, "insecure-registry"),
-    since(PlatformApi::V0_15, "system"),
+    when(|rules| rules.build_config_flag, "build-config"),
+    when(|rules| rules.lifecycle_sboms, "launcher-sbom"),
+    when(|rules| rules.layout_flags, "layout"),
+    when(|rules| rules.layout_flags, "layout-dir"),
+    when(|rules| rules.run_toml, "run"),
+    when(|rules| rules.insecure_registries, "insecure-registry"),
+    when(|rules| rules.system_buildpacks, "system"),
 ];
 
 /// The reference has no layout flags here; see the table of differences.
@@ -173,15 +168,15 @@ const REBASER: &[Row] = &[
     always("report"),
     always("run-image"),
     always("uid"),
-    since(PlatformApi::V0_11, "previous-image"),
-    since(PlatformApi::V0_12, "force"),
-    since(PlatformApi::V0_12, "layout"),
-    since(PlatformApi::V0_12, "layout-dir"),
-    since(PlatformApi::V0_13, "insecure-registry"),
+    when(|rules| rules.rebase_previous_image, "previous-image"),
+    when(|rules| rules.rebase_checks_targets, "force"),
+    when(|rules| rules.layout_flags, "layout"),
+    when(|rules| rules.layout_flags, "layout-dir"),
+    when(|rules| rules.insecure_registries, "insecure-registry"),
 ];
 
-/// Splits the settings into the flags that `program` knows on that Platform API, and the rest.
-pub(crate) fn split(settings: Vec<Flag>, program: Program, api: PlatformApi) -> (Vec<Flag>, Vec<Flag>) {
+/// Splits the settings into the flags that `program` knows on the Platform API of `rules`, and the rest.
+pub(crate) fn split(settings: Vec<Flag>, program: Program, rules: &PlatformRules) -> (Vec<Flag>, Vec<Flag>) {
     let rows = match program {
         Program::Analyzer => ANALYZER,
         Program::Detector => DETECTOR,
@@ -192,16 +187,14 @@ pub(crate) fn split(settings: Vec<Flag>, program: Program, api: PlatformApi) -> 
         Program::Creator => CREATOR,
         Program::Rebaser => REBASER,
     };
-    let known = |flag: &Flag| {
-        ALL.iter()
-            .chain(rows)
-            .any(|row| row.name == flag.name && row.since <= api && row.until.is_none_or(|until| api < until))
-    };
+    let known = |flag: &Flag| ALL.iter().chain(rows).any(|row| row.name == flag.name && (row.known)(rules));
     settings.into_iter().partition(known)
 }
 
 #[cfg(test)]
 mod tests {
+    use dhow_cnb::PlatformApi;
+
     use super::*;
     use crate::lifecycle::program::PROGRAMS;
     use crate::lifecycle::settings;
@@ -219,7 +212,10 @@ mod tests {
     fn layout_flags_exist_from_platform_api_0_12_on() {
         for program in PROGRAMS {
             let has = |api| {
-                split(settings::flags(&Default::default()), program, api).0.iter().any(|flag| flag.name == "layout")
+                split(settings::flags(&Default::default()), program, &PlatformRules::of(api))
+                    .0
+                    .iter()
+                    .any(|flag| flag.name == "layout")
             };
             let never = matches!(program, Program::Detector | Program::Builder | Program::Extender);
             assert!(!has(PlatformApi::V0_11), "{program:?}");
@@ -230,7 +226,10 @@ mod tests {
     #[test]
     fn stack_gives_way_to_run_except_in_the_creator() {
         let has = |program, api, name| {
-            split(settings::flags(&Default::default()), program, api).0.iter().any(|flag| flag.name == name)
+            split(settings::flags(&Default::default()), program, &PlatformRules::of(api))
+                .0
+                .iter()
+                .any(|flag| flag.name == name)
         };
         for program in [Program::Analyzer, Program::Exporter] {
             assert!(has(program, PlatformApi::V0_11, "stack") && !has(program, PlatformApi::V0_11, "run"));

@@ -24,7 +24,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode as ProcessExit;
 
-use dhow_cnb::{ExitCode, PlatformApi};
+use dhow_cnb::{ExitCode, PlatformApi, PlatformRules};
 use dhow_lifecycle::Log;
 
 use crate::variables::Variables;
@@ -135,7 +135,7 @@ fn run(
     terminal: &mut Terminal<std::io::Stdout>,
 ) -> Result<u8, Failure> {
     let api = platform_api(variables)?;
-    let (mut flags, others) = matrix::split(settings::flags(variables), program, api);
+    let (mut flags, others) = matrix::split(settings::flags(variables), program, &PlatformRules::of(api));
     let usage = go_flag::usage(&flags);
     let positional = match go_flag::parse(&mut flags, arguments) {
         Ok(positional) => positional,
