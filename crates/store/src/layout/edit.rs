@@ -13,6 +13,9 @@ use crate::{Completeness, graph};
 /// The annotation of a descriptor in `index.json` whose image's layers are left out on purpose: `true`.
 pub const SPARSE: &str = "dev.dhow.sparse";
 
+/// What annotations of images begin with in the image specification (`annotations.md`).
+const OF_IMAGES: &str = "org.opencontainers.image.";
+
 /// How often an edit is made anew because another program, without lock, replaced `index.json` meanwhile.
 const ATTEMPTS: usize = 100;
 
@@ -119,14 +122,22 @@ fn entry(name: &str, mut descriptor: Descriptor, completeness: Completeness) -> 
 }
 
 /// Puts the entry where the first of its name was, else last, so that the order of an index is stable.
+///
+/// What other tools noted at that name stays, but for what the image specification defines to describe an image.
 fn replace(index: &mut Index, name: &str, entry: &Descriptor) {
     let is_named = |existing: &Descriptor| existing.ref_name() == Some(name);
-    let place = index.manifests.iter().position(is_named);
-    index.manifests.retain(|existing| !is_named(existing));
-    match place {
-        Some(place) => index.manifests.insert(place, entry.clone()),
-        None => index.manifests.push(entry.clone()),
+    let Some(place) = index.manifests.iter().position(is_named) else {
+        index.manifests.push(entry.clone());
+        return;
+    };
+    let mut entry = entry.clone();
+    for (key, value) in &index.manifests[place].annotations {
+        if key != SPARSE && !key.starts_with(OF_IMAGES) {
+            entry.annotations.entry(key.clone()).or_insert_with(|| value.clone());
+        }
     }
+    index.manifests.retain(|existing| !is_named(existing));
+    index.manifests.insert(place, entry);
 }
 
 /// Checks the grammar of `org.opencontainers.image.ref.name` (image-spec `annotations.md`), loosely.
@@ -155,6 +166,20 @@ mod tests {
         let new = named("a", b"5");
         replace(&mut index, "a", &new);
         assert_eq!(index.manifests, [new, named("b", b"2"), named("c", b"4")]);
+    }
+
+    #[test]
+    fn what_other_tools_noted_at_a_name_stays() {
+        let of =
+            |content: &[u8], completeness| entry("a", Descriptor::of(MediaType::OciManifest, content), completeness);
+        let mut old = of(b"1", Completeness::Sparse);
+        for key in ["io.containerd.image.name", "extra", "org.opencontainers.image.created"] {
+            old.annotations.insert(key.to_owned(), "x".to_owned());
+        }
+        let mut index = Index { manifests: vec![old], ..Index::default() };
+        replace(&mut index, "a", &of(b"2", Completeness::Full));
+        let keys: Vec<&str> = index.manifests[0].annotations.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["extra", "io.containerd.image.name", annotation::REF_NAME]);
     }
 
     #[test]
