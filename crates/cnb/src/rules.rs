@@ -45,8 +45,6 @@ rules! {
         build_config_flag since V0_11,
         /// The lifecycle's and the launcher's own SBOMs enter the image.
         lifecycle_sboms since V0_11,
-        /// The rebaser takes `-previous-image`.
-        rebase_previous_image since V0_11,
         /// `run.toml` names the run images, instead of `stack.toml`.
         run_toml since V0_12,
         /// Targets decide which buildpacks fit, instead of stacks.

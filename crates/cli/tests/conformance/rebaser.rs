@@ -102,17 +102,18 @@ fn the_image_that_was_given_is_written_under_every_name() {
 }
 
 #[test]
-fn the_source_can_be_another_image_from_0_11_on() {
+fn the_source_can_be_another_image_by_flag_from_0_11_on_and_by_variable_before() {
     on_every_platform_api(|api| {
         let mut bench = exported(api);
         let before = bench.manifest(APP).1;
         replace_base(&bench);
-        bench.set("CNB_PREVIOUS_IMAGE", "golden/app");
-        if api.before(11) {
-            // The variable is not heeded, and the image to be written is the source.
-            bench.expect(3, "rebaser", &["golden/new"]);
-            return;
+        let flag = ["-previous-image", "golden/app", "golden/new"];
+        if api.since(11) {
+            bench.expect(0, "rebaser", &flag);
+        } else {
+            bench.expect(2, "rebaser", &flag);
         }
+        bench.set("CNB_PREVIOUS_IMAGE", "golden/app");
         bench.expect(0, "rebaser", &["golden/new"]);
         assert_eq!(bench.manifest(APP).1, before);
         assert!(bench.exists("layout-repo/index.docker.io/golden/new/latest/index.json"));

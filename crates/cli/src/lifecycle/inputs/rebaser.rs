@@ -43,8 +43,7 @@ impl RebaserInputs {
         let names = given.positional.clone();
         images::check_one_registry(&names)?;
         images::check(run_image)?;
-        let previous = given.rules.rebase_previous_image.then(|| given.optional("previous-image")).flatten();
-        let source = previous.unwrap_or(output);
+        let source = given.optional("previous-image").unwrap_or(output);
         images::check([source])?;
         Ok(Self {
             source: layouts.layout_of(source)?,
