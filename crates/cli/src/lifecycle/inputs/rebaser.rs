@@ -7,6 +7,7 @@ use dhow_fs::Root;
 
 use super::{Given, LayoutDirectory, images, images::Output};
 use crate::lifecycle::failure::Failure;
+use crate::variables::Variables;
 
 /// What the rebaser works from.
 #[derive(Debug)]
@@ -25,20 +26,19 @@ pub(crate) struct RebaserInputs {
 }
 
 impl RebaserInputs {
-    pub(crate) fn resolve(given: &Given, root: &Root) -> Result<Self, Failure> {
+    pub(crate) fn resolve(given: &Given, variables: &Variables, root: &Root) -> Result<Self, Failure> {
         let Some(output) = given.positional.first() else {
             return Err(Failure::new(
                 ExitCode::Arguments,
                 "failed to parse arguments: at least one image argument is required",
             ));
         };
-        let run_image = match (given.optional("run-image"), given.optional("image")) {
-            (Some(_), Some(_)) => {
-                return Err(Failure::input("supply only one of -run-image or (deprecated) -image"));
-            }
-            (Some(name), None) | (None, Some(name)) => Some(name),
-            (None, None) => None,
-        };
+        let (run_image, deprecated) = (given.optional("run-image"), given.optional("image"));
+        if deprecated.is_some() && run_image != variables.given("CNB_RUN_IMAGE") {
+            return Err(Failure::input("supply only one of -run-image or (deprecated) -image"));
+        }
+        // What the environment says is not contradicted by a flag, it is overridden.
+        let run_image = deprecated.or(run_image);
         let layouts = LayoutDirectory::resolve(given, root)?;
         let names = given.positional.clone();
         images::check_one_registry(&names)?;

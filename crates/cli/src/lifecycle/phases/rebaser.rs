@@ -17,7 +17,7 @@ use crate::lifecycle::session::Session;
 use crate::lifecycle::timer::Timer;
 
 pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
-    let inputs = RebaserInputs::resolve(&session.given, &session.root)?;
+    let inputs = RebaserInputs::resolve(&session.given, &session.variables, &session.root)?;
     session.debug("Ensuring privileges...");
     User { uid: inputs.uid, gid: inputs.gid }.become_user()?;
     session.debug("Executing command...");
