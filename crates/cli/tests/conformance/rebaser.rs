@@ -136,6 +136,26 @@ fn the_run_image_of_the_label_is_taken_unless_one_is_given() {
 }
 
 #[test]
+fn the_mirror_on_the_apps_registry_is_the_recorded_run_image() {
+    on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        let names = "image = \"golden/base\"\nmirrors = [\"example.org/m/base\"]\n";
+        bench.write("cnb/run.toml", &format!("[[images]]\n{names}"));
+        bench.write("cnb/stack.toml", &format!("[run-image]\n{names}"));
+        let mirror = "layout-repo/example.org/m/base/latest";
+        bench.image(mirror, "full");
+        bench.relabel(mirror, "io.buildpacks.stack.id", Some("a.stack"));
+        bench.machine.remove(BASE);
+        bench.expect(0, "creator", &["example.org/my/app"]);
+        bench.expect(0, "rebaser", &["example.org/my/app"]);
+        let reference = bench.manifest("layout-repo/example.org/my/app/latest").0["annotations"]
+            ["org.opencontainers.image.base.name"]
+            .clone();
+        assert_eq!(reference, "example.org/m/base:latest");
+    });
+}
+
+#[test]
 fn an_app_without_the_lifecycles_label_needs_a_run_image() {
     on_every_platform_api(|api| {
         let bench = exported(api);

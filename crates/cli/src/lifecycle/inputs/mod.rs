@@ -11,7 +11,7 @@ mod given;
 mod images;
 mod rebaser;
 mod restorer;
-mod run_image;
+pub(crate) mod run_image;
 
 pub(crate) use analyzer::AnalyzerInputs;
 pub(crate) use builder::BuilderInputs;

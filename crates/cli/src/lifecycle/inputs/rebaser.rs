@@ -13,7 +13,9 @@ use crate::variables::Variables;
 #[derive(Debug)]
 pub(crate) struct RebaserInputs {
     pub(crate) layouts: LayoutDirectory,
-    /// The layout of the image that is rebased.
+    /// The name of the image that is rebased.
+    pub(crate) source_name: String,
+    /// Its layout.
     pub(crate) source: PathBuf,
     /// Where the result goes; never empty.
     pub(crate) outputs: Vec<Output>,
@@ -47,6 +49,7 @@ impl RebaserInputs {
         images::check([source])?;
         Ok(Self {
             source: layouts.layout_of(source)?,
+            source_name: source.to_owned(),
             outputs: layouts.outputs(&names)?,
             run_image: run_image.map(str::to_owned),
             report: given.path_without_layers("report"),

@@ -10,7 +10,7 @@ use dhow_lifecycle::rebase::{RebaseInput, Rebased, rebase};
 use dhow_store::{BlobSink, Completeness, Layout};
 
 use crate::lifecycle::failure::{Failure, chain};
-use crate::lifecycle::inputs::RebaserInputs;
+use crate::lifecycle::inputs::{RebaserInputs, run_image};
 use crate::lifecycle::open::open;
 use crate::lifecycle::privileges::User;
 use crate::lifecycle::session::Session;
@@ -30,7 +30,7 @@ fn execute(session: &Session<'_>, inputs: &RebaserInputs) -> Result<(), Failure>
     let app = image(session, inputs, &inputs.source)?;
     let name = match &inputs.run_image {
         Some(name) => name.clone(),
-        None => recorded_run_image(session, &app)?,
+        None => recorded_run_image(session, inputs, &app)?,
     };
     let base = image(session, inputs, &inputs.layouts.layout_of(&name)?)?;
     let input =
@@ -66,8 +66,8 @@ fn image(session: &Session<'_>, inputs: &RebaserInputs, path: &Path) -> Result<S
     image.ok_or_else(|| Failure::input(format!("image not found: there is no image at {}", path.display())))
 }
 
-/// Returns the run image that the app's label names.
-fn recorded_run_image(session: &Session<'_>, app: &SourceImage) -> Result<String, Failure> {
+/// Returns the run image that the app's label names: the name on the app's registry, as the analyzer chose it.
+fn recorded_run_image(session: &Session<'_>, inputs: &RebaserInputs, app: &SourceImage) -> Result<String, Failure> {
     let text = app.image.config().value().label(label::LIFECYCLE_METADATA).unwrap_or("{}");
     let metadata =
         LifecycleMetadata::parse(text).map_err(|error| Failure::input(format!("get image metadata: {error}")))?;
@@ -80,7 +80,7 @@ fn recorded_run_image(session: &Session<'_>, app: &SourceImage) -> Result<String
     if names.image.is_empty() {
         return Err(Failure::input("-run-image is required when there is no run image metadata available"));
     }
-    Ok(names.image)
+    run_image::choose(&names, &inputs.source_name)
 }
 
 /// Brings the blobs of both images to `layout`: the app's all, and the run image's if the app image has its own.
