@@ -134,6 +134,18 @@ impl Bench {
         self.machine.path(path).symlink_metadata().is_ok()
     }
 
+    /// Does something while a file or directory is not there.
+    pub(crate) fn without<T>(&self, path: &str, act: impl FnOnce() -> T) -> T {
+        let (there, aside) = (self.machine.path(path), self.machine.path("aside"));
+        let was_there = fs::rename(&there, &aside).is_ok();
+        let result = act();
+        self.machine.remove(path);
+        if was_there {
+            fs::rename(aside, there).unwrap();
+        }
+        result
+    }
+
     /// Returns a file's text.
     pub(crate) fn read(&self, path: &str) -> String {
         let text = fs::read_to_string(self.machine.path(path));

@@ -49,6 +49,7 @@ fn a_run_image_whose_history_does_not_fit_its_layers_gets_blank_entries() {
 fn source_date_epoch_is_the_images_time_from_0_9_on() {
     on_every_platform_api(|api| {
         let mut bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.build();
         for (value, time, is_junk) in [
             ("1700000000", "2023-11-14T22:13:20Z", false),
             ("-1", "1969-12-31T23:59:59Z", false),
@@ -57,7 +58,7 @@ fn source_date_epoch_is_the_images_time_from_0_9_on() {
             ("1.5", "1980-01-01T00:00:01Z", true),
         ] {
             bench.set("SOURCE_DATE_EPOCH", value);
-            let said = bench.export();
+            let said = bench.expect(0, "exporter", &["golden/app"]);
             let config = bench.config(APP);
             let expected = if api.since(9) { time } else { "1980-01-01T00:00:01Z" };
             assert_eq!(config["created"], expected, "{value}");
@@ -121,14 +122,16 @@ fn the_entrypoint_is_the_wanted_process_or_the_default_one_or_the_launcher() {
                 ),
             )
         };
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.build();
         for (default, flag, entrypoint) in [
             ("", None, "/cnb/lifecycle/launcher"),
             ("default = true", None, "/cnb/process/web"),
             ("default = true", Some("job"), "/cnb/process/job"),
             ("", Some("job"), "/cnb/process/job"),
         ] {
-            let bench = Bench::with(api, &[buildpack("a/one").build(&processes(default))]);
-            bench.build();
+            bench.add(&buildpack("a/one").build(&processes(default)));
+            bench.expect(0, "builder", &[]);
             let mut arguments: Vec<&str> = flag.iter().flat_map(|flag| ["-process-type", *flag]).collect();
             arguments.push("golden/app");
             bench.expect(0, "exporter", &arguments);
@@ -155,10 +158,12 @@ fn a_wanted_process_that_does_not_exist_ends_with_62() {
 #[test]
 fn process_types_that_are_no_names_end_with_62() {
     on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.build();
         for kind in ["", "a/b", "a>b", "a<b", "a:b", "a|b", "a&b"] {
             let text = format!("[[processes]]\ntype = \"{kind}\"\ncommand = [\"w\"]");
-            let bench = Bench::with(api, &[buildpack("a/one").build(&write("launch.toml", &text))]);
-            bench.build();
+            bench.add(&buildpack("a/one").build(&write("launch.toml", &text)));
+            bench.expect(0, "builder", &[]);
             let said = bench.expect(62, "exporter", &["golden/app"]);
             assert!(said.contains("ERROR: failed to export: creating layer '': "), "{kind}: {said}");
         }

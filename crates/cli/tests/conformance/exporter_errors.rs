@@ -35,6 +35,8 @@ fn an_unreadable_file_ends_with_62_and_no_image_is_written() {
 #[test]
 fn missing_inputs_end_with_their_codes() {
     on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.build();
         for (path, exit, words) in [
             (
                 "cnb/lifecycle/launcher",
@@ -45,10 +47,7 @@ fn missing_inputs_end_with_their_codes() {
             ("layers/config", 1, "failed to read build metadata file: open /layers/config/metadata.toml: no such file"),
             ("workspace", 62, "/workspace: no such file or directory"),
         ] {
-            let bench = Bench::with(api, &[buildpack("a/one")]);
-            bench.build();
-            bench.machine.remove(path);
-            let said = bench.expect(exit, "exporter", &["golden/app"]);
+            let said = bench.without(path, || bench.expect(exit, "exporter", &["golden/app"]));
             assert!(said.contains(words), "{path}: {said}");
         }
     });
@@ -57,6 +56,8 @@ fn missing_inputs_end_with_their_codes() {
 #[test]
 fn bad_inputs_end_with_1() {
     on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.build();
         for (path, what) in [
             ("layers/group.toml", "group"),
             ("layers/config/metadata.toml", "build metadata"),
@@ -66,10 +67,10 @@ fn bad_inputs_end_with_1() {
                 if api.since(12) { "run" } else { "stack" },
             ),
         ] {
-            let bench = Bench::with(api, &[buildpack("a/one")]);
-            bench.build();
-            bench.write_own(path, "[[bad");
-            let said = bench.expect(1, "exporter", &["golden/app"]);
+            let said = bench.without(path, || {
+                bench.write_own(path, "[[bad");
+                bench.expect(1, "exporter", &["golden/app"])
+            });
             assert!(said.contains(&format!("ERROR: failed to read {what} file: toml: ")), "{path}: {said}");
         }
     });

@@ -131,9 +131,12 @@ fn the_exporter_refuses_to_be_told_the_run_image() {
         assert_line(&said, &format!("{PREFIX}-run-image is unsupported"));
         let said = bench.expect(3, "exporter", &["-image", "golden/base", "golden/app"]);
         assert_line(&said, &format!("{PREFIX}-image is unsupported"));
+        let said = bench.expect(3, "exporter", &["-image", "golden/base", "-run-image", "golden/base", "golden/app"]);
+        assert_line(&said, &format!("{PREFIX}-run-image is unsupported"));
         // What the variable says is not heeded, so the same by flag does no harm.
         bench.set("CNB_RUN_IMAGE", "golden/other");
         bench.expect(0, "exporter", &["-run-image", "golden/other", "golden/app"]);
+        bench.expect(0, "exporter", &["-run-image", "", "golden/app"]);
     });
 }
 
@@ -159,9 +162,16 @@ fn the_exporter_needs_a_run_image_in_analyzed_toml() {
 #[test]
 fn the_rebaser_takes_the_run_image_by_one_flag_only() {
     on_every_platform_api(|api| {
-        let bench = Bench::on(api);
-        let said = bench.expect(3, "rebaser", &["-run-image", "golden/base", "-image", "golden/base", "golden/app"]);
+        let mut bench = Bench::on(api);
+        let flags = ["-run-image", "golden/base", "-image", "golden/absent", "golden/base"];
+        let said = bench.expect(3, "rebaser", &flags);
         assert_line(&said, &format!("{PREFIX}supply only one of -run-image or (deprecated) -image"));
+        // The older flag wins over the variable, as any flag does.
+        bench.set("CNB_RUN_IMAGE", "golden/base");
+        for arguments in [&flags[2..], &flags] {
+            let said = bench.expect(1, "rebaser", arguments);
+            assert!(said.contains("there is no image at /layout-repo/index.docker.io/golden/absent/latest"), "{said}");
+        }
     });
 }
 

@@ -45,13 +45,13 @@ fn consent_is_given_with_a_warning_or_quietly() {
 fn a_name_leads_to_its_directory() {
     on_every_platform_api(|api| {
         let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.build();
         for (name, path) in [
             ("app", "index.docker.io/library/app/latest"),
             ("my/app:v1", "index.docker.io/my/app/v1"),
             ("localhost:5000/app", "localhost:5000/app/latest"),
             ("example.org/deep/er/app:1.0", "example.org/deep/er/app/1.0"),
         ] {
-            bench.build();
             bench.expect(0, "exporter", &[name]);
             assert!(bench.exists(&format!("layout-repo/{path}/index.json")), "{path}");
             let tags = bench.toml("layers/report.toml")["image"]["tags"].to_string();

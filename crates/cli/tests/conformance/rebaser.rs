@@ -102,17 +102,18 @@ fn the_image_that_was_given_is_written_under_every_name() {
 }
 
 #[test]
-fn the_source_can_be_another_image_from_0_11_on() {
+fn the_source_can_be_another_image_by_flag_from_0_11_on_and_by_variable_before() {
     on_every_platform_api(|api| {
         let mut bench = exported(api);
         let before = bench.manifest(APP).1;
         replace_base(&bench);
-        bench.set("CNB_PREVIOUS_IMAGE", "golden/app");
-        if api.before(11) {
-            // The variable is not heeded, and the image to be written is the source.
-            bench.expect(72, "rebaser", &["golden/new"]);
-            return;
+        let flag = ["-previous-image", "golden/app", "golden/new"];
+        if api.since(11) {
+            bench.expect(0, "rebaser", &flag);
+        } else {
+            bench.expect(2, "rebaser", &flag);
         }
+        bench.set("CNB_PREVIOUS_IMAGE", "golden/app");
         bench.expect(0, "rebaser", &["golden/new"]);
         assert_eq!(bench.manifest(APP).1, before);
         assert!(bench.exists("layout-repo/index.docker.io/golden/new/latest/index.json"));
@@ -132,6 +133,26 @@ fn the_run_image_of_the_label_is_taken_unless_one_is_given() {
         for flag in ["-run-image", "-image"] {
             bench.expect(0, "rebaser", &[flag, "golden/base", "golden/app"]);
         }
+    });
+}
+
+#[test]
+fn the_mirror_on_the_apps_registry_is_the_recorded_run_image() {
+    on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        let names = "image = \"golden/base\"\nmirrors = [\"example.org/m/base\"]\n";
+        bench.write("cnb/run.toml", &format!("[[images]]\n{names}"));
+        bench.write("cnb/stack.toml", &format!("[run-image]\n{names}"));
+        let mirror = "layout-repo/example.org/m/base/latest";
+        bench.image(mirror, "full");
+        bench.relabel(mirror, "io.buildpacks.stack.id", Some("a.stack"));
+        bench.machine.remove(BASE);
+        bench.expect(0, "creator", &["example.org/my/app"]);
+        bench.expect(0, "rebaser", &["example.org/my/app"]);
+        let reference = bench.manifest("layout-repo/example.org/my/app/latest").0["annotations"]
+            ["org.opencontainers.image.base.name"]
+            .clone();
+        assert_eq!(reference, "example.org/m/base:latest");
     });
 }
 

@@ -5,11 +5,23 @@ use crate::apis::{Api, on_every_platform_api};
 use crate::bench::{Bench, assert_line, assert_silent};
 use crate::buildpack::{Buildpack, buildpack, write};
 
-/// Returns a buildpack with one layer of these types, of the letters `b`, `c`, and `l`.
-fn layer(types: &str) -> Buildpack {
-    let words = |(letter, name): (char, &str)| format!("{name} = {}\n", types.contains(letter));
+/// Returns a script that makes a layer of these types, of the letters `b`, `c`, and `l`.
+fn making(name: &str, types: &str) -> String {
+    let words = |(letter, word): (char, &str)| format!("{word} = {}\n", types.contains(letter));
     let table: String = [('b', "build"), ('c', "cache"), ('l', "launch")].map(words).concat();
-    buildpack("a/one").build(&(write("l/file", "x") + &write("l.toml", &format!("[types]\n{table}[metadata]\nn = 1"))))
+    write(&format!("{name}/file"), name)
+        + &write(&format!("{name}.toml"), &format!("[types]\n{table}[metadata]\nn = 1"))
+}
+
+/// Returns a buildpack with one layer of these types.
+fn layer(types: &str) -> Buildpack {
+    buildpack("a/one").build(&making("l", types))
+}
+
+/// Returns a buildpack with a layer of every combination of types, each named `l` and its letters.
+fn all_layers() -> Buildpack {
+    let scripts = ["bcl", "bc", "bl", "b", "cl", "c", "l", ""].map(|types| making(&format!("l{types}"), types));
+    buildpack("a/one").build(&scripts.concat())
 }
 
 /// Builds once with a cache, and does what comes before the restorer of a second build.
@@ -26,9 +38,13 @@ fn restore(bench: &Bench) -> String {
     bench.expect(0, "restorer", &["-cache-dir", "/cache"])
 }
 
-/// Returns what is there of the layer: its file, its directory.
+/// Returns what is there of a layer: its file, its directory.
+fn there_is(bench: &Bench, name: &str) -> (bool, bool) {
+    (bench.exists(&format!("layers/a_one/{name}.toml")), bench.exists(&format!("layers/a_one/{name}")))
+}
+
 fn there(bench: &Bench) -> (bool, bool) {
-    (bench.exists("layers/a_one/l.toml"), bench.exists("layers/a_one/l"))
+    there_is(bench, "l")
 }
 
 #[test]
@@ -45,14 +61,15 @@ fn the_types_of_a_layer_say_what_is_restored() {
         ("", false, false),
     ];
     on_every_platform_api(|api| {
+        let bench = second(api, &all_layers());
+        let said = restore(&bench);
         for (types, file, directory) in table {
-            let bench = second(api, &layer(types));
-            let said = restore(&bench);
-            assert_eq!(there(&bench), (file, directory), "{types}");
+            let name = format!("l{types}");
+            assert_eq!(there_is(&bench, &name), (file, directory), "{types}");
             let source = if types.contains('l') { "app image" } else { "cache" };
-            let words = format!("Restoring metadata for \"a/one:l\" from {source}");
+            let words = format!("Restoring metadata for \"a/one:{name}\" from {source}");
             assert_eq!(said.lines().any(|line| line == words), file, "{types}: {said}");
-            let words = "Restoring data for \"a/one:l\" from cache";
+            let words = format!("Restoring data for \"a/one:{name}\" from cache");
             assert_eq!(said.lines().any(|line| line == words), directory, "{types}: {said}");
         }
     });
@@ -61,10 +78,10 @@ fn the_types_of_a_layer_say_what_is_restored() {
 #[test]
 fn restored_metadata_has_no_types_table_and_numbers_are_floats() {
     on_every_platform_api(|api| {
-        for types in ["l", "c", "cl"] {
-            let bench = second(api, &layer(types));
-            restore(&bench);
-            assert_eq!(bench.read("layers/a_one/l.toml"), "[metadata]\n  n = 1.0\n", "{types}");
+        let bench = second(api, &all_layers());
+        restore(&bench);
+        for types in ["l", "c", "cl", "bc", "bcl"] {
+            assert_eq!(bench.read(&format!("layers/a_one/l{types}.toml")), "[metadata]\n  n = 1.0\n", "{types}");
         }
     });
 }
@@ -82,11 +99,9 @@ fn a_layer_without_metadata_gets_an_empty_file() {
 #[test]
 fn without_a_cache_only_launch_layers_have_metadata() {
     on_every_platform_api(|api| {
-        for (types, file) in [("l", true), ("cl", false), ("bcl", false), ("c", false), ("bc", false)] {
-            let bench = second(api, &layer(types));
-            bench.expect(0, "restorer", &[]);
-            assert_eq!(there(&bench), (file, false), "{types}");
-        }
+        let bench = second(api, &all_layers());
+        bench.expect(0, "restorer", &[]);
+        assert_eq!(bench.names("layers/a_one"), ["ll.toml"]);
     });
 }
 

@@ -52,12 +52,23 @@ impl Layout {
         let blobs: Vec<PathBuf> = blobs.iter().map(|digest| blob_path(&self.path, digest)).collect();
         let directories: BTreeSet<&Path> = blobs.iter().filter_map(|path| path.parent()).collect();
         let paths: Vec<&Path> = blobs.iter().map(PathBuf::as_path).chain(directories).collect();
-        // A blob of another user may be unreadable.
-        if blobs.len() > FEW_BLOBS || paths.iter().try_for_each(|path| sync_path(path)).is_err() {
-            self.work.syncs.add(1);
-            return sync_filesystem(&self.path);
+        if blobs.len() > FEW_BLOBS {
+            return self.sync_all();
         }
-        self.work.syncs.add(paths.len() as u64);
-        Ok(())
+        match paths.iter().try_for_each(|path| sync_path(path)) {
+            // A blob of another user may be unreadable. Any other error says that the data is lost, and a later sync
+            // would not say so again.
+            Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => self.sync_all(),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.work.syncs.add(paths.len() as u64);
+                Ok(())
+            }
+        }
+    }
+
+    fn sync_all(&self) -> Result<(), PathError> {
+        self.work.syncs.add(1);
+        sync_filesystem(&self.path)
     }
 }

@@ -49,11 +49,12 @@ impl ExporterInputs {
                 "failed to parse arguments: at least one image argument is required",
             ));
         }
+        let run_image = given.optional("run-image");
+        if run_image.is_some() && run_image != variables.given("CNB_RUN_IMAGE") {
+            return Err(Failure::input("-run-image is unsupported"));
+        }
         if given.optional("image").is_some() {
             return Err(Failure::input("-image is unsupported"));
-        }
-        if given.optional("run-image") != variables.given("CNB_RUN_IMAGE") {
-            return Err(Failure::input("-run-image is unsupported"));
         }
         let layouts = LayoutDirectory::resolve(given, root)?;
         let analyzed = given.path("analyzed");

@@ -7,12 +7,13 @@ use dhow_fs::Root;
 
 use super::{Given, LayoutDirectory, images, images::Output};
 use crate::lifecycle::failure::Failure;
+use crate::variables::Variables;
 
 /// What the rebaser works from.
 #[derive(Debug)]
 pub(crate) struct RebaserInputs {
     pub(crate) layouts: LayoutDirectory,
-    /// The registry of the result, on which a run image is looked for first.
+    /// The registry of the image that is rebased, on which a run image is looked for first.
     pub(crate) registry: String,
     /// The layout of the image that is rebased.
     pub(crate) source: PathBuf,
@@ -27,29 +28,27 @@ pub(crate) struct RebaserInputs {
 }
 
 impl RebaserInputs {
-    pub(crate) fn resolve(given: &Given, root: &Root) -> Result<Self, Failure> {
+    pub(crate) fn resolve(given: &Given, variables: &Variables, root: &Root) -> Result<Self, Failure> {
         let Some(output) = given.positional.first() else {
             return Err(Failure::new(
                 ExitCode::Arguments,
                 "failed to parse arguments: at least one image argument is required",
             ));
         };
-        let run_image = match (given.optional("run-image"), given.optional("image")) {
-            (Some(_), Some(_)) => {
-                return Err(Failure::input("supply only one of -run-image or (deprecated) -image"));
-            }
-            (Some(name), None) | (None, Some(name)) => Some(name),
-            (None, None) => None,
-        };
+        let (run_image, deprecated) = (given.optional("run-image"), given.optional("image"));
+        if deprecated.is_some() && run_image != variables.given("CNB_RUN_IMAGE") {
+            return Err(Failure::input("supply only one of -run-image or (deprecated) -image"));
+        }
+        // What the environment says is not contradicted by a flag, it is overridden.
+        let run_image = deprecated.or(run_image);
         let layouts = LayoutDirectory::resolve(given, root)?;
         let names = given.positional.clone();
         images::check_one_registry(&names)?;
         images::check(run_image)?;
-        let previous = given.rules.rebase_previous_image.then(|| given.optional("previous-image")).flatten();
-        let source = previous.unwrap_or(output);
+        let source = given.optional("previous-image").unwrap_or(output);
         images::check([source])?;
         Ok(Self {
-            registry: images::parse(output)?.name.registry,
+            registry: images::parse(source)?.name.registry,
             source: layouts.layout_of(source)?,
             outputs: layouts.outputs(&names)?,
             run_image: run_image.map(str::to_owned),

@@ -36,7 +36,7 @@ fn from_stack_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<RunImageNa
 }
 
 /// Returns the first name on the output's registry, or else the first. Whether it can be read shows when it is.
-fn choose(names: &RunImageNames, output: &str) -> Result<String, Failure> {
+pub(crate) fn choose(names: &RunImageNames, output: &str) -> Result<String, Failure> {
     if names.image.is_empty() {
         return Err(Failure::input("missing run image metadata (-run-image)"));
     }

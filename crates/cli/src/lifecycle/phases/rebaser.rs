@@ -17,7 +17,7 @@ use crate::lifecycle::session::Session;
 use crate::lifecycle::timer::Timer;
 
 pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
-    let inputs = RebaserInputs::resolve(&session.given, &session.root)?;
+    let inputs = RebaserInputs::resolve(&session.given, &session.variables, &session.root)?;
     session.debug("Ensuring privileges...");
     User { uid: inputs.uid, gid: inputs.gid }.become_user()?;
     session.debug("Executing command...");
@@ -89,7 +89,7 @@ fn image(session: &Session<'_>, inputs: &RebaserInputs, path: &Path) -> Result<S
 }
 
 /// Returns the run image that the app's label names, and under which name it was found: the first that is there, those
-/// on the registry of the result first.
+/// on the app image's registry first.
 fn recorded_run_image(
     session: &Session<'_>,
     inputs: &RebaserInputs,
