@@ -11,6 +11,7 @@ mod environment_flags;
 mod exit_code;
 mod failure;
 mod hints;
+mod invocation;
 mod launcher;
 mod lifecycle;
 mod settings;
@@ -26,6 +27,7 @@ use clap::Parser;
 use arguments::Arguments;
 use commands::Context;
 use console::{Console, Style, Verbosity};
+use invocation::Invocation;
 use settings::Settings;
 use variables::Variables;
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments = Arguments::parse();
+    let invocation = Invocation::new(std::env::args_os().skip(1), &arguments.command);
     let global = &arguments.global;
     let verbosity = match (global.quiet, global.verbose) {
         (true, _) => Verbosity::Quiet,
@@ -53,6 +56,6 @@ fn main() -> ExitCode {
         });
     match outcome {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => ExitCode::from(failure.report(&console)),
+        Err(failure) => ExitCode::from(failure.report(&console, &invocation)),
     }
 }

@@ -172,7 +172,7 @@ impl Build<'_> {
     pub(super) fn detect(&self, sandboxed: &Sandboxed<'_>) -> Result<Group, BuildError> {
         match sandboxed.run(Program::Detect)? {
             0 => {}
-            code => return Err(BuildError::Detect { code, app: self.request.app.clone() }),
+            code => return Err(BuildError::of_detection(code, sandboxed.failure(Program::Detect))),
         }
         let control = Root::open(&self.state.control_directory())?;
         let group = files::read_group(&control, Path::new("/group.toml"))?;
