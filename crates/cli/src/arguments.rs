@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct GlobalArguments {
-    /// Say nothing but the answer and errors
+    /// Say nothing but the answer, warnings and errors
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Say more

@@ -16,6 +16,9 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// Off a terminal a line of progress is printed this often.
 const PLAIN_PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
+/// How much of the output of programs is kept, at least, while it is not shown.
+const KEPT: usize = 256 * 1024;
+
 /// How much to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verbosity {
@@ -56,6 +59,19 @@ struct State {
     /// Whether the last line of the terminal is a progress line, to be overwritten.
     progress_shown: bool,
     step: Option<Step>,
+    /// What programs of the running phase said while nothing was to be shown: a failure shows it.
+    unsaid: Vec<u8>,
+}
+
+impl State {
+    /// Keeps the last of what is said: a reason is at the end.
+    fn keep(&mut self, bytes: &[u8]) {
+        self.unsaid.extend_from_slice(bytes);
+        if self.unsaid.len() > 2 * KEPT {
+            let surplus = self.unsaid.len() - KEPT;
+            self.unsaid.drain(..surplus);
+        }
+    }
 }
 
 struct Step {
@@ -105,10 +121,18 @@ impl Console {
     }
 
     fn output(&self, bytes: &[u8]) {
-        if self.style.verbosity == Verbosity::Quiet || bytes.is_empty() {
+        if bytes.is_empty() {
             return;
         }
         let mut state = self.lock();
+        if self.style.verbosity == Verbosity::Quiet {
+            state.keep(bytes);
+            return;
+        }
+        self.write_output(&mut state, bytes);
+    }
+
+    fn write_output(&self, state: &mut State, bytes: &[u8]) {
         let mut out = io::stderr().lock();
         if state.progress_shown {
             let _written = write!(out, "\r\x1b[K");
@@ -161,8 +185,19 @@ impl Console {
         }
     }
 
-    /// Prints an error's lines, however quiet the user wants it.
+    fn begin_phase(&self, banner: &str) {
+        self.lock().unsaid.clear();
+        self.say(&self.paint("36", &format!("===> {banner}")));
+    }
+
+    /// Prints an error's lines, however quiet the user wants it, after what the programs that failed said.
     pub(crate) fn report(&self, lines: &str) {
+        let mut state = self.lock();
+        let unsaid = std::mem::take(&mut state.unsaid);
+        if !unsaid.is_empty() {
+            self.write_output(&mut state, &unsaid);
+        }
+        drop(state);
         self.line(lines);
     }
 
@@ -179,7 +214,7 @@ impl Console {
 impl Events for Console {
     fn emit(&self, event: Event<'_>) {
         match event {
-            Event::Phase(phase) => self.say(&self.paint("36", &format!("===> {}", phase.banner()))),
+            Event::Phase(phase) => self.begin_phase(phase.banner()),
             Event::Remark(Level::Debug, message) if self.style.verbosity == Verbosity::Verbose => self.line(message),
             Event::Remark(Level::Debug, _) => {}
             Event::Remark(Level::Info, message) => self.say(message),

@@ -11,6 +11,7 @@ mod environment_flags;
 mod exit_code;
 mod failure;
 mod hints;
+mod invocation;
 mod launcher;
 mod lifecycle;
 mod settings;
@@ -27,6 +28,7 @@ use clap::Parser;
 use arguments::Arguments;
 use commands::Context;
 use console::{Console, Style, Verbosity};
+use invocation::Invocation;
 use settings::Settings;
 use variables::Variables;
 
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments = Arguments::parse();
+    let invocation = Invocation::new(std::env::args_os().skip(1), &arguments.command);
     let global = &arguments.global;
     let verbosity = match (global.quiet, global.verbose) {
         (true, _) => Verbosity::Quiet,
@@ -56,7 +59,7 @@ fn main() -> ExitCode {
         });
     match outcome {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => ExitCode::from(failure.report(console)),
+        Err(failure) => ExitCode::from(failure.report(console, &invocation)),
     }
 }
 

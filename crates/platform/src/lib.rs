@@ -21,7 +21,8 @@ mod user;
 mod volume;
 
 pub use build::{
-    BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, Machine, StateError, Tag, build,
+    BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, FailedBuildpack, Machine,
+    PHASE_FAILURE_VARIABLE, PhaseFailure, StateError, Tag, build,
 };
 pub use container::Network;
 pub use events::{Event, Events, Phase, Progress};

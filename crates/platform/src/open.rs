@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_fs::Work;
+use dhow_fs::{PathError, Work};
 use dhow_oci::{Image, Platform, Reference};
 use dhow_store::{
     Archive, ArchiveError, BlobSource, ImageSource, Layout, LayoutError, Query, ResolveError, Resolved, Wanted,
@@ -36,6 +36,9 @@ pub enum OpenError {
     /// Nothing is there.
     #[error("there is no image at {}", .0.display())]
     NotFound(PathBuf),
+    /// What is there cannot be looked at.
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// The layout cannot be read.
     #[error("cannot open the layout {}", path.display())]
     Layout {
@@ -106,7 +109,7 @@ impl OpenError {
         match self {
             Self::NotFound(_) => true,
             Self::Resolve { source, .. } => source.is_not_found(),
-            Self::Layout { .. } | Self::Archive { .. } => false,
+            Self::Path(_) | Self::Layout { .. } | Self::Archive { .. } => false,
         }
     }
 }
@@ -116,8 +119,10 @@ impl OpenError {
 /// A place given by name prefers the entry of that tag, but takes the only entry whatever it is called.
 pub fn open(place: &Place, platform: &Platform, work: &Arc<Work>) -> Result<Opened, OpenError> {
     let path = &place.path;
-    if !dhow_fs::Root::host().is_ok_and(|host| host.exists(path)) {
-        return Err(OpenError::NotFound(path.clone()));
+    match dhow_fs::Root::host()?.metadata(path) {
+        Ok(_) => {}
+        Err(error) if error.is_not_found() => return Err(OpenError::NotFound(path.clone())),
+        Err(error) => return Err(error.into()),
     }
     let source = match place.medium {
         Medium::Layout => {

@@ -142,7 +142,7 @@ fn workspace(path: PathBuf) -> Result<PathBuf, Failure> {
     let taken = reserved.iter().any(|reserved| path.starts_with(reserved));
     if !plain || path == Path::new("/") || taken {
         return Err(Failure::new(format!("workspace {} must be an absolute path of its own", path.display()))
-            .hint("dhow build IMAGE --workspace /workspace"));
+            .hint_flag(&["--workspace"], "/workspace"));
     }
     Ok(path)
 }
@@ -164,12 +164,13 @@ fn given_cache_directory(text: &str) -> Result<PathBuf, Failure> {
             Some(("type", "build")) | Some(("format", "bind")) => {}
             Some(("source", path)) => source = Some(PathBuf::from(path)),
             _ => {
-                return Err(Failure::new(format!("--cache: `{part}` is not supported"))
-                    .hint("dhow build IMAGE --cache DIRECTORY"));
+                return Err(
+                    Failure::new(format!("--cache: `{part}` is not supported")).hint_flag(&["--cache"], "cache")
+                );
             }
         }
     }
-    source.ok_or_else(|| Failure::new("--cache: no source").hint("dhow build IMAGE --cache DIRECTORY"))
+    source.ok_or_else(|| Failure::new("--cache: no source").hint_flag(&["--cache"], "cache"))
 }
 
 fn epoch(context: &Context<'_>) -> Option<i64> {

@@ -4,18 +4,21 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use dhow_cnb::ExitCode;
+use dhow_platform::FailedBuildpack;
 
 /// An exit code, and the text to print after `ERROR: `.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: ExitCode,
     pub(crate) text: String,
+    /// The buildpacks that failed, for `dhow build`, which words it itself.
+    pub(crate) buildpacks: Vec<FailedBuildpack>,
 }
 
 impl Failure {
     /// Returns a failure with a text of its own.
     pub(crate) fn new(code: ExitCode, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self { code, text: text.into(), buildpacks: Vec::new() }
     }
 
     /// Returns the failure of an input: `failed to resolve inputs: TEXT`.

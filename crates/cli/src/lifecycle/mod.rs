@@ -26,6 +26,7 @@ use std::process::ExitCode as ProcessExit;
 
 use dhow_cnb::{ExitCode, PlatformApi, PlatformRules};
 use dhow_lifecycle::Log;
+use dhow_platform::{PHASE_FAILURE_VARIABLE, PhaseFailure};
 
 use crate::variables::Variables;
 use failure::{Failure, chain};
@@ -87,10 +88,19 @@ fn dispatch(name: &str, arguments: &[String], variables: &Variables, mut termina
     match outcome {
         Ok(code) => code,
         Err(failure) => {
-            terminal.error(&failure.text);
+            if !hand_over(&failure, variables) {
+                terminal.error(&failure.text);
+            }
             failure.code.number()
         }
     }
+}
+
+/// Leaves the failure for `dhow build`, if that is who started this phase; tells whether it will be told there.
+fn hand_over(failure: &Failure, variables: &Variables) -> bool {
+    let Some(path) = variables.given(PHASE_FAILURE_VARIABLE) else { return false };
+    let failure = PhaseFailure { reason: failure.text.clone(), buildpacks: failure.buildpacks.clone() };
+    failure.write(Path::new(path)).is_ok()
 }
 
 /// Runs `lifecycle PHASE …`.

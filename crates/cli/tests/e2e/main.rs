@@ -19,6 +19,7 @@ mod concurrency;
 mod debian;
 mod embedded;
 mod flags;
+mod hints;
 mod leftovers;
 mod output;
 mod project_descriptor;

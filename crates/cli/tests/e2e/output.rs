@@ -235,5 +235,7 @@ fn an_index_without_the_wanted_platform_lists_what_it_has() {
     wrap_in_index(&layout, "1");
     let run = format!("oci:{}:1", layout.display());
     let outcome = world.dhow(["inspect", &run, "--platform", "linux/s390x"]).run().exits(1);
-    outcome.says("linux/s390x").says("linux/mips64le");
+    let outcome = outcome.says("linux/s390x").says("linux/mips64le");
+    let again = format!("dhow inspect {run} --platform {}", dhow_oci::Platform::host());
+    assert_eq!(outcome.error_and_hint().1, Some(again.as_str()));
 }

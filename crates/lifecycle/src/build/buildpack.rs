@@ -88,11 +88,12 @@ impl Context<'_> {
             directory: paths.app,
             environment: &variables,
         };
-        match runner.run(&program, output) {
-            Ok(Ending::Code(0)) => Ok(()),
-            Ok(ending) => Err(BuildError::Buildpack(BuildpackFailure::Ending(ending_words(ending)))),
-            Err(error) => Err(BuildError::Buildpack(BuildpackFailure::Run(error))),
-        }
+        let source = match runner.run(&program, output) {
+            Ok(Ending::Code(0)) => return Ok(()),
+            Ok(ending) => BuildpackFailure::Ending(ending_words(ending)),
+            Err(error) => BuildpackFailure::Run(error),
+        };
+        Err(BuildError::Buildpack { buildpack: self.element.to_string(), source })
     }
 
     /// Writes the plan for `bin/build`; it is there as long as the directory that is returned with its path.

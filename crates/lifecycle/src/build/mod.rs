@@ -94,7 +94,12 @@ pub enum BuildError {
     Api(BuildpackApiError),
     /// A buildpack failed.
     #[error("failed to build")]
-    Buildpack(#[source] BuildpackFailure),
+    Buildpack {
+        /// Its id and version.
+        buildpack: String,
+        /// How.
+        source: BuildpackFailure,
+    },
     /// Something else failed.
     #[error("failed to build")]
     Other(#[source] BuildCause),
@@ -147,7 +152,7 @@ impl BuildError {
         match self {
             Self::File(_) => ExitCode::Generic,
             Self::Api(_) => ExitCode::BuildpackApi,
-            Self::Buildpack(_) => ExitCode::BuildBuildpackFailed,
+            Self::Buildpack { .. } => ExitCode::BuildBuildpackFailed,
             Self::Other(_) => ExitCode::Build,
         }
     }

@@ -64,6 +64,15 @@ pub struct Detected {
     pub plan: Plan,
 }
 
+/// A buildpack that neither took the app nor turned it down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedBuildpack {
+    /// Its id and version.
+    pub buildpack: String,
+    /// What went wrong: `exit status 7`.
+    pub reason: String,
+}
+
 /// Why detection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
@@ -79,9 +88,9 @@ pub enum DetectError {
     /// No group passed.
     #[error("failed to detect: no buildpacks participating")]
     NoGroup,
-    /// No group passed, and a buildpack failed with an error.
+    /// No group passed, and these buildpacks failed with an error.
     #[error("failed to detect: buildpack(s) failed with err")]
-    BuildpackFailed,
+    BuildpackFailed(Vec<FailedBuildpack>),
     /// A buildpack within a composite one can't be used.
     #[error("failed to detect")]
     Module(#[source] ModuleError),
@@ -115,7 +124,7 @@ impl DetectError {
             Self::Initialize(_) | Self::Write(_) => ExitCode::Generic,
             Self::Api(_) | Self::Module(ModuleError::Api(_)) => ExitCode::BuildpackApi,
             Self::NoGroup => ExitCode::NoGroupDetected,
-            Self::BuildpackFailed => ExitCode::DetectBuildpackFailed,
+            Self::BuildpackFailed(_) => ExitCode::DetectBuildpackFailed,
             Self::Extensions(_) | Self::Module(_) | Self::Cycle(..) => ExitCode::Detect,
         }
     }
@@ -167,12 +176,15 @@ impl Prepared<'_> {
     /// The programs of a group run in parallel, each program once, even if several groups have it.
     pub fn detect(&self, log: &dyn Log) -> Result<Detected, DetectError> {
         let mut doer = run::Detector::new(&self.input, &self.analyzed, log);
-        let result = walk::walk(&self.order, &mut doer);
+        let result = walk::walk(&self.order, &mut doer).map_err(|error| match error {
+            DetectError::BuildpackFailed(_) => DetectError::BuildpackFailed(doer.failed()),
+            other => other,
+        });
         // What was tried says why nothing passed, so then it is told to everyone.
         for (level, message) in doer.into_story() {
             log.log(if result.is_ok() { level } else { level.max(Level::Info) }, &message);
         }
-        if matches!(result, Err(DetectError::NoGroup | DetectError::BuildpackFailed)) {
+        if matches!(result, Err(DetectError::NoGroup | DetectError::BuildpackFailed(_))) {
             log.log(Level::Error, "No buildpack groups passed detection.");
         }
         if matches!(result, Err(DetectError::NoGroup)) {

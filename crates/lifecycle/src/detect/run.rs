@@ -11,12 +11,12 @@ use dhow_oci::go_json;
 
 use super::judge::{Answer, Member, Outcome, judge};
 use super::walk::{Doer, Found, Verdict};
-use super::{DetectError, DetectInput};
+use super::{DetectError, DetectInput, FailedBuildpack};
 use crate::environment::{self, Sources};
 use crate::go_error::GoPathError;
 use crate::log::{Level, Log};
 use crate::modules::{self, Module};
-use crate::program::{Ending, Program};
+use crate::program::{Ending, Program, ending_words};
 
 /// The largest build plan that is read.
 const PLAN_LIMIT: u64 = 64 * 1024 * 1024;
@@ -52,6 +52,21 @@ impl<'a> Detector<'a> {
     /// Returns what was told, with the level that each line has if a group passes.
     pub(super) fn into_story(self) -> Vec<(Level, String)> {
         self.story
+    }
+
+    /// Returns the buildpacks that failed, by id.
+    pub(super) fn failed(&self) -> Vec<FailedBuildpack> {
+        let failed = |(key, outcome): (&Key, &Outcome)| match (&outcome.error, &outcome.answer) {
+            (Some(error), _) => Some(FailedBuildpack { buildpack: key.clone(), reason: error.clone() }),
+            (None, Answer::Error(Some(code))) => {
+                Some(FailedBuildpack { buildpack: key.clone(), reason: ending_words(Ending::Code(*code)) })
+            }
+            (None, Answer::Error(None)) => {
+                Some(FailedBuildpack { buildpack: key.clone(), reason: "ended by a signal".to_owned() })
+            }
+            (None, Answer::Pass(_) | Answer::Fail) => None,
+        };
+        self.outcomes.iter().filter_map(failed).collect()
     }
 
     fn module(&mut self, element: &OrderElement) -> Result<Arc<Module>, DetectError> {

@@ -35,13 +35,13 @@ pub(super) enum Verdict {
     BuildpackFailed,
 }
 
-/// Walks through an order until a group passes.
+/// Walks through an order until a group passes. Which buildpacks failed, the doer knows.
 pub(super) fn walk(order: &Order, doer: &mut dyn Doer) -> Result<Detected, DetectError> {
     let order = top(order);
     match try_order(&order, &[], &[], Optional::No, doer)? {
         Verdict::Passed(detected) => Ok(detected),
         Verdict::Failed => Err(DetectError::NoGroup),
-        Verdict::BuildpackFailed => Err(DetectError::BuildpackFailed),
+        Verdict::BuildpackFailed => Err(DetectError::BuildpackFailed(Vec::new())),
     }
 }
 
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn an_error_in_any_group_is_remembered() {
         let mut script = Script::default();
-        assert!(matches!(walk(&order("broken | a"), &mut script), Err(DetectError::BuildpackFailed)));
+        assert!(matches!(walk(&order("broken | a"), &mut script), Err(DetectError::BuildpackFailed(_))));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dhow_cnb::TomlError;
+use dhow_cnb::{ExitCode, TomlError};
 use dhow_fs::PathError;
 use dhow_lifecycle::analyze::AnalyzeError;
 use dhow_lifecycle::export::{ExportError, PublishError};
@@ -11,6 +11,7 @@ use dhow_lifecycle::restore::RestoreError;
 use dhow_sandbox::SandboxError;
 use dhow_store::{ArchiveError, LayoutError};
 
+use super::phase_failure::{FailedBuildpack, PhaseFailure};
 use super::state::StateError;
 use crate::OpenError;
 use crate::app::{CopyError, FilterError, SourceError};
@@ -61,7 +62,7 @@ pub enum BuildError {
     },
     /// Detection ended well and named no buildpack: one of them wrote over its result.
     #[error("detection named no buildpack, though it did not fail")]
-    NoGroup,
+    EmptyGroup,
     /// The image is not a builder.
     #[error("image {name} is not a builder: it has no {missing}")]
     NotABuilder {
@@ -153,13 +154,19 @@ pub enum BuildError {
     /// The sandbox could not be set up.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// No group of buildpacks takes the app, or detection failed.
-    #[error("{}", detection(*.code))]
+    /// No group of buildpacks takes the app.
+    #[error("no group of buildpacks takes this app{}", and_failed(.failed))]
+    NoGroup {
+        /// The buildpacks that failed to say whether they take it.
+        failed: Vec<FailedBuildpack>,
+    },
+    /// Detection failed.
+    #[error("detection failed with exit code {code}")]
     Detect {
-        /// The exit code of the phase: 20, 21 or 22.
+        /// The exit code of the phase.
         code: i32,
-        /// The app.
-        app: PathBuf,
+        /// Why, if the phase said so.
+        source: Option<PhaseFailure>,
     },
     /// A file of a phase cannot be read or written.
     #[error(transparent)]
@@ -168,10 +175,15 @@ pub enum BuildError {
     #[error(transparent)]
     Restore(#[from] RestoreError),
     /// A buildpack failed.
-    #[error("{}", building(*.code))]
+    #[error("buildpack {} failed: {}", .0.buildpack, .0.reason)]
+    Buildpack(FailedBuildpack),
+    /// Building failed otherwise.
+    #[error("building failed with exit code {code}")]
     Build {
-        /// The exit code of the phase: 51 or 52.
+        /// The exit code of the phase.
         code: i32,
+        /// Why, if the phase said so.
+        source: Option<PhaseFailure>,
     },
     /// Exporting failed.
     #[error(transparent)]
@@ -185,17 +197,43 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// Returns the error for what detection ended with.
+    pub(super) fn of_detection(code: i32, failure: Option<PhaseFailure>) -> Self {
+        match failure {
+            Some(failure)
+                if code == i32::from(ExitCode::DetectBuildpackFailed.number()) && !failure.buildpacks.is_empty() =>
+            {
+                Self::NoGroup { failed: failure.buildpacks }
+            }
+            Some(_) | None if code == i32::from(ExitCode::NoGroupDetected.number()) => {
+                Self::NoGroup { failed: Vec::new() }
+            }
+            source => Self::Detect { code, source },
+        }
+    }
+
+    /// Returns the error for what the buildpacks' builds ended with.
+    pub(super) fn of_build(code: i32, failure: Option<PhaseFailure>) -> Self {
+        match failure {
+            Some(PhaseFailure { mut buildpacks, .. }) if buildpacks.len() == 1 => Self::Buildpack(buildpacks.remove(0)),
+            source => Self::Build { code, source },
+        }
+    }
+
     /// Returns the exit code that the lifecycle has for this failure; 1 if it has none.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let code = match self {
-            Self::Detect { code, .. } | Self::Build { code } => *code,
-            Self::Analyze(error) => error.exit_code() as i32,
-            Self::Restore(error) => error.exit_code() as i32,
-            Self::Export(_) | Self::Publish(_) => 62,
-            _ => 1,
+            Self::NoGroup { failed } if failed.is_empty() => ExitCode::NoGroupDetected,
+            Self::NoGroup { .. } => ExitCode::DetectBuildpackFailed,
+            Self::Buildpack(_) => ExitCode::BuildBuildpackFailed,
+            Self::Detect { code, .. } | Self::Build { code, .. } => return u8::try_from(*code).unwrap_or(1),
+            Self::Analyze(error) => error.exit_code(),
+            Self::Restore(error) => error.exit_code(),
+            Self::Export(_) | Self::Publish(_) => ExitCode::Export,
+            _ => ExitCode::Generic,
         };
-        u8::try_from(code).unwrap_or(1)
+        code.number()
     }
 }
 
@@ -207,17 +245,7 @@ fn list(items: &[String]) -> String {
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
-fn detection(code: i32) -> String {
-    match code {
-        20 => "no group of buildpacks takes this app".to_owned(),
-        21 => "no group of buildpacks takes this app, and at least one buildpack failed".to_owned(),
-        other => format!("detection failed with exit code {other}"),
-    }
-}
-
-fn building(code: i32) -> String {
-    match code {
-        51 => "a buildpack failed to build the app".to_owned(),
-        other => format!("building failed with exit code {other}"),
-    }
+fn and_failed(failed: &[FailedBuildpack]) -> String {
+    let one = |failed: &FailedBuildpack| format!(", and buildpack {} failed: {}", failed.buildpack, failed.reason);
+    failed.iter().map(one).collect()
 }

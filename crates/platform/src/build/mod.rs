@@ -5,6 +5,7 @@ mod error;
 mod generated;
 mod kept;
 mod output;
+mod phase_failure;
 mod project;
 mod report;
 mod request;
@@ -31,6 +32,7 @@ use dhow_oci::Digest;
 use dhow_store::Completeness;
 
 pub use error::BuildError;
+pub use phase_failure::{FailedBuildpack, PHASE_FAILURE_VARIABLE, PhaseFailure};
 pub use report::BuildReport;
 pub use request::{BuildRequest, BuildpackChoice, BuildpackChoiceError, Machine, Tag};
 pub use state::StateError;
@@ -122,7 +124,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     clock.begin(Phase::Build);
     match sandboxed.run(Program::Build)? {
         0 => {}
-        code => return Err(BuildError::Build { code }),
+        code => return Err(BuildError::of_build(code, sandboxed.failure(Program::Build))),
     }
     generated::settle(&root)?;
     kept.look_again();

@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
 
+use dhow_fs::Root;
 use dhow_sandbox::{Identity, Job, Mount, MountKind, Privileges, RootFs, SandboxError, Scratch, Streams, TmpfsOwner};
 
 use super::builder::{Builder, View};
+use super::phase_failure::{FILE, PHASE_FAILURE_VARIABLE, PhaseFailure};
 use super::request::BuildRequest;
 use super::state::BuildState;
 use crate::container::{Caller, sandbox_network, volume_mounts};
@@ -55,6 +57,15 @@ impl Sandboxed<'_> {
         .map(dhow_sandbox::Exit::code)
     }
 
+    /// Returns why the phase program failed, as it left it.
+    pub(crate) fn failure(&self, program: Program) -> Option<PhaseFailure> {
+        let (directory, name) = match program {
+            Program::Detect => (self.state.control_directory(), Path::new(FILE).to_owned()),
+            Program::Build => (self.state.root_path(), Path::new("layers/config").join(FILE)),
+        };
+        PhaseFailure::read(&Root::open(&directory).ok()?, &Path::new("/").join(name))
+    }
+
     fn job(&self, program: Program) -> Result<Job, SandboxFailure> {
         let Builder { uid, gid, .. } = *self.builder;
         let root = match &self.builder.view {
@@ -71,7 +82,7 @@ impl Sandboxed<'_> {
             identity: Identity { uid, gid, supplementary: Vec::new() },
             id_map: self.caller.id_map(uid, gid),
             argv: [PROGRAM, program.word()].map(OsString::from).to_vec(),
-            env: self.environment(),
+            env: self.environment(program),
             cwd: self.request.workspace.clone(),
             hostname: HOSTNAME.to_owned(),
             network: sandbox_network(self.request.network),
@@ -107,7 +118,7 @@ impl Sandboxed<'_> {
         Ok(mounts)
     }
 
-    fn environment(&self) -> Vec<(OsString, OsString)> {
+    fn environment(&self, program: Program) -> Vec<(OsString, OsString)> {
         let request = self.request;
         let mut variables: Vec<(String, String)> = self.builder.environment.clone();
         let control = |name: &str| format!("{CONTROL}/{name}");
@@ -127,6 +138,11 @@ impl Sandboxed<'_> {
         set("CNB_ANALYZED_PATH", control("analyzed.toml"));
         set("CNB_GROUP_PATH", control("group.toml"));
         set("CNB_PLAN_PATH", control("plan.toml"));
+        let failure = match program {
+            Program::Detect => control(FILE),
+            Program::Build => format!("/layers/config/{FILE}"),
+        };
+        set(PHASE_FAILURE_VARIABLE, failure);
         set("CNB_USER_ID", self.builder.uid.to_string());
         set("CNB_GROUP_ID", self.builder.gid.to_string());
         set("CNB_LOG_LEVEL", if request.verbose { "debug" } else { "info" }.to_owned());

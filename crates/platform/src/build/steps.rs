@@ -170,13 +170,13 @@ impl Build<'_> {
     pub(super) fn detect(&self, sandboxed: &Sandboxed<'_>) -> Result<Group, BuildError> {
         match sandboxed.run(Program::Detect)? {
             0 => {}
-            code => return Err(BuildError::Detect { code, app: self.request.app.clone() }),
+            code => return Err(BuildError::of_detection(code, sandboxed.failure(Program::Detect))),
         }
         let control = Root::open(&self.state.control_directory())?;
         let group = files::read_group(&control, Path::new("/group.toml"))?;
         // The buildpacks' user wrote these, and could write something else; from here on only this process may.
         if group.buildpacks.is_empty() {
-            return Err(BuildError::NoGroup);
+            return Err(BuildError::EmptyGroup);
         }
         self.events.emit(Event::Remark(Level::Debug, &format!("{} buildpacks take part", group.buildpacks.len())));
         Ok(group)

@@ -2,8 +2,9 @@
 
 use dhow_lifecycle::SystemRunner;
 use dhow_lifecycle::build::{BuildError, BuildFiles, BuildInput, BuildPaths, build};
+use dhow_platform::FailedBuildpack;
 
-use crate::lifecycle::failure::Failure;
+use crate::lifecycle::failure::{Failure, chain};
 use crate::lifecycle::inputs::BuilderInputs;
 use crate::lifecycle::privileges::refuse_root;
 use crate::lifecycle::session::Session;
@@ -19,7 +20,6 @@ pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
 
 /// Runs the group's buildpacks.
 pub(super) fn execute(session: &Session<'_>, inputs: &BuilderInputs) -> Result<(), Failure> {
-    let failure = |error: BuildError| Failure::of(error.exit_code(), &error);
     let log = session.terminal;
     let files = BuildFiles::read(&session.root, &inputs.group, &inputs.plan, &inputs.analyzed, log);
     let files = files.map_err(failure)?;
@@ -45,4 +45,10 @@ pub(super) fn execute(session: &Session<'_>, inputs: &BuilderInputs) -> Result<(
     };
     let _timer = Timer::start("Builder", log);
     build(&input, log, &mut std::io::stdout()).map(drop).map_err(failure)
+}
+
+fn failure(error: BuildError) -> Failure {
+    let failure = Failure::of(error.exit_code(), &error);
+    let BuildError::Buildpack { buildpack, source } = error else { return failure };
+    Failure { buildpacks: vec![FailedBuildpack { buildpack, reason: chain(&source) }], ..failure }
 }

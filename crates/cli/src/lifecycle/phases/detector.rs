@@ -4,7 +4,8 @@ use std::path::Path;
 
 use dhow_cnb::Group;
 use dhow_lifecycle::SystemRunner;
-use dhow_lifecycle::detect::{DetectInput, DetectPaths, prepare};
+use dhow_lifecycle::detect::{DetectError, DetectInput, DetectPaths, prepare};
+use dhow_platform::FailedBuildpack;
 
 use crate::lifecycle::failure::Failure;
 use crate::lifecycle::inputs::DetectorInputs;
@@ -22,7 +23,6 @@ pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
 
 /// Finds the group, and writes group.toml and plan.toml.
 pub(super) fn execute(session: &Session<'_>, inputs: &DetectorInputs) -> Result<Group, Failure> {
-    let failure = |error: dhow_lifecycle::detect::DetectError| Failure::of(error.exit_code(), &error);
     let environment = session.build_environment();
     let runner = SystemRunner::new(&session.root);
     let temporary = session.temporary_directory();
@@ -49,4 +49,14 @@ pub(super) fn execute(session: &Session<'_>, inputs: &DetectorInputs) -> Result<
     };
     detected.write(&session.root, &inputs.group, &inputs.plan).map_err(failure)?;
     Ok(detected.group)
+}
+
+fn failure(error: DetectError) -> Failure {
+    let failure = Failure::of(error.exit_code(), &error);
+    let DetectError::BuildpackFailed(failed) = error else { return failure };
+    let named = |failed: dhow_lifecycle::detect::FailedBuildpack| FailedBuildpack {
+        buildpack: failed.buildpack,
+        reason: failed.reason,
+    };
+    Failure { buildpacks: failed.into_iter().map(named).collect(), ..failure }
 }

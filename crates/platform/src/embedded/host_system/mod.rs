@@ -441,6 +441,23 @@ mod tests {
     }
 
     #[test]
+    fn behind_rustup_in_a_system_directory_the_real_toolchain_comes_first_too() {
+        let toolchain = "usr/local/rustup/toolchains/1.90.0-x86_64-unknown-linux-gnu";
+        let machine = Machine::new(&[
+            "usr/bin/",
+            "usr/local/cargo/bin/rustup",
+            "usr/local/cargo/bin/rustc -> rustup",
+            "usr/local/rustup/settings.toml: default_toolchain = \"1.90.0-x86_64-unknown-linux-gnu\"",
+            &format!("{toolchain}/bin/rustc"),
+        ]);
+        let facts = machine.facts("/usr/local/cargo/bin:/usr/bin");
+        let plan = HostSystem::plan(&HostFacts { rustup_home: Some(Path::new("/usr/local/rustup")), ..facts }).unwrap();
+        assert_eq!(of_machine(&plan), ["/usr"]);
+        let first_three = format!("/{toolchain}/bin:/usr/local/cargo/bin:/usr/bin:");
+        assert!(plan.search_path.to_str().unwrap().starts_with(&first_three));
+    }
+
+    #[test]
     fn the_toolchain_is_the_one_that_caller_or_app_ask_for() {
         let machine = Machine::new(&RUSTUP);
         machine.add("app/rust-toolchain.toml: [toolchain]\nchannel = \"1.90.0\"");

@@ -22,12 +22,12 @@ pub(super) fn add(view: &mut View<'_>) -> Result<OsString, PathError> {
         if !is_usable || path.iter().any(|earlier| earlier == directory) {
             continue;
         }
+        // Proxies in a system directory find no toolchain either: its home is set by a variable, which is not passed on.
+        let toolchain = rustup::add(view, directory)?.map(|toolchain| toolchain.join("bin"));
+        path.extend(toolchain.filter(|programs| !path.contains(programs)));
         if view.shows(directory) {
             path.push(directory.to_owned());
             continue;
-        }
-        if let Some(toolchain) = rustup::add(view, directory)? {
-            path.push(toolchain.join("bin"));
         }
         let visible = installation(view, directory).unwrap_or(directory);
         let mount = SystemMount::Machine { source: visible.to_owned(), destination: visible.to_owned() };

@@ -1,0 +1,170 @@
+//! Advice for failures, from their types. Libraries never mention flags; this file does.
+//!
+//! A hint is a command that can be pasted, in the words that the user typed.
+
+mod images;
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+
+use dhow_fs::{PathError, Root};
+use dhow_lifecycle::export::ExportError;
+use dhow_lifecycle::rebase::RebaseError as UnfitError;
+use dhow_platform::{BuildError, Location, OpenError, RebaseError, RootfsError, RunError, UserError};
+use dhow_sandbox::{Barrier, SandboxError};
+use dhow_store::LayoutError;
+
+use crate::invocation::{FlagNames, Invocation, quoted};
+use images::{Role, of_open};
+
+/// Returns what may help, preferably a command to paste.
+pub(crate) fn of(error: &(dyn Error + 'static), invocation: &Invocation) -> Option<String> {
+    find::<SandboxError>(error)
+        .and_then(of_sandbox)
+        .or_else(|| find::<BuildError>(error).and_then(|error| of_build(error, invocation)))
+        .or_else(|| find::<RunError>(error).and_then(|error| of_run(error, invocation)))
+        .or_else(|| find::<RebaseError>(error).and_then(|error| of_rebase(error, invocation)))
+        .or_else(|| of_open(find::<OpenError>(error)?, invocation.image()?, Role::App, invocation))
+        .or_else(|| of_io(error))
+}
+
+/// Returns the first error of a type in a chain. An [`io::Error`] made of another error has that in its place.
+pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        let wrapped = || current.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<T>();
+        if let Some(found) = current.downcast_ref::<T>().or_else(wrapped) {
+            return Some(found);
+        }
+        next = current.source();
+    }
+    None
+}
+
+fn of_build(error: &BuildError, invocation: &Invocation) -> Option<String> {
+    match error {
+        BuildError::NoGroup { .. }
+        | BuildError::Detect { .. }
+        | BuildError::Buildpack(_)
+        | BuildError::Build { .. } => (!invocation.has(&["--verbose", "-v"])).then(|| invocation.with(VERBOSE, None)),
+        BuildError::NotABuilder { .. } => Some("dhow builder create oci:builder --config builder.toml".to_owned()),
+        BuildError::UnknownBuildpack { id, version, available, .. } => {
+            let typed = version.as_ref().map_or_else(|| id.clone(), |version| format!("{id}@{version}"));
+            let same_id = available.iter().find(|known| known.split('@').next() == Some(id));
+            invocation.replacing(&typed, same_id.or(available.first())?)
+        }
+        BuildError::RunImagesAbsent { first, .. } => Some(format!(
+            "dhow import rootfs.tar {first} (or: skopeo copy docker://{first} oci:run, and --run-image oci:run)"
+        )),
+        BuildError::Export(ExportError::NoProcess { available, .. }) => match available.first() {
+            None => Some("no buildpack defines a process: build without --default-process".to_owned()),
+            Some(kind) => Some(invocation.with(&["--default-process", "-D"], Some(kind))),
+        },
+        BuildError::NoRunImage(_) => Some(invocation.with(&["--run-image"], Some("oci:run"))),
+        BuildError::Builder { source, name } => of_open(source, name, Role::Builder, invocation),
+        BuildError::RunImage { source, name } => of_open(source, name, Role::RunImage, invocation),
+        BuildError::Output { path, source: LayoutError::NotALayout { .. } } => {
+            invocation.replacing(invocation.image()?, &format!("oci:{}/app", path.display()))
+        }
+        // A transparent variant is not in its own chain of causes.
+        BuildError::Path(path) => of_path(path),
+        BuildError::Sandbox(error) => of_sandbox(error),
+        _ => None,
+    }
+}
+
+/// Instead of the opposite, which would contradict it.
+const VERBOSE: FlagNames = &["--verbose", "-v", "--quiet", "-q"];
+
+fn of_run(error: &RunError, invocation: &Invocation) -> Option<String> {
+    let image = quoted(invocation.image()?);
+    match error {
+        RunError::Sandbox(error) => of_sandbox(error),
+        RunError::NoCommand => Some(format!("dhow run {image} -- sh")),
+        RunError::NoProcess { .. } => Some(format!("dhow inspect {image}")),
+        RunError::User(UserError::UnknownUser(_) | UserError::UnknownGroup(_) | UserError::OutOfRange(_)) => {
+            Some(invocation.with(&["--user", "-u"], Some("1000:1000")))
+        }
+        RunError::Rootfs(RootfsError::Path(path)) | RunError::Path(path) => of_path(path),
+        RunError::Rootfs(RootfsError::Blob { .. } | RootfsError::Unpack { .. } | RootfsError::OtherLayer { .. }) => {
+            match invocation.image()?.parse().ok()? {
+                Location::Layout(location) => Some(layout_check(&location.path)),
+                Location::Archive(_) | Location::Named(_) => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn of_rebase(error: &RebaseError, invocation: &Invocation) -> Option<String> {
+    match error {
+        RebaseError::App { name, source } => of_open(source, name, Role::App, invocation),
+        RebaseError::RunImage { name, source } => of_open(source, name, Role::RunImage, invocation),
+        RebaseError::NoRunImage(_) => Some(invocation.with(&["--run-image"], Some("oci:run"))),
+        RebaseError::Unfit(UnfitError::Unfit(_)) => Some(invocation.with(&["--force"], None)),
+        RebaseError::Path(path) => of_path(path),
+        _ => None,
+    }
+}
+
+fn layout_check(path: &Path) -> String {
+    format!("dhow layout check {}", quoted(&path.display().to_string()))
+}
+
+fn of_sandbox(error: &SandboxError) -> Option<String> {
+    match error {
+        SandboxError::UserNamespace { barrier, .. } => Some(of_barrier(barrier)),
+        SandboxError::Proc(_) => Some(
+            "run dhow where /proc is not masked; in a container: docker run --security-opt systempaths=unconfined …"
+                .to_owned(),
+        ),
+        SandboxError::MapHelper { .. } => Some("sudo apt-get install uidmap".to_owned()),
+        SandboxError::Open { path, source } if source.kind() == io::ErrorKind::NotFound => {
+            Some(format!("mkdir -p {}", quoted(&path.display().to_string())))
+        }
+        SandboxError::Open { path, source } if source.kind() == io::ErrorKind::PermissionDenied => Some(look_at(path)),
+        _ => None,
+    }
+}
+
+fn of_io(error: &(dyn Error + 'static)) -> Option<String> {
+    // Deep in a stream of bytes nobody knows the path any more.
+    let is_full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    find::<PathError>(error)
+        .and_then(of_path)
+        .or_else(|| find::<io::Error>(error).filter(|error| is_full(error)).map(|_| "df -h".to_owned()))
+}
+
+fn of_path(path: &PathError) -> Option<String> {
+    match path.source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            let directory = path.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let directory = directory.unwrap_or(Path::new(".")).display().to_string();
+            Some(format!("df -h {}", quoted(&directory)))
+        }
+        io::ErrorKind::PermissionDenied => Some(look_at(&path.path)),
+        _ => None,
+    }
+}
+
+/// Advice to look at who may use a path: at what of it can be seen.
+fn look_at(path: &Path) -> String {
+    let is_seen = |path: &&Path| Root::host().is_ok_and(|host| host.symlink_metadata(path).is_ok());
+    let seen = path.ancestors().filter(|path| !path.as_os_str().is_empty()).find(is_seen).unwrap_or(path);
+    format!("ls -ld {}", quoted(&seen.display().to_string()))
+}
+
+fn of_barrier(barrier: &Barrier) -> String {
+    match barrier {
+        Barrier::MaximumIsZero => "sudo sysctl user.max_user_namespaces=15000",
+        Barrier::CloneSwitch => "sudo sysctl kernel.unprivileged_userns_clone=1",
+        Barrier::AppArmor => "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        Barrier::Limit => "sudo sysctl user.max_user_namespaces=15000",
+        Barrier::Unsupported => "run dhow on a kernel with CONFIG_USER_NS",
+        Barrier::Refused => {
+            "in a container: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …"
+        }
+    }
+    .to_owned()
+}
