@@ -6,6 +6,7 @@ mod archive;
 mod clauses;
 mod compare;
 mod differences;
+mod layouts;
 mod machine;
 mod run;
 mod scenario;
