@@ -1,4 +1,4 @@
-//! Directories that stay made.
+//! Directories that stay made, until they are empty and go.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,11 @@ pub fn make_directories(path: &Path, mode: u32) -> Result<Vec<PathBuf>, PathErro
         sync_path(parent.unwrap_or(Path::new(".")))?;
     }
     Ok(made)
+}
+
+/// Removes a directory that is empty; anything else is an error.
+pub fn remove_empty_directory(path: &Path) -> Result<(), PathError> {
+    rustix::fs::rmdir(path).map_err(|source| PathError::new(Operation::Remove, path, source))
 }
 
 fn make(path: &Path, mode: u32, made: &mut Vec<PathBuf>) -> Result<(), PathError> {

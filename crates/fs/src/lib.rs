@@ -19,7 +19,7 @@ mod work;
 pub use access::is_writable;
 pub use atomic::{AtomicFile, sync_filesystem, sync_path};
 pub use copy::{CopyMethod, copy_file, share_file, touch};
-pub use directories::make_directories;
+pub use directories::{make_directories, remove_empty_directory};
 pub use error::{Operation, PathError};
 pub use lock::{Lock, LockError, LockMode, announce_waits};
 pub use remove::remove_at;

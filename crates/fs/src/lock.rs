@@ -61,25 +61,28 @@ impl Listener {
 }
 
 impl Lock {
-    /// As [`Lock::take`], with waits told to whom [`announce_waits`] named.
+    /// Takes the lock of the file or directory at `path`, creating an empty file if nothing is there.
+    ///
+    /// Calls `on_wait` once, before blocking, when someone else holds it.
+    pub fn take(path: &Path, mode: LockMode, on_wait: impl FnOnce()) -> Result<Self, LockError> {
+        Self::await_free(path, open(path)?, mode, on_wait)
+    }
+
+    /// As [`Lock::take`], of something that is there, with waits told to whom [`announce_waits`] named.
     pub fn take_announced(path: &Path, mode: LockMode) -> Result<Self, LockError> {
-        Self::take(path, mode, || {
+        let file = open_existing(path).map_err(|source| PathError::new(Operation::Lock, path, source))?;
+        Self::await_free(path, file, mode, || {
             if let Some(listener) = LISTENER.get() {
                 listener.hear(path);
             }
         })
     }
 
-    /// Takes the lock of the file or directory at `path`, creating an empty file if nothing is there.
-    ///
-    /// Calls `on_wait` once, before blocking, when someone else holds it.
-    pub fn take(path: &Path, mode: LockMode, on_wait: impl FnOnce()) -> Result<Self, LockError> {
-        match Self::attempt(path, mode) {
-            Err(LockError::Held(_)) => {}
-            other => return other,
+    fn await_free(path: &Path, file: OwnedFd, mode: LockMode, on_wait: impl FnOnce()) -> Result<Self, LockError> {
+        if attempt(path, &file, mode)? == Outcome::Taken {
+            return Ok(Self { _file: file });
         }
         on_wait();
-        let file = open(path)?;
         rustix::io::retry_on_intr(|| rustix::fs::flock(&file, blocking(mode)))
             .map_err(|source| PathError::new(Operation::Lock, path, source))?;
         Ok(Self { _file: file })
@@ -88,15 +91,28 @@ impl Lock {
     /// Takes the lock if it is free; [`LockError::Held`] if it is not.
     pub fn attempt(path: &Path, mode: LockMode) -> Result<Self, LockError> {
         let file = open(path)?;
-        let operation = match mode {
-            LockMode::Shared => FlockOperation::NonBlockingLockShared,
-            LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
-        };
-        match rustix::fs::flock(&file, operation) {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(Errno::WOULDBLOCK) => Err(LockError::Held(path.to_owned())),
-            Err(source) => Err(PathError::new(Operation::Lock, path, source).into()),
+        match attempt(path, &file, mode)? {
+            Outcome::Taken => Ok(Self { _file: file }),
+            Outcome::Held => Err(LockError::Held(path.to_owned())),
         }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Outcome {
+    Taken,
+    Held,
+}
+
+fn attempt(path: &Path, file: &OwnedFd, mode: LockMode) -> Result<Outcome, PathError> {
+    let operation = match mode {
+        LockMode::Shared => FlockOperation::NonBlockingLockShared,
+        LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
+    };
+    match rustix::fs::flock(file, operation) {
+        Ok(()) => Ok(Outcome::Taken),
+        Err(Errno::WOULDBLOCK) => Ok(Outcome::Held),
+        Err(source) => Err(PathError::new(Operation::Lock, path, source)),
     }
 }
 
@@ -109,12 +125,15 @@ fn blocking(mode: LockMode) -> FlockOperation {
 
 /// Opens without writing where possible, so that a read-only layout can still be locked for reading.
 fn open(path: &Path) -> Result<OwnedFd, PathError> {
-    let existing = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-    let result = match existing {
+    let result = match open_existing(path) {
         Err(Errno::NOENT) => {
             rustix::fs::open(path, OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC, Mode::from_raw_mode(0o644))
         }
         other => other,
     };
     result.map_err(|source| PathError::new(Operation::Lock, path, source))
+}
+
+fn open_existing(path: &Path) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }

@@ -78,7 +78,9 @@ pub enum LocationError {
         scheme: String,
     },
     /// A malformed tag.
-    #[error("`{text}`: tag `{tag}` must be 1 to 128 characters of a-z, A-Z, 0-9, `_`, `-`, `.`, `+`")]
+    #[error(
+        "`{text}`: tag `{tag}` must be 1 to 128 characters of a-z, A-Z, 0-9, `_`, `-`, `.`, `+`, the first no `-`, `.` or `+`"
+    )]
     Tag {
         /// The whole text.
         text: String,
@@ -204,7 +206,7 @@ fn layout_location(text: &str, rest: &str) -> Result<LayoutLocation, LocationErr
 
 fn checked_tag(text: &str, tag: &str) -> Result<String, LocationError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.+".contains(&byte);
-    if (1..=128).contains(&tag.len()) && tag.bytes().all(allowed) {
+    if (1..=128).contains(&tag.len()) && tag.bytes().all(allowed) && !tag.starts_with(['-', '.', '+']) {
         return Ok(tag.to_owned());
     }
     Err(LocationError::Tag { text: text.to_owned(), tag: tag.to_owned() })
@@ -241,6 +243,8 @@ mod tests {
             "oci::tag",
             "oci:dir:",
             "oci:dir:a b",
+            "oci:dir:-a",
+            "oci:dir:.a",
             "docker://x/y",
             "docker-daemon:x",
             "oci:d@sha256:12",

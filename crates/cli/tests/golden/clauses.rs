@@ -9,7 +9,7 @@ use crate::machine::layout::{blob, json, manifest};
 use crate::machine::{Machine, Outcome, Owner, is_root};
 
 /// A clause's name, and its test.
-type Clause = (&'static str, fn(&Folder, &Folder) -> Result<(), String>);
+pub(crate) type Clause = (&'static str, fn(&Folder, &Folder) -> Result<(), String>);
 
 /// Every clause; those that need root are left out for others.
 pub(crate) fn clauses() -> Vec<Clause> {
@@ -32,6 +32,7 @@ pub(crate) fn clauses() -> Vec<Clause> {
         ("rebase_refuses_another_target_unless_forced", rebase_target),
         ("rebase_refuses_an_unknown_name_unless_forced", rebase_name),
     ];
+    clauses.extend(crate::layouts::clauses());
     if is_root() {
         clauses.push(("root_becomes_the_user_and_gives_it_the_directories", root_becomes_user));
         clauses.push(("an_arbitrary_user_without_an_entry_runs_all_phases", arbitrary_user));
@@ -39,19 +40,19 @@ pub(crate) fn clauses() -> Vec<Clause> {
     clauses
 }
 
-const APP: &str = "layout-repo/index.docker.io/golden/app/latest";
-const BASE: &str = "layout-repo/index.docker.io/golden/base/latest";
-const LAYOUT: [&str; 3] = ["-layout", "-layout-dir", "/layout-repo"];
+pub(crate) const APP: &str = "layout-repo/index.docker.io/golden/app/latest";
+pub(crate) const BASE: &str = "layout-repo/index.docker.io/golden/base/latest";
+pub(crate) const LAYOUT: [&str; 3] = ["-layout", "-layout-dir", "/layout-repo"];
 
 /// A machine with the inputs of the case `basic`, and the environment of its runs.
-struct Bench {
-    machine: Machine,
+pub(crate) struct Bench {
+    pub(crate) machine: Machine,
     environment: BTreeMap<String, String>,
     uid: u32,
 }
 
 impl Bench {
-    fn new(basic: &Folder, base: &Folder) -> Self {
+    pub(crate) fn new(basic: &Folder, base: &Folder) -> Self {
         let machine = Machine::new();
         machine.lay_out(&basic.below("input"), &[], b"golden launcher v1\n\n");
         machine.write_folder(BASE, &base.below("full"));
@@ -79,7 +80,7 @@ impl Bench {
     }
 
     /// Runs a program that must end with `exit`; returns what it said.
-    fn expect(&self, exit: i32, program: &str, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn expect(&self, exit: i32, program: &str, arguments: &[&str]) -> Result<String, String> {
         let outcome = self.run(program, arguments);
         let said = outcome.stdout + &outcome.stderr;
         if outcome.exit == exit {
@@ -104,7 +105,7 @@ impl Bench {
         self.expect(32, "analyzer", &[&LAYOUT[..], &["golden/app"]].concat())
     }
 
-    fn five(&self, flags: &[&str]) -> Result<(), String> {
+    pub(crate) fn five(&self, flags: &[&str]) -> Result<(), String> {
         let with = |image: &[&'static str]| [flags, image].concat();
         self.expect(0, "analyzer", &with(&["golden/app"]))?;
         self.expect(0, "detector", &[])?;
@@ -119,14 +120,14 @@ impl Bench {
         json(&fs::read(self.machine.path(&blob(layout, digest))).unwrap())
     }
 
-    fn replace_base(&self, base: &Folder, variant: &str) {
+    pub(crate) fn replace_base(&self, base: &Folder, variant: &str) {
         self.machine.remove(BASE);
         self.machine.write_folder(BASE, &base.below(variant));
         self.machine.give_all(BASE, Owner::User);
     }
 }
 
-fn ensure(holds: bool, what: impl Into<String>) -> Result<(), String> {
+pub(crate) fn ensure(holds: bool, what: impl Into<String>) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what.into()) }
 }
 

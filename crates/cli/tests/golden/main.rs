@@ -6,6 +6,7 @@ mod clauses;
 mod compare;
 mod differences;
 mod lay_out;
+mod layouts;
 #[path = "../machine/mod.rs"]
 mod machine;
 mod run;

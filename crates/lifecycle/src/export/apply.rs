@@ -47,7 +47,7 @@ pub enum Outcome {
 /// nowhere, are the exception.
 pub fn export(input: &ExportInput<'_>, log: &dyn Log) -> Result<Exported, ExportError> {
     let _end = input.progress.until_dropped();
-    check_run_image(input)?;
+    input.run.check()?;
     if input.rules.lifecycle_sboms {
         sbom_files::copy(input, log)?;
     }
@@ -65,21 +65,6 @@ pub fn export(input: &ExportInput<'_>, log: &dyn Log) -> Result<Exported, Export
     input.store.store(image.config().bytes(), config_type)?;
     input.store.store(image.manifest().bytes(), image.manifest().value().media_type())?;
     Ok(Exported { image, layers, completeness, build_bom })
-}
-
-fn check_run_image(input: &ExportInput<'_>) -> Result<(), ExportError> {
-    if input.run.extended {
-        return Err(ExportError::Extended);
-    }
-    let found = input.run.image.image.manifest().digest();
-    match input.run.reference.rsplit_once('@') {
-        Some((_, expected)) if expected != found.as_str() => Err(ExportError::RunImageChanged {
-            name: input.run.image.name.clone(),
-            expected: expected.to_owned(),
-            found: found.clone(),
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// Takes the run image's blobs over, for a full image; what is absent there makes the result sparse.

@@ -102,6 +102,25 @@ pub struct RunImage<'a> {
     pub extended: bool,
 }
 
+impl RunImage<'_> {
+    /// Fails unless the image is the one that was analyzed. [`export`] checks it too; what is made for an export is
+    /// made after this.
+    pub fn check(&self) -> Result<(), ExportError> {
+        if self.extended {
+            return Err(ExportError::Extended);
+        }
+        let found = self.image.image.manifest().digest();
+        match self.reference.rsplit_once('@') {
+            Some((_, expected)) if expected != found.as_str() => Err(ExportError::RunImageChanged {
+                name: self.image.name.clone(),
+                expected: expected.to_owned(),
+                found: found.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What is known of the previous image.
 #[derive(Clone, Copy, Debug)]
 pub struct Previous<'a> {

@@ -179,7 +179,7 @@ impl Parts {
 
     /// Writes the layers and returns the layout and the image, which is not listed yet.
     fn write(&self, request: &CreateRequest<'_>, work: &Arc<Work>) -> Result<(Layout, Image), WriteError> {
-        let layout = Layout::open_or_create(&request.destination.path, work)?;
+        let layout = Layout::prepare(&request.destination.path, work)?;
         let mut layers = self.base.image.layers();
         for layer in &layers {
             layout.adopt(self.base.blobs(), &layer.descriptor)?;

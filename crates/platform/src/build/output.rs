@@ -42,10 +42,8 @@ pub(crate) fn open(place: &Place, state: &BuildState, work: &Arc<Work>) -> Resul
     }
 }
 
-/// Opens a layout for writing, making it if need be.
+/// Opens a layout for writing, making it if need be; one that no image is named in is removed again.
 pub(crate) fn open_layout(path: &Path, work: &Arc<Work>) -> Result<Arc<Layout>, BuildError> {
     let fail = |source| BuildError::Output { path: path.to_owned(), source };
-    let layout = Layout::open_or_create(path, work).map_err(fail)?;
-    layout.hold().map_err(fail)?;
-    Ok(Arc::new(layout))
+    Ok(Arc::new(Layout::prepare(path, work).map_err(fail)?))
 }

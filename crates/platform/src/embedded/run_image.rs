@@ -59,7 +59,7 @@ pub fn ensure(repository: &Path, work: &Arc<Work>, on_wait: &dyn Fn()) -> Result
     let reference = reference();
     let path = repository.join(reference.layout_path());
     let fail = |source: WriteError| RunImageError { path: path.clone(), source };
-    let layout = Layout::open_or_create(&path, work).map_err(|error| fail(error.into()))?;
+    let layout = Layout::prepare(&path, work).map_err(|error| fail(error.into()))?;
     let image = match existing(&layout, &reference) {
         Some(image) => image,
         None => write(&layout, &reference, work, on_wait).map_err(fail)?.image,

@@ -56,14 +56,26 @@ pub(super) fn require_layout(root: &Root, path: &Path) -> Result<(), LayoutError
     Ok(())
 }
 
-/// Makes `path` a layout unless it is one, with the directories above it, and durably. Refuses a directory that holds something else.
-pub(super) fn ensure_layout(path: &Path) -> Result<(), LayoutError> {
-    if make_directories(path, DIRECTORY_MODE)?.last().is_some() {
-        Root::host()?.set_mode(path, DIRECTORY_MODE)?;
+/// What was made for a layout.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// The directories, topmost first.
+    pub(super) directories: Vec<PathBuf>,
+    /// Whether the directory became a layout; under its lock, so by nobody else.
+    pub(super) layout: bool,
+}
+
+/// Makes `path` a layout unless it is one, with the directories above it, and durably; returns what it made.
+/// Refuses a directory that holds something else.
+pub(super) fn ensure_layout(path: &Path) -> Result<Made, LayoutError> {
+    let (host, mut made) = (Root::host()?, Made::default());
+    if found(host.metadata(path))?.is_none() {
+        made.directories = make_directories(path, DIRECTORY_MODE)?;
+        host.set_mode(path, DIRECTORY_MODE)?;
     }
     let root = open_root(path)?;
     if is_complete(&root) {
-        return Ok(());
+        return Ok(made);
     }
     let _lock = Lock::take_announced(path, LockMode::Exclusive)?;
     if version(&root, path)?.is_none() {
@@ -73,12 +85,13 @@ pub(super) fn ensure_layout(path: &Path) -> Result<(), LayoutError> {
         }
         let marker = Marker { image_layout_version: VERSION.to_owned() };
         AtomicFile::replace(&path.join("oci-layout"), &go_json::to_vec(&marker), FILE_MODE)?;
+        made.layout = true;
     }
     ensure_blob_directory(path, "sha256")?;
     if found(root.symlink_metadata(Path::new("/index.json")))?.is_none() {
         AtomicFile::replace(&path.join("index.json"), Document::of(Index::default()).bytes(), FILE_MODE)?;
     }
-    Ok(())
+    Ok(made)
 }
 
 fn is_complete(root: &Root) -> bool {

@@ -20,7 +20,7 @@ impl Layout {
     /// Syncs the blobs that this value stored or linked since the last time, and returns them.
     pub(super) fn sync_written(&self) -> Result<BTreeSet<Digest>, PathError> {
         let Some(session) = self.own_session() else { return Ok(BTreeSet::new()) };
-        let written = session.written();
+        let written = session.unsynced();
         self.sync(&written)?;
         session.note_synced(&written);
         Ok(written)

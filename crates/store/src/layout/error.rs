@@ -78,3 +78,16 @@ pub enum LayoutError {
     #[error(transparent)]
     Lock(#[from] LockError),
 }
+
+impl LayoutError {
+    /// Tells whether the layout, or a part of it, is not there any more.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Missing(_) => true,
+            Self::Path(error)
+            | Self::Lock(LockError::Path(error))
+            | Self::Blob(BlobError::Path(error) | BlobError::Lock(LockError::Path(error))) => error.is_not_found(),
+            _ => false,
+        }
+    }
+}

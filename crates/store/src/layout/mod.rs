@@ -11,6 +11,7 @@ mod edit;
 mod error;
 mod gc;
 mod session;
+mod unmake;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use dhow_fs::{CopyMethod, FileKind, PathError, Root, Work};
 use dhow_oci::{Descriptor, Document, Image, Index, Limit, MANIFEST_LIMIT, MediaType};
 
 pub use check::Finding;
+use create::Made;
 pub(crate) use create::{marker, require_version};
 pub use edit::SPARSE;
 pub use error::LayoutError;
@@ -34,6 +36,9 @@ use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, ImageSource, P
 /// The largest `index.json` that is read.
 pub(crate) const INDEX_LIMIT: Limit = Limit(64 * 1024 * 1024);
 
+/// How often an opening is tried when the layout vanishes meanwhile.
+const ATTEMPTS: usize = 10;
+
 /// An OCI image layout directory.
 ///
 /// Its first write begins a session that lasts until the value and its writers are dropped; until then
@@ -44,6 +49,7 @@ pub struct Layout {
     root: Root,
     work: Arc<Work>,
     session: Mutex<Option<Arc<Session>>>,
+    made: Made,
 }
 
 impl Layout {
@@ -60,9 +66,39 @@ impl Layout {
         Self::open(path, work)
     }
 
+    /// As [`Layout::open_or_create`], for an image that is going to be named, and begins the session as by
+    /// [`Layout::hold`].
+    ///
+    /// A layout that this made is removed again when the value is dropped, with the directories above it that it made,
+    /// unless an image was named in it or others wrote to it.
+    pub fn prepare(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
+        let mut attempts = 1..ATTEMPTS;
+        loop {
+            match Self::prepare_once(path, work) {
+                // Another process removed the empty layout that it had made, just when it was found here.
+                Err(error) if error.is_gone() && attempts.next().is_some() => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn prepare_once(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
+        let made = create::ensure_layout(path)?;
+        let mut layout = Self::open(path, work)?;
+        layout.made = made;
+        layout.hold()?;
+        Ok(layout)
+    }
+
     fn at(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
         let root = create::open_root(path)?;
-        Ok(Self { path: path.to_owned(), root, work: Arc::clone(work), session: Mutex::new(None) })
+        Ok(Self {
+            path: path.to_owned(),
+            root,
+            work: Arc::clone(work),
+            session: Mutex::new(None),
+            made: Made::default(),
+        })
     }
 
     /// Returns the layout's directory.

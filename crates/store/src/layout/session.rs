@@ -9,7 +9,7 @@
 //! The layout's own lock is an flock on its directory, so that no file tells of it; other tools ignore all of this.
 //! A session begins and ends its first steps under that lock, therefore whoever holds it sees whole sessions only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,10 +27,17 @@ const LOCK_FILE: &str = "lock";
 pub(crate) struct Session {
     directory: TemporaryDirectory,
     _lock: Lock,
-    /// The blobs that were stored or linked and are not synced yet.
-    written: Mutex<BTreeSet<Digest>>,
+    /// The blobs that were stored or linked.
+    written: Mutex<BTreeMap<Digest, Durability>>,
     /// Where syncs are counted.
     work: Arc<Work>,
+}
+
+/// Whether a blob's name is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    Unsynced,
+    Synced,
 }
 
 /// What a [`sweep`] found.
@@ -60,20 +67,27 @@ impl Session {
     /// Notes that a blob got its name, which is to be synced even if the blob is.
     pub(crate) fn note_written(&self, digest: &Digest, blob_is_synced: bool) {
         self.work.syncs.add(u64::from(blob_is_synced));
-        self.lock_written().insert(digest.clone());
+        self.lock_written().insert(digest.clone(), Durability::Unsynced);
     }
 
     /// Returns the blobs that were noted and not synced yet.
-    pub(crate) fn written(&self) -> BTreeSet<Digest> {
-        self.lock_written().clone()
+    pub(crate) fn unsynced(&self) -> BTreeSet<Digest> {
+        let written = self.lock_written();
+        let unsynced = written.iter().filter(|(_, durability)| **durability == Durability::Unsynced);
+        unsynced.map(|(digest, _)| digest.clone()).collect()
     }
 
     /// Notes that these are on the disk.
     pub(crate) fn note_synced(&self, digests: &BTreeSet<Digest>) {
-        self.lock_written().retain(|digest| !digests.contains(digest));
+        self.lock_written().extend(digests.iter().map(|digest| (digest.clone(), Durability::Synced)));
     }
 
-    fn lock_written(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+    /// Tells whether this session stored or linked the blob.
+    pub(crate) fn has_written(&self, digest: &Digest) -> bool {
+        self.lock_written().contains_key(digest)
+    }
+
+    fn lock_written(&self) -> MutexGuard<'_, BTreeMap<Digest, Durability>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,7 +13,7 @@ use dhow_lifecycle::export::{
 };
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Log, files};
-use dhow_store::{Completeness, Layout};
+use dhow_store::{Completeness, Layout, LayoutError};
 
 use super::{LAYOUT_FEATURE, cache, group};
 use crate::lifecycle::failure::{Failure, chain};
@@ -60,6 +60,13 @@ pub(super) fn execute(
     }
     log.info(&format!("Using app image: {}", inputs.outputs[0].layout.display()));
     let (build, bom) = build_metadata(session, &inputs.layers)?;
+    let run = RunImage {
+        image: &images.run,
+        reference: &images.reference,
+        names: &images.names,
+        extended: analyzed.run_image.as_ref().is_some_and(|image| image.extend),
+    };
+    run.check().map_err(|error| Failure::of(error.exit_code(), &error))?;
     let layouts = open_outputs(session, inputs)?;
 
     let owner = Owner { uid: u64::from(inputs.uid), gid: u64::from(inputs.gid) };
@@ -75,12 +82,7 @@ pub(super) fn execute(
         build: &build,
         bom: &bom,
         project: &project,
-        run: RunImage {
-            image: &images.run,
-            reference: &images.reference,
-            names: &images.names,
-            extended: analyzed.run_image.as_ref().is_some_and(|image| image.extend),
-        },
+        run,
         previous: Previous { image: images.previous.as_ref(), metadata: &analyzed.metadata },
         launcher: &launcher,
         process_type: inputs.process_type.as_deref(),
@@ -195,15 +197,18 @@ fn build_metadata(session: &Session<'_>, layers: &Path) -> Result<(Metadata, Vec
     Ok((metadata, bom))
 }
 
+/// Opens the layouts of the image, making those that are not there; one that no image is named in is removed again.
 fn open_outputs(session: &Session<'_>, inputs: &ExporterInputs) -> Result<Vec<Layout>, Failure> {
-    let create = |output: &Output| {
-        let layout = session.root.create_directories(&output.layout, 0o777);
-        let layout = layout.map_err(|error| chain(&dhow_lifecycle::GoPathError(error)));
-        let layout =
-            layout.and_then(|()| Layout::open_or_create(&output.layout, &session.work).map_err(|error| chain(&error)));
-        layout.map_err(|text| Failure::new(ExitCode::Export, format!("failed to export: saving image: {text}")))
+    let open = |output: &Output| {
+        Layout::prepare(&output.layout, &session.work).map_err(|error| {
+            let text = match error {
+                LayoutError::Path(error) => chain(&dhow_lifecycle::GoPathError(error)),
+                other => chain(&other),
+            };
+            Failure::new(ExitCode::Export, format!("failed to export: saving image: {text}"))
+        })
     };
-    inputs.outputs.iter().map(create).collect()
+    inputs.outputs.iter().map(open).collect()
 }
 
 /// Gives the image its names.

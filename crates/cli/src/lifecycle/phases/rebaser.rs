@@ -38,10 +38,7 @@ fn execute(session: &Session<'_>, inputs: &RebaserInputs) -> Result<(), Failure>
     let layouts: Vec<Layout> = inputs
         .outputs
         .iter()
-        .map(|output| {
-            session.root.create_directories(&output.layout, 0o777).map_err(|error| failure(&error))?;
-            Layout::open_or_create(&output.layout, &session.work).map_err(|error| failure(&error))
-        })
+        .map(|output| Layout::prepare(&output.layout, &session.work).map_err(|error| failure(&error)))
         .collect::<Result<_, _>>()?;
     let completeness = take_over(&app, &base, &rebased, &layouts[0])?;
     let paths: Vec<String> = inputs.outputs.iter().map(|output| output.layout.display().to_string()).collect();

@@ -1,0 +1,56 @@
+//! The end of a layout that was made for an image which did not come about.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use dhow_fs::{Lock, LockMode, remove_empty_directory};
+use dhow_oci::Index;
+
+use super::session::sweep;
+use super::{Layout, LayoutError};
+use crate::staging::in_layout;
+
+/// What is in a layout that nobody but dhow wrote to.
+const OWN: [&str; 3] = ["blobs", "index.json", "oci-layout"];
+
+impl Drop for Layout {
+    fn drop(&mut self) {
+        if self.made.layout {
+            // One that cannot be removed is an empty layout, which does no harm.
+            let _left = self.unmake();
+        }
+    }
+}
+
+impl Layout {
+    /// Removes the layout that this value made, unless an image was named in it or anybody else has put anything there.
+    ///
+    /// Under the layout's lock, and only while no other writer is at work.
+    fn unmake(&mut self) -> Result<(), LayoutError> {
+        let session = self.session.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(session) = session.and_then(Arc::into_inner) else { return Ok(()) };
+        let _lock = Lock::attempt(&self.path, LockMode::Exclusive)?;
+        let is_at_work = sweep(&self.path, Some(session.directory()))?.oldest_live.is_some();
+        let blobs = self.blobs()?;
+        let is_own = |name: &Path| OWN.iter().any(|own| name == Path::new(own)) || session.directory().ends_with(name);
+        let is_foreign = self.root.read_directory(Path::new("/"))?.iter().any(|entry| !is_own(Path::new(&entry.name)))
+            || blobs.keys().any(|digest| !session.has_written(digest));
+        if is_at_work || is_foreign || *self.index()?.value() != Index::default() {
+            return Ok(());
+        }
+        drop(session);
+        for digest in blobs.keys() {
+            self.root.remove_file(&in_layout(digest))?;
+        }
+        for entry in self.root.read_directory(Path::new("/blobs"))? {
+            remove_empty_directory(&self.path.join("blobs").join(entry.name))?;
+        }
+        remove_empty_directory(&self.path.join("blobs"))?;
+        self.root.remove_file(Path::new("/index.json"))?;
+        self.root.remove_file(Path::new("/oci-layout"))?;
+        for directory in self.made.directories.iter().rev() {
+            remove_empty_directory(directory)?;
+        }
+        Ok(())
+    }
+}
