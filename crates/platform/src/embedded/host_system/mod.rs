@@ -115,6 +115,8 @@ pub enum Note {
     },
     /// A directory outside of the system's is visible because `PATH` names it.
     Visible(PathBuf),
+    /// A directory that `PATH` names is not visible, because it holds more than programs.
+    LeftOut(PathBuf),
 }
 
 /// The home directory of the buildpacks' user in the view.
@@ -157,6 +159,13 @@ impl fmt::Display for Note {
             }
             Self::RustToolchainMissing { wanted, used: None } => {
                 write!(formatter, "Rust toolchain {wanted} is not installed")
+            }
+            Self::LeftOut(path) => {
+                write!(
+                    formatter,
+                    "{} is hidden from buildpacks although PATH names it: it holds more than programs",
+                    path.display()
+                )
             }
             Self::Visible(path) => write!(formatter, "{} is visible to buildpacks: PATH names it", path.display()),
         }
@@ -370,6 +379,35 @@ mod tests {
         let plan = HostSystem::plan(&facts).unwrap();
         assert_eq!(content(&plan, "/etc/hosts").unwrap(), "127.0.0.1 localhost\n::1 localhost\n");
         assert_eq!(content(&plan, "/etc/resolv.conf"), None);
+    }
+
+    #[test]
+    fn a_path_that_names_more_than_programs_does_not_show_it() {
+        let machine = Machine::new(&[
+            "usr/bin/",
+            "etc/passwd: x",
+            "run/docker.sock: x",
+            "run/current-system/sw/bin/",
+            "proc/self/",
+            "var/lib/tool/bin/",
+            "home/user/.ssh/id: x",
+            "home/user/notes/",
+            "home/user/.pyenv/shims/",
+            "home/other/secret/",
+        ]);
+        let hidden =
+            ["/", "/etc", "/run", "/proc/self", "/var", "/home", "/home/user", "/home/user/.ssh", "/home/user/notes"];
+        let path = hidden.join(":") + ":/home/other/secret";
+        let plan = HostSystem::plan(&machine.facts(&path)).unwrap();
+        assert_eq!(of_machine(&plan), ["/usr"]);
+        let left_out: Vec<Note> = path.split(':').map(|directory| Note::LeftOut(directory.into())).collect();
+        assert_eq!(plan.notes, left_out);
+
+        let shown = "/run/current-system/sw/bin:/var/lib/tool/bin:/home/user/.pyenv/shims";
+        let plan = HostSystem::plan(&machine.facts(shown)).unwrap();
+        let mut expected = vec!["/usr"];
+        expected.extend(shown.split(':'));
+        assert_eq!(of_machine(&plan), expected);
     }
 
     #[test]

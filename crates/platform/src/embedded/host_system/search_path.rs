@@ -29,6 +29,10 @@ pub(super) fn add(view: &mut View<'_>) -> Result<OsString, PathError> {
             path.push(directory.to_owned());
             continue;
         }
+        if holds_more_than_programs(view, directory) {
+            view.notes.push(Note::LeftOut(directory.to_owned()));
+            continue;
+        }
         let visible = installation(view, directory).unwrap_or(directory);
         let mount = SystemMount::Machine { source: visible.to_owned(), destination: visible.to_owned() };
         view.mounts.push(mount);
@@ -42,6 +46,27 @@ pub(super) fn add(view: &mut View<'_>) -> Result<OsString, PathError> {
     }
     let joined = path.iter().map(|directory| directory.as_os_str().as_bytes()).collect::<Vec<_>>().join(&b':');
     Ok(OsString::from_vec(joined))
+}
+
+/// Tells whether a directory is likely to hold what is none of a buildpack's business, whoever put it into `PATH`: homes and
+/// the directories of the system's state as a whole, sockets and devices, and in a home whatever is no place of programs
+/// by its name.
+fn holds_more_than_programs(view: &View<'_>, directory: &Path) -> bool {
+    let is_state = STATE.iter().any(|path| directory == Path::new(path));
+    let is_device = DEVICES.iter().any(|path| directory.starts_with(path));
+    let is_system = PROGRAMS_OF_STATE.iter().any(|path| directory.starts_with(path));
+    if is_state || (is_device && !is_system) {
+        return true;
+    }
+    let own = view.facts.home.filter(|home| *home != Path::new("/"));
+    if own.is_some_and(|home| home.starts_with(directory)) {
+        return true;
+    }
+    let is_in_home =
+        own.is_some_and(|home| directory.starts_with(home)) || HOMES.iter().any(|home| directory.starts_with(home));
+    let is_of_programs =
+        directory.file_name().is_some_and(|name| PROGRAM_DIRECTORIES.iter().any(|known| name == *known));
+    is_in_home && !is_of_programs
 }
 
 /// Returns the installation's prefix if `directory` is the `bin` of one.
@@ -63,6 +88,17 @@ fn installation<'a>(view: &View<'_>, directory: &'a Path) -> Option<&'a Path> {
     let is_go = has("pkg") && root.is_file(&prefix.join("VERSION"));
     (!is_home && (has("lib") || has("lib64") || has("jmods") || is_go)).then_some(prefix)
 }
+
+/// Directories that are never shown as a whole.
+const STATE: [&str; 10] = ["/", "/boot", "/etc", "/home", "/media", "/mnt", "/root", "/srv", "/tmp", "/var"];
+/// Directories of which nothing is shown, since what is in them acts rather than is.
+const DEVICES: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/var/run"];
+/// Where NixOS has its programs.
+const PROGRAMS_OF_STATE: [&str; 2] = ["/run/current-system", "/run/wrappers"];
+/// Where the homes of users are, besides the caller's.
+const HOMES: [&str; 2] = ["/home", "/root"];
+/// What directories of programs are called.
+const PROGRAM_DIRECTORIES: [&str; 3] = ["bin", "sbin", "shims"];
 
 /// Where programs are on every system; appended in case the caller's `PATH` left them out.
 pub(super) const STANDARD: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
