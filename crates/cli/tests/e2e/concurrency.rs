@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use dhow_fs::{Lock, LockMode};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Base, Image, Outcome, World, blobs};
+use crate::support::{Base, Image, Outcome, World, await_line, blobs};
 
 const APP: &str = "mkdir -p $CNB_LAYERS_DIR/x\necho $SEED >$CNB_LAYERS_DIR/x/seed\n\
                    printf '[types]\\nlaunch = true\\ncache = true\\n' >$CNB_LAYERS_DIR/x.toml\n";
@@ -86,18 +86,6 @@ fn a_build_that_waits_for_its_layout_says_so_once_and_others_say_nothing_of_wait
     talk.read_to_string(&mut rest).unwrap();
     assert!(build.wait().unwrap().success(), "{rest}");
     assert!(!rest.contains("Waiting"), "{rest}");
-}
-
-fn await_line(talk: &mut impl BufRead, expected: &str) {
-    let mut seen = String::new();
-    loop {
-        let mut line = String::new();
-        assert_ne!(talk.read_line(&mut line).unwrap(), 0, "no `{expected}` in\n{seen}");
-        if line.contains(expected) {
-            return;
-        }
-        seen += &line;
-    }
 }
 
 #[test]

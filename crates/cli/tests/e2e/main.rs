@@ -28,3 +28,4 @@ mod reproducible;
 mod run;
 mod sandbox_view;
 mod settings;
+mod terminal;

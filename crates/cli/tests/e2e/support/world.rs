@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::BufRead;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -111,6 +112,26 @@ impl Dhow {
         Self { command }
     }
 
+    /// Runs dhow on a terminal of its own, whose keys come from standard input and whose screen is standard output.
+    ///
+    /// The arguments so far pass a shell on their way.
+    pub(crate) fn on_a_terminal(self) -> Self {
+        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        let words: Vec<&str> = words.map(|word| word.to_str().unwrap()).collect();
+        // In the shell's place, whose own end would otherwise be told.
+        let line = format!("exec {}", words.join(" "));
+        let mut command = Command::new(tool("script"));
+        command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.command.get_current_dir().unwrap());
+        Self { command }
+    }
+
+    /// Starts dhow with its standard input open.
+    pub(crate) fn spawn_with_input(mut self) -> Child {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     pub(crate) fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.command.args(arguments);
         self
@@ -203,6 +224,20 @@ impl Outcome {
 }
 
 /// Returns a command with an environment of its own: this machine's PATH and toolchains, nothing else.
+/// Reads lines up to one that contains `expected`.
+#[track_caller]
+pub(crate) fn await_line(talk: &mut impl BufRead, expected: &str) {
+    let mut seen = String::new();
+    loop {
+        let mut line = String::new();
+        assert_ne!(talk.read_line(&mut line).unwrap(), 0, "no `{expected}` in\n{seen}");
+        if line.contains(expected) {
+            return;
+        }
+        seen += &line;
+    }
+}
+
 fn clean(program: &str, directory: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("HOME", home).env("PATH", path()).current_dir(directory);
