@@ -8,6 +8,7 @@ use dhow_lifecycle::Level;
 use dhow_platform::{Event, Events, Progress};
 
 use crate::timestamp;
+use crate::units::bytes;
 use crate::variables::Variables;
 
 /// A step shows its progress once it has taken this long.
@@ -173,7 +174,7 @@ impl Console {
         step.last_shown = Some(now);
         let text = match progress.total {
             Some(total) if total > 0 => format!("{} {}%", step.key, progress.done.min(total) * 100 / total),
-            _ => format!("{} {}", step.key, progress.done),
+            _ => format!("{} {}", step.key, bytes(progress.done)),
         };
         let mut out = io::stderr().lock();
         if self.terminal {

@@ -22,9 +22,9 @@ pub struct Progress<'a> {
     pub action: &'a str,
     /// To what.
     pub subject: &'a str,
-    /// Steps or bytes done.
+    /// Bytes done.
     pub done: u64,
-    /// Steps or bytes in all, if known.
+    /// Bytes in all, if known.
     pub total: Option<u64>,
 }
 
