@@ -1,5 +1,6 @@
 //! The terminal: answers on stdout, talk on stderr, colour and progress only where they help.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -7,7 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 use dhow_lifecycle::Level;
 use dhow_platform::{Event, Events, Progress};
 
+use crate::colours::Uncoloured;
+use crate::shown;
 use crate::timestamp;
+use crate::units::bytes;
 use crate::variables::Variables;
 
 /// A step shows its progress once it has taken this long.
@@ -59,6 +63,8 @@ struct State {
     /// Whether the last line of the terminal is a progress line, to be overwritten.
     progress_shown: bool,
     step: Option<Step>,
+    /// Holds back what may be a colour, where none are wanted.
+    uncoloured: Uncoloured,
     /// What programs of the running phase said while nothing was to be shown: a failure shows it.
     unsaid: Vec<u8>,
 }
@@ -121,18 +127,19 @@ impl Console {
     }
 
     fn output(&self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
         let mut state = self.lock();
+        let bytes = if self.style.colour { Cow::Borrowed(bytes) } else { state.uncoloured.pass(bytes) };
         if self.style.verbosity == Verbosity::Quiet {
-            state.keep(bytes);
+            state.keep(&bytes);
             return;
         }
-        self.write_output(&mut state, bytes);
+        self.write_output(&mut state, &bytes);
     }
 
     fn write_output(&self, state: &mut State, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         let mut out = io::stderr().lock();
         if state.progress_shown {
             let _written = write!(out, "\r\x1b[K");
@@ -171,9 +178,10 @@ impl Console {
             return;
         }
         step.last_shown = Some(now);
+        let key = shown::line(&step.key);
         let text = match progress.total {
-            Some(total) if total > 0 => format!("{} {}%", step.key, progress.done.min(total) * 100 / total),
-            _ => format!("{} {}", step.key, progress.done),
+            Some(total) if total > 0 => format!("{key} {}%", progress.done.min(total) * 100 / total),
+            _ => format!("{key} {}", bytes(progress.done)),
         };
         let mut out = io::stderr().lock();
         if self.terminal {
@@ -185,6 +193,16 @@ impl Console {
         }
     }
 
+    fn remark(&self, level: Level, message: &str) {
+        match level {
+            Level::Debug if self.style.verbosity == Verbosity::Verbose => self.line(message),
+            Level::Debug => {}
+            Level::Info => self.say(message),
+            Level::Warn => self.line(&format!("{} {message}", self.paint("33", "warning:"))),
+            Level::Error => self.line(&format!("{} {message}", self.paint("31", "error:"))),
+        }
+    }
+
     fn begin_phase(&self, banner: &str) {
         self.lock().unsaid.clear();
         self.say(&self.paint("36", &format!("===> {banner}")));
@@ -193,7 +211,8 @@ impl Console {
     /// Prints an error's lines, however quiet the user wants it, after what the programs that failed said.
     pub(crate) fn report(&self, lines: &str) {
         let mut state = self.lock();
-        let unsaid = std::mem::take(&mut state.unsaid);
+        let mut unsaid = std::mem::take(&mut state.unsaid);
+        unsaid.extend(state.uncoloured.rest());
         if !unsaid.is_empty() {
             self.write_output(&mut state, &unsaid);
         }
@@ -215,11 +234,7 @@ impl Events for Console {
     fn emit(&self, event: Event<'_>) {
         match event {
             Event::Phase(phase) => self.begin_phase(phase.banner()),
-            Event::Remark(Level::Debug, message) if self.style.verbosity == Verbosity::Verbose => self.line(message),
-            Event::Remark(Level::Debug, _) => {}
-            Event::Remark(Level::Info, message) => self.say(message),
-            Event::Remark(Level::Warn, message) => self.line(&format!("{} {message}", self.paint("33", "warning:"))),
-            Event::Remark(Level::Error, message) => self.line(&format!("{} {message}", self.paint("31", "error:"))),
+            Event::Remark(level, message) => self.remark(level, &shown::talk(message)),
             Event::Output(bytes) => self.output(bytes),
             Event::Progress(progress) => self.progress(progress),
         }

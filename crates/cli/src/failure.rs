@@ -5,6 +5,7 @@ use std::error::Error;
 use crate::console::Console;
 use crate::hints;
 use crate::invocation::{FlagNames, Invocation};
+use crate::shown;
 
 /// Why a command failed, with advice.
 #[derive(Debug)]
@@ -45,20 +46,20 @@ impl Failure {
 
     /// Prints `error:`, the causes and `hint:`; returns the exit code.
     pub(crate) fn report(&self, console: &Console, invocation: &Invocation) -> u8 {
-        let mut lines = vec![format!("{} {}", console.paint("31;1", "error:"), self.message)];
+        let mut lines = vec![format!("{} {}", console.paint("31;1", "error:"), shown::lines(&self.message))];
         let mut last = self.message.clone();
         let mut next: Option<&dyn Error> = self.cause.as_deref().map(|cause| cause as &dyn Error);
         while let Some(cause) = next {
             let text = cause.to_string();
             // Transparent wrappers repeat the text of what they wrap.
             if text != last {
-                lines.push(format!("  {} {text}", console.paint("31", "caused by:")));
+                lines.push(format!("  {} {}", console.paint("31", "caused by:"), shown::lines(&text)));
             }
             last = text;
             next = cause.source();
         }
         if let Some(hint) = self.advice(invocation) {
-            lines.push(format!("{} {hint}", console.paint("36;1", "hint:")));
+            lines.push(format!("{} {}", console.paint("36;1", "hint:"), shown::lines(&hint)));
         }
         console.report(&lines.join("\n"));
         self.code

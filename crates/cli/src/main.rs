@@ -5,6 +5,7 @@
 
 #[expect(rustdoc::broken_intra_doc_links, reason = "doc comments are help texts, where `[:GID]` means optional")]
 mod arguments;
+mod colours;
 mod commands;
 mod console;
 mod environment_flags;
@@ -15,6 +16,7 @@ mod invocation;
 mod launcher;
 mod lifecycle;
 mod settings;
+mod shown;
 mod signals;
 mod timestamp;
 mod units;

@@ -149,6 +149,7 @@ impl<'a, 'b> TarWriter<'a, 'b> {
                 return Err(changed(size - left));
             }
             self.output.advance(count);
+            self.work.file_bytes_read.add(count as u64);
             left -= count as u64;
         }
         // A file that grew meanwhile is not the one that was listed either.
@@ -158,7 +159,6 @@ impl<'a, 'b> TarWriter<'a, 'b> {
             Err(source) => return Err(fail(self.root, Operation::Read, source).into()),
         }
         self.work.files_read.add(1);
-        self.work.file_bytes_read.add(size);
         Ok(())
     }
 

@@ -22,9 +22,9 @@ pub struct Progress<'a> {
     pub action: &'a str,
     /// To what.
     pub subject: &'a str,
-    /// Steps or bytes done.
+    /// Bytes done.
     pub done: u64,
-    /// Steps or bytes in all, if known.
+    /// Bytes in all, if known.
     pub total: Option<u64>,
 }
 
@@ -96,4 +96,13 @@ impl Log for EventLog<'_> {
     fn log(&self, level: Level, message: &str) {
         self.0.emit(Event::Remark(level, message));
     }
+}
+
+/// Events that nobody hears, for tests.
+#[cfg(test)]
+pub(crate) struct Silent;
+
+#[cfg(test)]
+impl Events for Silent {
+    fn emit(&self, _event: Event<'_>) {}
 }

@@ -14,7 +14,8 @@ use dhow_oci::{ContainerConfig, Descriptor, History, Image, ImageConfig, LayerRe
 use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError};
 
 use crate::author::{WriteError, write_image};
-use crate::{Medium, Place};
+use crate::progress::Counted;
+use crate::{Events, Medium, Place, Progress};
 
 /// What to make of a root filesystem.
 #[derive(Debug)]
@@ -95,13 +96,22 @@ pub enum ImportError {
 ///
 /// The image depends on the tar and the request alone, not on the tar's name or compression. The
 /// distribution in its `os-release` becomes the labels by which buildpacks' targets are matched.
-pub fn import(request: &ImportRequest<'_>, work: &Arc<Work>, on_wait: &dyn Fn()) -> Result<ImportedImage, ImportError> {
+pub fn import(
+    request: &ImportRequest<'_>,
+    work: &Arc<Work>,
+    on_wait: &dyn Fn(),
+    events: &dyn Events,
+) -> Result<ImportedImage, ImportError> {
     check(request)?;
     let path = &request.destination.path;
     let write_error = |source: WriteError| ImportError::Write { path: path.clone(), source };
     let layout_error = |source: LayoutError| write_error(source.into());
     let blob_error = |source: BlobError| write_error(source.into());
     let tar = Root::host().and_then(|host| host.open_file(request.rootfs)).map_err(ImportError::Open)?;
+    let subject = request.rootfs.display().to_string();
+    // What comes through a pipe has no size.
+    let total = tar.metadata().ok().map(|metadata| metadata.len()).filter(|size| *size > 0);
+    let tar = Counted::new(tar, Progress { action: "importing", subject: &subject, done: 0, total }, events);
     let layout = Layout::prepare(path, work).map_err(layout_error)?;
     let pack = PackOptions::new(work);
     let options = ImportOptions {
@@ -193,6 +203,7 @@ mod tests {
 
     use super::*;
     use crate::Location;
+    use crate::events::Silent;
 
     struct Fixture {
         directory: tempfile::TempDir,
@@ -252,7 +263,7 @@ mod tests {
             created: Some(0),
             ..request(&rootfs, &place, &platform)
         };
-        let imported = import(&request, &fixture.work, &|| {}).unwrap();
+        let imported = import(&request, &fixture.work, &|| {}, &Silent).unwrap();
         assert_eq!(imported.distribution, Some(Distribution { name: "debian".into(), version: "12".into() }));
         assert_eq!(imported.entries, 2);
         let layout = Layout::open(&place.path, &fixture.work).unwrap();
@@ -277,7 +288,7 @@ mod tests {
         let platform = Platform::host();
         let digest = |rootfs: &Path, layout: &str| {
             let place = fixture.place(layout);
-            let imported = import(&request(rootfs, &place, &platform), &fixture.work, &|| {}).unwrap();
+            let imported = import(&request(rootfs, &place, &platform), &fixture.work, &|| {}, &Silent).unwrap();
             imported.image.manifest().digest().clone()
         };
         let other = fixture.directory.path().join("other.tar");
@@ -289,7 +300,7 @@ mod tests {
     fn without_os_release_there_are_no_labels_and_path_has_a_default() {
         let fixture = Fixture::new(&[file("a", "x")]);
         let (rootfs, place, platform) = (fixture.tar(), fixture.place("base"), Platform::host());
-        let imported = import(&request(&rootfs, &place, &platform), &fixture.work, &|| {}).unwrap();
+        let imported = import(&request(&rootfs, &place, &platform), &fixture.work, &|| {}, &Silent).unwrap();
         let config = imported.image.config().value();
         assert_eq!(config.config.env, [format!("PATH={DEFAULT_PATH}")]);
         assert!(config.config.labels.is_empty());
@@ -299,7 +310,7 @@ mod tests {
     fn bad_input_is_refused_and_leaves_nothing() {
         let fixture = Fixture::new(&[file("a", "x")]);
         let (rootfs, place, platform) = (fixture.tar(), fixture.place("base"), Platform::host());
-        let refusal = |request: ImportRequest<'_>| import(&request, &fixture.work, &|| {}).unwrap_err();
+        let refusal = |request: ImportRequest<'_>| import(&request, &fixture.work, &|| {}, &Silent).unwrap_err();
         let plain = || request(&rootfs, &place, &platform);
         let variable = texts(&[("", "x")]);
         assert!(matches!(refusal(ImportRequest { environment: &variable, ..plain() }), ImportError::Variable(_)));

@@ -12,6 +12,7 @@ pub mod import;
 mod inspect;
 mod location;
 mod open;
+mod progress;
 mod rebase;
 mod rootfs;
 mod run;

@@ -14,7 +14,8 @@ use dhow_layer::{Owners, UnpackError, UnpackOptions, Whiteouts};
 use dhow_oci::{DiffId, Image, LayerRef};
 use dhow_store::{BlobError, BlobSource};
 
-use crate::{Event, Events, Progress};
+use crate::progress::Counted;
+use crate::{Events, Progress};
 
 /// Whether unpacked files belong to whom the image says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,13 +113,10 @@ fn unpacked(
     }
     host.create_directories(&family, 0o700)?;
     let subject = layer.descriptor.digest.to_string();
-    let progress = |done: u64| {
-        let progress = Progress { action: "unpacking", subject: &subject, done, total: Some(layer.descriptor.size) };
-        events.emit(Event::Progress(progress));
-    };
+    let progress = Progress { action: "unpacking", subject: &subject, done: 0, total: Some(layer.descriptor.size) };
     let blob =
         blobs.open(&layer.descriptor).map_err(|source| RootfsError::Blob { diff_id: diff_id.clone(), source })?;
-    let counted = Counted { inner: blob, done: 0, progress: &progress };
+    let counted = Counted::new(blob, progress, events);
     TemporaryDirectory::sweep(&family);
     let temporary = TemporaryDirectory::create_in(&family)?;
     let root = Root::open(temporary.path())?;
@@ -150,21 +148,6 @@ fn unpacked(
     Ok(destination)
 }
 
-struct Counted<'a> {
-    inner: Box<dyn std::io::Read + Send>,
-    done: u64,
-    progress: &'a (dyn Fn(u64) + Sync),
-}
-
-impl std::io::Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.done += count as u64;
-        (self.progress)(self.done);
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -174,12 +157,7 @@ mod tests {
     use dhow_store::{BlobSink, Layout};
 
     use super::*;
-
-    struct Silent;
-
-    impl Events for Silent {
-        fn emit(&self, _event: Event<'_>) {}
-    }
+    use crate::events::Silent;
 
     #[test]
     fn a_layer_is_on_the_disk_before_it_has_its_name_and_what_killed_processes_left_is_removed() {

@@ -14,6 +14,12 @@ use dhow_platform::import::{ImportRequest, import};
 use dhow_platform::{Location, Place};
 use dhow_store::{BlobSource, ImageSource, Layout};
 
+struct Silent;
+
+impl dhow_platform::Events for Silent {
+    fn emit(&self, _event: dhow_platform::Event<'_>) {}
+}
+
 struct Fixture {
     directory: tempfile::TempDir,
     work: Arc<Work>,
@@ -75,7 +81,7 @@ impl Fixture {
             platform: &Platform::host(),
             created: None,
         };
-        import(&request, &fixture.work, &|| {}).unwrap();
+        import(&request, &fixture.work, &|| {}, &Silent).unwrap();
         fixture
     }
 

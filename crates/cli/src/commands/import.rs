@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &ImportArguments, context: &Context<'_>) -> Result<
         created: arguments.created,
     };
     let waiting = || context.console.say(&format!("Waiting for another writer of {}", arguments.image));
-    let imported = import(&request, &Arc::new(Work::default()), &waiting)?;
+    let imported = import(&request, &Arc::new(Work::default()), &waiting, context.console)?;
     context.console.say(&format!("{} entries, {} unpacked", imported.entries, bytes(imported.unpacked_size)));
     if let Some(distribution) = &imported.distribution {
         context.console.say(&format!("distribution {} {}", distribution.name, distribution.version));

@@ -11,6 +11,7 @@ use crate::arguments::{Format, InspectArguments};
 use crate::commands::Context;
 use crate::console::answer;
 use crate::failure::Failure;
+use crate::shown::line;
 use crate::units::bytes;
 
 pub(crate) fn run(arguments: &InspectArguments, context: &Context<'_>) -> Result<(), Failure> {
@@ -41,12 +42,12 @@ fn write_text(out: &mut String, name: &str, inspection: &Inspection) -> std::fmt
         InspectedCompleteness::Sparse => "sparse: the run image's layers are left out",
         InspectedCompleteness::Incomplete => "incomplete: blobs are missing",
     };
-    writeln!(out, "Image:     {name}")?;
+    writeln!(out, "Image:     {}", line(name))?;
     writeln!(out, "Digest:    {}", inspection.digest)?;
-    writeln!(out, "Platform:  {}", inspection.platform)?;
-    writeln!(out, "Created:   {}", inspection.created.as_deref().unwrap_or("unknown"))?;
+    writeln!(out, "Platform:  {}", line(&inspection.platform))?;
+    writeln!(out, "Created:   {}", line(inspection.created.as_deref().unwrap_or("unknown")))?;
     writeln!(out, "Size:      {} ({completeness})", bytes(inspection.size))?;
-    writeln!(out, "User:      {}", if inspection.user.is_empty() { "root" } else { &inspection.user })?;
+    writeln!(out, "User:      {}", line(if inspection.user.is_empty() { "root" } else { &inspection.user }))?;
     if let Some(base) = &inspection.base {
         writeln!(out, "\nBase:")?;
         for (label, value) in [
@@ -56,7 +57,7 @@ fn write_text(out: &mut String, name: &str, inspection: &Inspection) -> std::fmt
             ("Top layer", &base.top_layer),
         ] {
             if let Some(value) = value {
-                writeln!(out, "  {:<11}{value}", format!("{label}:"))?;
+                writeln!(out, "  {:<11}{}", format!("{label}:"), line(value))?;
             }
         }
     }
@@ -65,7 +66,8 @@ fn write_text(out: &mut String, name: &str, inspection: &Inspection) -> std::fmt
         let width = inspection.buildpacks.iter().map(|buildpack| buildpack.id.len()).max().unwrap_or(0);
         for buildpack in &inspection.buildpacks {
             let homepage = buildpack.homepage.as_deref().unwrap_or("");
-            writeln!(out, "{}", format!("  {:<width$}  {}  {homepage}", buildpack.id, buildpack.version).trim_end())?;
+            let text = format!("  {:<width$}  {}  {homepage}", buildpack.id, buildpack.version);
+            writeln!(out, "{}", line(text.trim_end()))?;
         }
     }
     if !inspection.processes.is_empty() {
@@ -75,21 +77,22 @@ fn write_text(out: &mut String, name: &str, inspection: &Inspection) -> std::fmt
             let mark = if process.default { "(default)" } else { "" };
             let words: Vec<&str> = process.command.iter().chain(&process.args).map(String::as_str).collect();
             let shell = if process.direct { "" } else { "bash: " };
-            writeln!(out, "  {:<width$} {mark:<9}  {shell}{}", process.kind, words.join(" "))?;
+            let text = format!("  {:<width$} {mark:<9}  {shell}{}", process.kind, words.join(" "));
+            writeln!(out, "{}", line(&text))?;
         }
     }
     writeln!(out, "\nLayers:")?;
     for layer in &inspection.layers {
         let absent = if layer.present { "" } else { " (absent)" };
         let short: String = layer.diff_id.0.hex().chars().take(12).collect();
-        writeln!(out, "  {short}  {:>9}  {}{absent}", bytes(layer.size), layer.origin)?;
+        writeln!(out, "  {short}  {:>9}  {}{absent}", bytes(layer.size), line(&layer.origin))?;
     }
     if !inspection.labels.is_empty() {
         writeln!(out, "\nLabels:")?;
         for (key, value) in &inspection.labels {
             let shown: String = value.chars().take(100).collect();
             let more = if shown.len() < value.len() { "…" } else { "" };
-            writeln!(out, "  {key}={shown}{more}")?;
+            writeln!(out, "  {}={}{more}", line(key), line(&shown))?;
         }
     }
     Ok(())

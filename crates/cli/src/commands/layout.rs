@@ -12,16 +12,18 @@ use crate::arguments::{Format, LayoutCheckArguments, LayoutGcArguments};
 use crate::commands::Context;
 use crate::console::answer;
 use crate::failure::Failure;
+use crate::shown;
 use crate::units::bytes;
 
 /// Returns 0 if nothing is wrong, else 1.
 pub(crate) fn check(arguments: &LayoutCheckArguments) -> Result<u8, Failure> {
     let findings = open(&arguments.path)?.check()?;
     let lines: Vec<String> = findings.iter().map(|finding| with_causes(finding)).collect();
+    let shown = || lines.iter().map(|text| format!("{}\n", shown::line(text))).collect::<String>();
     match arguments.format {
         Format::Json => answer(&format!("{:#}\n", json!({ "path": arguments.path, "findings": lines }))),
         Format::Text if lines.is_empty() => answer(&format!("{}: nothing is wrong\n", arguments.path.display())),
-        Format::Text => answer(&(lines.join("\n") + "\n")),
+        Format::Text => answer(&shown()),
     }
     Ok(u8::from(!findings.is_empty()))
 }

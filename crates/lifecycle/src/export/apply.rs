@@ -74,6 +74,7 @@ fn store_base(input: &ExportInput<'_>, log: &dyn Log) -> Result<Completeness, Ex
     }
     let run = input.run.image;
     let absent = run.absent_layers()?;
+    input.progress.begin("the run image's layers".to_owned());
     for layer in run.image.layers() {
         if !absent.iter().any(|absent| absent.descriptor.digest == layer.descriptor.digest) {
             input.store.adopt(run.blobs.as_ref(), &layer.descriptor)?;
@@ -253,6 +254,9 @@ impl Export<'_> {
     ) -> Result<(ExportedLayer, bool), ExportError> {
         let fail = |source| ExportError::Layer { doing, source };
         let compares = self.input.previous.image.is_some() && slot.recorded.iter().any(|sha| !sha.is_empty());
+        if known.is_none() {
+            self.input.progress.begin(format!("layer '{}'", slot.id));
+        }
         let diff_id = match &known {
             Some(known) => Some(known.diff_id.clone()),
             None if compares => Some(slot.content()?.diff_id(self.input.packing).map_err(fail)?),

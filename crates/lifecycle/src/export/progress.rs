@@ -19,6 +19,7 @@ pub struct ExportProgress {
 
 #[derive(Debug, Default)]
 struct State {
+    current: Option<String>,
     layers: Vec<ExportedLayer>,
     ended: bool,
 }
@@ -30,7 +31,7 @@ impl ExportProgress {
     /// Returns the progress of an export that has ended.
     #[must_use]
     pub fn ended(layers: &[ExportedLayer]) -> Self {
-        let state = State { layers: layers.to_vec(), ended: true };
+        let state = State { layers: layers.to_vec(), ended: true, current: None };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -39,8 +40,21 @@ impl ExportProgress {
         EndOfExport(self)
     }
 
+    /// Returns what is being read at the moment, to be shown while it takes long.
+    #[must_use]
+    pub fn current(&self) -> Option<String> {
+        self.state().current.clone()
+    }
+
+    pub(super) fn begin(&self, what: String) {
+        self.state().current = Some(what);
+    }
+
     pub(super) fn add(&self, layer: &ExportedLayer) {
-        self.state().layers.push(layer.clone());
+        let mut state = self.state();
+        state.layers.push(layer.clone());
+        state.current = None;
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -69,7 +83,10 @@ impl ExportProgress {
 
 impl Drop for EndOfExport<'_> {
     fn drop(&mut self) {
-        self.0.state().ended = true;
+        let mut state = self.0.state();
+        state.ended = true;
+        state.current = None;
+        drop(state);
         self.0.changed.notify_all();
     }
 }
@@ -110,6 +127,15 @@ mod tests {
             progress.add(&made);
             assert_eq!(waiting.join().unwrap(), Some(made.layer.clone()));
         });
+    }
+
+    #[test]
+    fn a_layer_is_current_until_it_is_made() {
+        let progress = ExportProgress::default();
+        progress.begin("layer 'x/bp:one'".to_owned());
+        assert_eq!(progress.current().as_deref(), Some("layer 'x/bp:one'"));
+        progress.add(&layer("/layers/x_bp/one"));
+        assert_eq!(progress.current(), None);
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub use state::StateError;
 use crate::app::Source;
 use crate::container::caller;
 use crate::events::EventLog;
+use crate::progress::Watched;
 use crate::{Events, Phase};
 use kept::KeptTrees;
 use report::PhaseClock;
@@ -137,34 +138,38 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     let reference = run_image.image.reference();
     let project_metadata = project.descriptor.project_metadata();
     let progress = ExportProgress::default();
-    let exported = export(
-        &ExportInput {
-            packing: &packing,
-            rules: &rules,
-            layers: Path::new(LAYERS),
-            app: &request.workspace,
-            buildpacks: &group.buildpacks,
-            build: &metadata,
-            bom: &[],
-            project: &project_metadata,
-            run: ExportRunImage {
-                image: &run_image.image,
-                reference: &reference,
-                names: &run_image.names,
-                extended: false,
+    let written = || work.file_bytes_read.value() + work.blob_bytes_copied.value();
+    let watched = Watched { events, action: "exporting", subject: &|| progress.current(), bytes: &written };
+    let exported = watched.run(|| {
+        export(
+            &ExportInput {
+                packing: &packing,
+                rules: &rules,
+                layers: Path::new(LAYERS),
+                app: &request.workspace,
+                buildpacks: &group.buildpacks,
+                build: &metadata,
+                bom: &[],
+                project: &project_metadata,
+                run: ExportRunImage {
+                    image: &run_image.image,
+                    reference: &reference,
+                    names: &run_image.names,
+                    extended: false,
+                },
+                previous: Previous { image: previous.as_ref(), metadata: &analyzed.metadata },
+                launcher: &launcher,
+                process_type: request.default_process.as_deref(),
+                exec_env: EXEC_ENV,
+                created: request.created.unwrap_or(REPRODUCIBLE_TIME),
+                known: &kept,
+                progress: &progress,
+                store: output.as_ref(),
+                completeness: request.completeness,
             },
-            previous: Previous { image: previous.as_ref(), metadata: &analyzed.metadata },
-            launcher: &launcher,
-            process_type: request.default_process.as_deref(),
-            exec_env: EXEC_ENV,
-            created: request.created.unwrap_or(REPRODUCIBLE_TIME),
-            known: &kept,
-            progress: &progress,
-            store: output.as_ref(),
-            completeness: request.completeness,
-        },
-        &log,
-    )?;
+            &log,
+        )
+    })?;
     if exported.completeness == Completeness::Sparse && request.completeness == Completeness::Full {
         let name = Some(&run_image.image.name).filter(|name| !name.is_empty()).unwrap_or(&reference);
         events.warn(&format!("the image is sparse, because run image {name} lacks layers itself"));
@@ -172,19 +177,23 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     let tags = build.publish(&exported, &output, &run_image, &log)?;
     let slices: Vec<Vec<String>> = metadata.slices.iter().map(|slice| slice.paths.clone()).collect();
     kept.record_exported(&exported.layers, &slices)?;
-    let cached = write_cache(
-        &CacheInput {
-            packing: &packing,
-            rules: &rules,
-            layers: Path::new(LAYERS),
-            buildpacks: &group.buildpacks,
-            exported: &progress,
-            blobs: output.as_ref(),
-            known: &kept,
-        },
-        &mut cache,
-        &log,
-    );
+    let cache_name = || Some("layers to the cache".to_owned());
+    let watched = Watched { events, action: "copying", subject: &cache_name, bytes: &written };
+    let cached = watched.run(|| {
+        write_cache(
+            &CacheInput {
+                packing: &packing,
+                rules: &rules,
+                layers: Path::new(LAYERS),
+                buildpacks: &group.buildpacks,
+                exported: &progress,
+                blobs: output.as_ref(),
+                known: &kept,
+            },
+            &mut cache,
+            &log,
+        )
+    });
     match cached {
         Ok(cached) => {
             for layer in &cached {

@@ -22,6 +22,7 @@ use super::state::BuildState;
 use super::{LAYERS, output, project};
 use crate::app::{AppCopy, Source};
 use crate::container::Caller;
+use crate::progress::Watched;
 use crate::tree::copy_files;
 use crate::{Event, Events, Medium, OpenError, Place, open};
 
@@ -48,7 +49,10 @@ impl Build<'_> {
                 self.give(&real, parent)?;
             }
         }
-        let copied = AppCopy {
+        let subject = || Some(source.path().display().to_string());
+        let bytes = || self.work.source_bytes_copied.value();
+        let watched = Watched { events: self.events, action: "copying", subject: &subject, bytes: &bytes };
+        let copy = AppCopy {
             source,
             filter: &project.filter,
             root: &real,
@@ -56,8 +60,8 @@ impl Build<'_> {
             state: &self.state.app_directory(),
             owner: self.owner_to_set(),
             work: self.work,
-        }
-        .run()?;
+        };
+        let copied = watched.run(|| copy.run())?;
         for path in &copied.skipped {
             self.events.warn(&format!("left out {}: neither file, directory nor link", path.display()));
         }
