@@ -13,16 +13,7 @@ const DEFAULT_LAYOUT_DIRECTORY: &str = "/layout-repo";
 
 /// The directory of image layouts that all images of a phase are read from and written to.
 #[derive(Clone, Debug)]
-pub(crate) struct LayoutDirectory(PathBuf);
-
-/// Where a cache image is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CacheImage {
-    /// The layout's directory.
-    pub(crate) path: PathBuf,
-    /// Its name in the layout.
-    pub(crate) tag: String,
-}
+pub(crate) struct LayoutDirectory(pub(super) PathBuf);
 
 /// Where an image is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,26 +99,6 @@ pub(crate) fn check_one_registry(names: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the place of a cache image: `oci:PATH[:TAG]`, or a name in the layout directory.
-pub(crate) fn cache_image(given: &Given, layouts: &LayoutDirectory) -> Result<Option<CacheImage>, Failure> {
-    let Some(text) = given.optional("cache-image") else { return Ok(None) };
-    let Some(place) = text.strip_prefix("oci:") else {
-        let reference = parse(text)?;
-        return Ok(Some(CacheImage {
-            path: layouts.path().join(reference.layout_path()),
-            tag: reference.identifier().to_owned(),
-        }));
-    };
-    let (path, tag) = match place.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') && !tag.is_empty() => (path, tag),
-        _ => (place, "latest"),
-    };
-    if path.is_empty() {
-        return Err(Failure::input(format!("could not parse reference: {text}")));
-    }
-    Ok(Some(CacheImage { path: given.absolute(path), tag: tag.to_owned() }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,17 +127,5 @@ mod tests {
         let layouts = LayoutDirectory::resolve(&given(&[("CNB_USE_OCI_LAYOUT", "true")]), &root).unwrap();
         assert_eq!(layouts.layout_of("ab:1").unwrap(), Path::new("/layout-repo/index.docker.io/library/ab/1"));
         assert_eq!(layouts.layout_of("/layout-repo/x").unwrap(), Path::new("/layout-repo/x"));
-    }
-
-    #[test]
-    fn a_cache_image_is_a_layout_by_path_or_by_name() {
-        let layouts = LayoutDirectory("/layout-repo".into());
-        let place = |text| cache_image(&given(&[("CNB_CACHE_IMAGE", text)]), &layouts).map_err(|failure| failure.text);
-        let at = |path: &str, tag: &str| Ok(Some(CacheImage { path: path.into(), tag: tag.to_owned() }));
-        assert_eq!(place("oci:c"), at("/cwd/c", "latest"));
-        assert_eq!(place("oci:/c:v1"), at("/c", "v1"));
-        assert_eq!(place("example.org/my/cache:v1"), at("/layout-repo/example.org/my/cache/v1", "v1"));
-        assert_eq!(place("Bad"), Err("failed to resolve inputs: could not parse reference: Bad".to_owned()));
-        assert_eq!(cache_image(&given(&[]), &layouts).unwrap(), None);
     }
 }

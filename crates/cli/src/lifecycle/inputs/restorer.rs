@@ -37,7 +37,7 @@ impl RestorerInputs {
             group: given.path("group"),
             layers: given.path("layers"),
             cache_directory: given.optional_path("cache-dir"),
-            cache_image: images::cache_image(given, &layouts)?,
+            cache_image: CacheImage::resolve(given, &layouts)?,
             skip_layers: given.switch("skip-layers"),
             uid: given.id("uid"),
             gid: given.id("gid"),
