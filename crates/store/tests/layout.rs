@@ -268,3 +268,31 @@ fn whoever_waits_for_another_writer_says_so_once() {
     layout.tag("y", image.descriptor(), Completeness::Full, &on_wait).unwrap();
     assert_eq!(waited.get(), 1);
 }
+
+#[test]
+fn a_damaged_layout_is_recovered_empty_and_anything_else_is_left_as_it_is() {
+    type Harm = fn(&std::path::Path);
+    let harms: [Harm; 4] = [
+        |path| std::fs::write(path.join("index.json"), "nope").unwrap(),
+        |path| std::fs::remove_file(path.join("index.json")).unwrap(),
+        |path| std::fs::write(path.join("oci-layout"), "nope").unwrap(),
+        |path| std::fs::remove_file(path.join("oci-layout")).unwrap(),
+    ];
+    for (number, harm) in harms.into_iter().enumerate() {
+        let scratch = Scratch::new();
+        let layout = scratch.layout("layout");
+        tag(&layout, "app", &store_image(&layout, "linux/amd64", &["base"]));
+        harm(layout.path());
+        let recovered = Layout::recover(layout.path(), &work()).unwrap();
+        let names = recovered.index().unwrap().value().manifests.len();
+        assert_eq!(names, if number < 2 { 0 } else { 1 }, "an index that is whole stays");
+    }
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    std::fs::write(layout.path().join("oci-layout"), r#"{"imageLayoutVersion":"2.0.0"}"#).unwrap();
+    assert!(matches!(Layout::recover(layout.path(), &work()), Err(LayoutError::Version { .. })));
+    std::fs::write(layout.path().join("oci-layout"), "nope").unwrap();
+    std::fs::write(layout.path().join("document"), "of somebody").unwrap();
+    assert!(Layout::recover(layout.path(), &work()).is_err());
+    assert_eq!(std::fs::read_to_string(layout.path().join("oci-layout")).unwrap(), "nope");
+}

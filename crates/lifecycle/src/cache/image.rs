@@ -14,7 +14,8 @@ use super::{CacheError, CacheReadError, CachedLayer, LayerCache, NewLayer, Reuse
 /// The label that holds the metadata.
 const METADATA_LABEL: &str = "io.buildpacks.lifecycle.cache.metadata";
 
-/// A cache in an OCI layout. Layers are compressed, and blobs that an app image of the same layout has are shared.
+/// A cache in an OCI layout. Layers are compressed, and blobs that an app image of the same layout has are shared. What
+/// the cache held before, and nothing else of the layout needs, is removed by a commit.
 pub struct LayoutCache {
     layout: Arc<Layout>,
     tag: String,
@@ -126,7 +127,12 @@ impl LayerCache for LayoutCache {
         self.layout.store(image.config().bytes(), MediaType::OciConfig)?;
         self.layout.store(image.manifest().bytes(), MediaType::OciManifest)?;
         self.layout.tag(&self.tag, image.descriptor(), Completeness::Full, &|| {})?;
-        self.previous = Some(image);
+        if let Some(previous) = self.previous.replace(image) {
+            let mut old = vec![previous.descriptor().digest];
+            old.extend(previous.blobs().into_iter().map(|blob| blob.digest.clone()));
+            // The new cache is there; what stays of the old one does no harm.
+            let _dropped = self.layout.drop_unneeded(&old);
+        }
         self.layers.clear();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Recognising a layout, and making an empty one.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{AtomicFile, FileKind, Lock, LockMode, Root, make_directories};
@@ -9,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{LayoutError, found};
 use crate::staging::{DIRECTORY_MODE, FILE_MODE, ensure_blob_directory};
 
-const VERSION: &str = "1.0.0";
+/// The only version there is.
+pub(super) const VERSION: &str = "1.0.0";
 const LAYOUT_FILE_LIMIT: u64 = 4096;
 
 /// The content of `oci-layout`.
@@ -99,7 +101,7 @@ fn is_complete(root: &Root) -> bool {
 }
 
 /// Returns the version that `oci-layout` states; `None` without that file. Text that is no JSON is its own version.
-fn version(root: &Root, path: &Path) -> Result<Option<String>, LayoutError> {
+pub(super) fn version(root: &Root, path: &Path) -> Result<Option<String>, LayoutError> {
     let bytes = match root.read(Path::new("/oci-layout"), LAYOUT_FILE_LIMIT) {
         Ok(bytes) => bytes,
         Err(error) if error.is_not_found() => return Ok(None),
@@ -129,6 +131,15 @@ pub(crate) fn require_version(bytes: &[u8], path: &Path) -> Result<(), LayoutErr
 /// Returns the bytes of an `oci-layout` file.
 pub(crate) fn marker() -> Vec<u8> {
     go_json::to_vec(&Marker { image_layout_version: VERSION.to_owned() })
+}
+
+/// Tells whether a directory holds anything that is no part of a layout.
+pub(super) fn is_foreign(root: &Root) -> Result<bool, LayoutError> {
+    let is_own = |name: &OsStr| {
+        ["blobs", "index.json", "oci-layout"].iter().any(|own| name == *own)
+            || name.as_encoded_bytes().starts_with(b".dhow-")
+    };
+    Ok(root.read_directory(Path::new("/"))?.iter().any(|entry| !is_own(&entry.name)))
 }
 
 /// Names the first few entries of a directory, for a message; empty if nothing but unfinished files is there.

@@ -10,6 +10,7 @@ mod durable;
 mod edit;
 mod error;
 mod gc;
+mod recover;
 mod session;
 mod unmake;
 
@@ -21,7 +22,7 @@ use dhow_fs::{CopyMethod, FileKind, PathError, Root, Work};
 use dhow_oci::{Descriptor, Document, Image, Index, Limit, MANIFEST_LIMIT, MediaType};
 
 pub use check::Finding;
-use create::Made;
+use create::{Made, VERSION};
 pub(crate) use create::{marker, require_version};
 pub use edit::SPARSE;
 pub use error::LayoutError;

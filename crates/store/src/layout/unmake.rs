@@ -6,12 +6,10 @@ use std::sync::{Arc, PoisonError};
 use dhow_fs::{Lock, LockMode, remove_empty_directory};
 use dhow_oci::Index;
 
+use super::create::is_foreign;
 use super::session::sweep;
 use super::{Layout, LayoutError};
 use crate::staging::in_layout;
-
-/// What is in a layout that nobody but dhow wrote to.
-const OWN: [&str; 3] = ["blobs", "index.json", "oci-layout"];
 
 impl Drop for Layout {
     fn drop(&mut self) {
@@ -32,10 +30,8 @@ impl Layout {
         let _lock = Lock::attempt(&self.path, LockMode::Exclusive)?;
         let is_at_work = sweep(&self.path, Some(session.directory()))?.oldest_live.is_some();
         let blobs = self.blobs()?;
-        let is_own = |name: &Path| OWN.iter().any(|own| name == Path::new(own)) || session.directory().ends_with(name);
-        let is_foreign = self.root.read_directory(Path::new("/"))?.iter().any(|entry| !is_own(Path::new(&entry.name)))
-            || blobs.keys().any(|digest| !session.has_written(digest));
-        if is_at_work || is_foreign || *self.index()?.value() != Index::default() {
+        let holds_others = is_foreign(&self.root)? || blobs.keys().any(|digest| !session.has_written(digest));
+        if is_at_work || holds_others || *self.index()?.value() != Index::default() {
             return Ok(());
         }
         drop(session);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dhow_fs::Root;
 use dhow_lifecycle::{Level, Log};
 
-use super::{Given, LayoutDirectory, images, run_image};
+use super::{CacheImage, Given, LayoutDirectory, images, run_image};
 use crate::lifecycle::failure::Failure;
 use dhow_cnb::ExitCode;
 
@@ -38,7 +38,7 @@ impl AnalyzerInputs {
         let names: Vec<String> = std::iter::once(output).chain(given.list("tag")).cloned().collect();
         images::check_one_registry(&names)?;
         images::check([previous, &run_image_name])?;
-        images::cache_image(given, Some(&layouts))?;
+        CacheImage::resolve(given, Some(&layouts))?;
         Ok(Self {
             analyzed: given.path("analyzed"),
             layers: given.path("layers"),

@@ -7,7 +7,9 @@ use dhow_lifecycle::Log;
 use super::analyzer::warn_of_launch_cache;
 use super::exporter::warn_of_parallel_without_cache;
 use super::restorer::warn_of_missing_cache;
-use super::{AnalyzerInputs, BuilderInputs, DetectorInputs, ExporterInputs, Given, LayoutDirectory, RestorerInputs};
+use super::{
+    AnalyzerInputs, BuilderInputs, CacheImage, DetectorInputs, ExporterInputs, Given, LayoutDirectory, RestorerInputs,
+};
 use super::{detector, images, run_image};
 use crate::lifecycle::failure::Failure;
 
@@ -44,7 +46,11 @@ impl CreatorInputs {
         let (app, buildpacks, build_config) = (given.path("app"), given.path("buildpacks"), given.path("build-config"));
         let (group, plan, platform) = (given.path("group"), given.path("plan"), given.path("platform"));
         let cache_directory = given.optional_path("cache-dir");
-        let cache_image = images::cache_image(given, Some(&layouts))?;
+        let outputs = layouts.outputs(&names)?;
+        let cache_image = CacheImage::resolve(given, Some(&layouts))?;
+        if let Some(cache) = &cache_image {
+            cache.check_apart(&outputs, &layouts.layout_of(&run_image_name)?, root)?;
+        }
         Ok(Self {
             analyzer: AnalyzerInputs {
                 analyzed: analyzed.clone(),
@@ -99,7 +105,7 @@ impl CreatorInputs {
                 stack: given.path("stack"),
                 launcher: given.path("launcher"),
                 launcher_sbom: given.path("launcher-sbom"),
-                outputs: layouts.outputs(&names)?,
+                outputs,
                 cache_directory,
                 cache_image,
                 parallel: given.switch("parallel"),

@@ -67,6 +67,12 @@ impl ExporterInputs {
         warn_of_parallel_without_cache(given, log);
         let names = given.positional.clone();
         images::check_one_registry(&names)?;
+        let outputs = layouts.outputs(&names)?;
+        let cache_image = CacheImage::resolve(given, Some(&layouts))?;
+        if let (Some(cache), Some(run_image)) = (&cache_image, &content.run_image) {
+            let path = run_image.reference.rsplit_once('@').map_or(run_image.reference.as_str(), |(path, _)| path);
+            cache.check_apart(&outputs, &layouts.layout_of(path)?, root)?;
+        }
         let inputs = Self {
             app: given.path("app"),
             group: given.path("group"),
@@ -77,9 +83,9 @@ impl ExporterInputs {
             stack: given.path("stack"),
             launcher: given.path("launcher"),
             launcher_sbom: given.path("launcher-sbom"),
-            outputs: layouts.outputs(&names)?,
+            outputs,
             cache_directory: given.optional_path("cache-dir"),
-            cache_image: images::cache_image(given, Some(&layouts))?,
+            cache_image,
             parallel: given.switch("parallel"),
             process_type: given.optional("process-type").map(str::to_owned),
             uid: given.id("uid")?,

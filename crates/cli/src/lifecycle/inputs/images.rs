@@ -10,20 +10,10 @@ use crate::lifecycle::failure::Failure;
 
 /// Where layouts are when nothing says otherwise.
 const DEFAULT_LAYOUT_DIRECTORY: &str = "/layout-repo";
-const LAYOUT_SCHEME: &str = "oci:";
 
 /// The directory of image layouts that all images of a phase are read from and written to.
 #[derive(Clone, Debug)]
-pub(crate) struct LayoutDirectory(PathBuf);
-
-/// Where a cache image is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CacheImage {
-    /// The layout's directory.
-    pub(crate) path: PathBuf,
-    /// Its name in the layout.
-    pub(crate) tag: String,
-}
+pub(crate) struct LayoutDirectory(pub(super) PathBuf);
 
 /// Where an image is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,32 +99,6 @@ pub(crate) fn check_one_registry(names: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells whether a cache image is given by the path of its layout rather than by a name.
-pub(crate) fn is_layout_path(text: &str) -> bool {
-    text.starts_with(LAYOUT_SCHEME)
-}
-
-/// Returns the place of a cache image: `oci:PATH[:TAG]`, or a name in the layout directory, if there is one.
-pub(crate) fn cache_image(given: &Given, layouts: Option<&LayoutDirectory>) -> Result<Option<CacheImage>, Failure> {
-    let Some(text) = given.optional("cache-image") else { return Ok(None) };
-    let Some(place) = text.strip_prefix(LAYOUT_SCHEME) else {
-        let Some(layouts) = layouts else { return Ok(None) };
-        let reference = parse(text)?;
-        return Ok(Some(CacheImage {
-            path: layouts.path().join(reference.layout_path()),
-            tag: reference.identifier().to_owned(),
-        }));
-    };
-    let (path, tag) = match place.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') && !tag.is_empty() => (path, tag),
-        _ => (place, "latest"),
-    };
-    if path.is_empty() {
-        return Err(Failure::input(format!("could not parse reference: {text}")));
-    }
-    Ok(Some(CacheImage { path: given.absolute(path), tag: tag.to_owned() }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,18 +127,5 @@ mod tests {
         let layouts = LayoutDirectory::resolve(&given(&[("CNB_USE_OCI_LAYOUT", "true")]), &root).unwrap();
         assert_eq!(layouts.layout_of("ab:1").unwrap(), Path::new("/layout-repo/index.docker.io/library/ab/1"));
         assert_eq!(layouts.layout_of("/layout-repo/x").unwrap(), Path::new("/layout-repo/x"));
-    }
-
-    #[test]
-    fn a_cache_image_is_a_layout_by_path_or_by_name() {
-        let layouts = LayoutDirectory("/layout-repo".into());
-        let place =
-            |text| cache_image(&given(&[("CNB_CACHE_IMAGE", text)]), Some(&layouts)).map_err(|failure| failure.text);
-        let at = |path: &str, tag: &str| Ok(Some(CacheImage { path: path.into(), tag: tag.to_owned() }));
-        assert_eq!(place("oci:c"), at("/cwd/c", "latest"));
-        assert_eq!(place("oci:/c:v1"), at("/c", "v1"));
-        assert_eq!(place("example.org/my/cache:v1"), at("/layout-repo/example.org/my/cache/v1", "v1"));
-        assert_eq!(place("Bad"), Err("failed to resolve inputs: could not parse reference: Bad".to_owned()));
-        assert_eq!(cache_image(&given(&[]), Some(&layouts)).unwrap(), None);
     }
 }

@@ -4,6 +4,7 @@
 
 mod analyzer;
 mod builder;
+mod cache_image;
 mod creator;
 mod detector;
 mod exporter;
@@ -15,10 +16,11 @@ mod run_image;
 
 pub(crate) use analyzer::AnalyzerInputs;
 pub(crate) use builder::BuilderInputs;
+pub(crate) use cache_image::CacheImage;
 pub(crate) use creator::CreatorInputs;
 pub(crate) use detector::DetectorInputs;
 pub(crate) use exporter::ExporterInputs;
 pub(crate) use given::Given;
-pub(crate) use images::{CacheImage, LayoutDirectory, Output};
+pub(crate) use images::{LayoutDirectory, Output};
 pub(crate) use rebaser::RebaserInputs;
 pub(crate) use restorer::RestorerInputs;

@@ -6,7 +6,7 @@ use dhow_cnb::ExitCode;
 use dhow_fs::Root;
 use dhow_lifecycle::{Level, Log};
 
-use super::{CacheImage, Given, LayoutDirectory, images};
+use super::{CacheImage, Given, LayoutDirectory};
 use crate::lifecycle::failure::Failure;
 
 /// What the restorer works from.
@@ -41,7 +41,7 @@ impl RestorerInputs {
             group: given.path("group"),
             layers: given.path("layers"),
             cache_directory: given.optional_path("cache-dir"),
-            cache_image: images::cache_image(given, layouts.as_ref())?,
+            cache_image: CacheImage::resolve(given, layouts.as_ref())?,
             build_image,
             layouts,
             skip_layers: given.switch("skip-layers"),
@@ -53,8 +53,8 @@ impl RestorerInputs {
 
 /// Returns the directory of layouts, unless no image is named: the restorer works on directories then, in any mode.
 fn layouts(given: &Given, root: &Root) -> Result<Option<LayoutDirectory>, Failure> {
-    let names_image = given.optional("build-image").is_some()
-        || given.optional("cache-image").is_some_and(|name| !images::is_layout_path(name));
+    let names_image =
+        given.optional("build-image").is_some() || given.optional("cache-image").is_some_and(CacheImage::is_named);
     if !names_image && !given.switch("layout") && !given.switch("daemon") {
         return Ok(None);
     }

@@ -26,7 +26,8 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<(), Failure> {
 
 fn phases(session: &Session<'_>, inputs: &CreatorInputs) -> Result<(), Failure> {
     let export = &inputs.exporter;
-    let mut cache = cache::open(session, export.cache_directory.as_deref(), export.cache_image.as_ref())?;
+    let mut cache =
+        cache::open(session, cache::Access::Write, export.cache_directory.as_deref(), export.cache_image.as_ref())?;
     session.terminal.phase("ANALYZING");
     let analyzed = analyzer::execute(session, &inputs.analyzer)?;
     session.terminal.phase("DETECTING");

@@ -37,7 +37,8 @@ pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
     user.become_user()?;
     session.debug("Executing command...");
     let group = group::read(session, &inputs.group)?;
-    let mut cache = cache::open(session, inputs.cache_directory.as_deref(), inputs.cache_image.as_ref())?;
+    let mut cache =
+        cache::open(session, cache::Access::Write, inputs.cache_directory.as_deref(), inputs.cache_image.as_ref())?;
     let cache = cache.as_mut().map(|cache| -> &mut dyn LayerCache { cache.as_mut() });
     execute(session, &inputs, &group, &analyzed, cache)
 }

@@ -22,7 +22,8 @@ pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
     user.become_user()?;
     session.debug("Executing command...");
     let group = group::read(session, &inputs.group)?;
-    let cache = cache::open(session, inputs.cache_directory.as_deref(), inputs.cache_image.as_ref())?;
+    let cache =
+        cache::open(session, cache::Access::Read, inputs.cache_directory.as_deref(), inputs.cache_image.as_ref())?;
     let analyzed = files::read_analyzed(&session.root, &inputs.analyzed, session.terminal);
     let mut analyzed = analyzed.map_err(|error| Failure::of(ExitCode::Generic, &error))?;
     if let Some(reference) = build_image(session, &inputs)? {
