@@ -1,11 +1,12 @@
 #!/bin/bash
 # Times whole builds, and what surrounds them, beside what other tools take for the same work.
 #
-#   bench/build.sh [PART...]     parts: warm, startup, rebuild, metadata; all unless given
+#   bench/build.sh [PART...]     parts: warm, startup, rebuild, metadata, dropin; all unless given
 #
 # warm      a build of a one-buildpack app with nothing to do, beyond the buildpack's own time
 # startup   a sandbox, beside a bare start and other container runtimes
 # rebuild   an app whose buildpack makes many cached launch layers: first build, again, one file changed
+# dropin    the phases by hand: exporting and restoring large layers, with and without -parallel
 # metadata  the analyzer and `dhow rebase` on that app's image
 #
 # RUNS is how often each is tried (21 unless given; a fifth of that where a run takes long); minimum and median are
@@ -16,7 +17,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . bench/timing.sh
-parts=${*:-warm startup rebuild metadata}
+parts=${*:-warm startup rebuild metadata dropin}
 mebibytes=${MEBIBYTES:-520} files=${FILES:-25000} layers=4
 
 # shellcheck disable=SC2086

@@ -36,7 +36,7 @@ counters large
 base=$first of='the first'
 # nothing_done: says which of the last build's counters is not zero, though nothing changed.
 nothing_done() {
-    for name in blobs_opened layers_packed layers_restored bytes_compressed blob_bytes_written blob_bytes_copied blobs_linked source_files_copied; do
+    for name in blobs_opened blob_bytes_read files_read file_bytes_read bytes_hashed layers_packed layers_restored bytes_compressed blob_bytes_written blob_bytes_copied blobs_linked source_files_copied source_bytes_copied; do
         [ "$(counter large "$name")" = 0 ] || echo "    NOT NOTHING: $name is $(counter large "$name")"
     done
 }
