@@ -210,3 +210,17 @@ fn sboms_of_an_earlier_build_are_removed() {
         assert!(!bench.exists("layers/sbom/launch/old"));
     });
 }
+
+#[test]
+fn what_a_buildpack_leaves_in_the_background_keeps_nobody_waiting() {
+    on_every_buildpack_api(|api| {
+        let script = "echo said; sleep 60 & echo $! >/tmp/background";
+        let bench = Bench::with(Api(15), &[buildpack("a/one").api(api).build(script)]);
+        bench.expect(0, "analyzer", &["golden/app"]);
+        bench.expect(0, "detector", &[]);
+        let script = "timeout 30 /opt/dhow/builder; code=$?; kill $(cat /tmp/background); exit $code";
+        let arguments = ["-c".to_owned(), script.to_owned()];
+        let outcome = bench.machine.run("/bin/sh", &arguments, &bench.environment, bench.uid, "/cwd");
+        assert_eq!((outcome.exit, outcome.stdout.as_str()), (0, "said\n"));
+    });
+}

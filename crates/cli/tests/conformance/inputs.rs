@@ -270,3 +270,25 @@ fn a_name_that_begins_with_a_slash_is_one_of_the_default_registry() {
         assert_line(&said, "Image with name \"/layout-repo/index.docker.io/abs/path/latest\" not found");
     });
 }
+
+#[test]
+fn a_launch_cache_that_is_not_used_is_not_touched() {
+    on_every_platform_api(|api| {
+        let mut bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.machine.create_directory("lc");
+        bench.machine.give("lc", crate::machine::Owner::Root);
+        bench.set("CNB_LAUNCH_CACHE_DIR", "/lc");
+        bench.export();
+    });
+}
+
+#[test]
+fn a_number_that_is_no_id_is_refused() {
+    on_every_platform_api(|api| {
+        let bench = Bench::on(api);
+        for (flag, id) in [("-uid", "5000000000"), ("-gid", "-1")] {
+            let said = bench.expect(3, "analyzer", &[flag, id, "golden/app"]);
+            assert_line(&said, &format!("{PREFIX}{flag} {id} is no id"));
+        }
+    });
+}

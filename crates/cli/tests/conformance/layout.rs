@@ -180,3 +180,40 @@ fn annotations_name_the_run_image_and_others_of_the_specification_are_not_inheri
         assert_eq!(index["manifests"][0]["platform"], platform);
     });
 }
+
+#[test]
+fn an_empty_directory_is_no_image() {
+    on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.directory(APP);
+        bench.machine.give_all("layout-repo", crate::machine::Owner::User);
+        bench.export();
+        assert!(!bench.manifest(APP).1.is_empty());
+        bench.machine.remove(BASE);
+        bench.directory(BASE);
+        let said = bench.expect(32, "analyzer", &["golden/app"]);
+        assert!(said.contains(&format!("run image not found: there is no image at /{BASE}")), "{said}");
+    });
+}
+
+#[test]
+fn an_export_that_is_refused_leaves_nothing_and_takes_nothing() {
+    on_every_platform_api(|api| {
+        let names = ["golden/app", "golden/other:two"];
+        let refused = ["-process-type", "absent", names[0], names[1]];
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.build();
+        let is_left =
+            || ["app", "other"].map(|name| bench.exists(&format!("layout-repo/index.docker.io/golden/{name}")));
+        bench.expect(62, "exporter", &refused);
+        assert_eq!(is_left(), [false, false]);
+        bench.base("arm64");
+        bench.expect(62, "exporter", &names);
+        assert_eq!(is_left(), [false, false]);
+        bench.base("full");
+        bench.expect(0, "exporter", &names);
+        let before = bench.manifest(APP).1;
+        bench.expect(62, "exporter", &refused);
+        assert_eq!(bench.manifest(APP).1, before);
+    });
+}

@@ -2,7 +2,7 @@
 //! previous one.
 
 use crate::apis::{Api, on_every_platform_api};
-use crate::bench::{Bench, assert_line, assert_silent};
+use crate::bench::{BASE, Bench, assert_line, assert_silent};
 use crate::buildpack::{Buildpack, buildpack, write};
 
 /// Returns a script that makes a layer of these types, of the letters `b`, `c`, and `l`.
@@ -264,5 +264,25 @@ fn a_layers_directory_that_cannot_be_written_ends_with_42() {
         let said = bench.expect(42, "restorer", &["-cache-dir", "/cache"]);
         assert!(said.contains("ERROR: failed to restore: "), "{said}");
         assert_silent(&said, "panicked");
+    });
+}
+
+#[test]
+fn the_build_image_is_recorded_with_its_digest_and_stays_recorded() {
+    on_every_platform_api(|api| {
+        let mut bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.expect(0, "analyzer", &["golden/app"]);
+        bench.expect(0, "detector", &[]);
+        bench.set("CNB_BUILD_IMAGE", "golden/nope");
+        let said = bench.expect(42, "restorer", &[]);
+        assert!(said.contains("there is no image at /layout-repo/index.docker.io/golden/nope/latest"), "{said}");
+        bench.set("CNB_BUILD_IMAGE", "golden/base");
+        bench.expect(0, "restorer", &[]);
+        let expected = format!("/{BASE}@{}", bench.manifest(BASE).1);
+        let recorded = || bench.toml("layers/analyzed.toml")["build-image"]["reference"].as_str().unwrap().to_owned();
+        assert_eq!(recorded(), expected);
+        bench.unset("CNB_BUILD_IMAGE");
+        bench.expect(0, "restorer", &[]);
+        assert_eq!(bench.toml("layers/analyzed.toml")["build-image"]["reference"].as_str(), Some(expected.as_str()));
     });
 }

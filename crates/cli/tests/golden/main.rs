@@ -2,11 +2,9 @@
 #![expect(clippy::disallowed_methods, reason = "the harness looks at the disk from outside, like a platform")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test, though it has a main of its own")]
 
-mod clauses;
 mod compare;
 mod differences;
 mod lay_out;
-mod layouts;
 #[path = "../machine/mod.rs"]
 mod machine;
 mod run;
@@ -60,14 +58,6 @@ fn main() -> ExitCode {
             });
         }
     });
-    let basic = &folders.iter().find(|(case, _)| *case == "basic").expect("the case is there").1;
-    for (name, clause) in clauses::clauses() {
-        let name = format!("clauses/{name}");
-        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
-            let outcome = catch_unwind(|| clause(basic, &base)).unwrap_or_else(|_| Err("panicked".to_owned()));
-            lock(&results).push((name, outcome.err().into_iter().collect()));
-        }
-    }
     report(results.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
