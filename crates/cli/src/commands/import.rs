@@ -14,7 +14,8 @@ use crate::failure::Failure;
 use crate::units::bytes;
 
 pub(crate) fn run(arguments: &ImportArguments, context: &Context<'_>) -> Result<(), Failure> {
-    let place = arguments.image.parse::<Location>()?.place(&context.settings.layout_repository());
+    let location: Location = arguments.image.parse()?;
+    let place = location.destination(&context.settings.layout_repository())?;
     let name = arguments.name.as_deref().map(str::parse::<Reference>).transpose()?;
     let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
     let request = ImportRequest {
@@ -33,6 +34,6 @@ pub(crate) fn run(arguments: &ImportArguments, context: &Context<'_>) -> Result<
     if let Some(distribution) = &imported.distribution {
         context.console.say(&format!("distribution {} {}", distribution.name, distribution.version));
     }
-    answer(&format!("{}@{}\n", arguments.image, imported.image.manifest().digest()));
+    answer(&format!("{}\n", location.at_digest(imported.image.manifest().digest())));
     Ok(())
 }

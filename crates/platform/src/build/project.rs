@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use dhow_fs::Root;
 
+use super::choice::{BuildpackChoice, Found};
 use super::error::BuildError;
-use super::request::{BuildRequest, BuildpackChoice};
+use super::request::BuildRequest;
 use crate::app::{Filter, Source};
 use crate::descriptor::{ProjectBuildpack, ProjectBuildpackSource, ProjectDescriptor};
 use crate::{Events, Location};
@@ -105,7 +106,8 @@ impl Reader<'_> {
                 version: version.as_ref().map(ToString::to_string),
             }),
             ProjectBuildpackSource::Uri(text) => {
-                let choice = BuildpackChoice::parse(text, |_| false).map_err(|error| self.bad(error.to_string()))?;
+                let choice =
+                    BuildpackChoice::parse(text, |_| Found::Nothing).map_err(|error| self.bad(error.to_string()))?;
                 Ok(match choice {
                     BuildpackChoice::Directory(path) => BuildpackChoice::Directory(self.beside(&path)),
                     other => other,
