@@ -132,6 +132,17 @@ impl Location {
         }
     }
 
+    /// Returns the location as a file of `directory` means it: its path is relative to there.
+    #[must_use]
+    pub fn relative_to(self, directory: &Path) -> Self {
+        let joined = |location: LayoutLocation| LayoutLocation { path: directory.join(&location.path), ..location };
+        match self {
+            Self::Layout(location) => Self::Layout(joined(location)),
+            Self::Archive(location) => Self::Archive(joined(location)),
+            Self::Named(reference) => Self::Named(reference),
+        }
+    }
+
     /// Returns the words for the image of a digest at this place, as they can be parsed again.
     #[must_use]
     pub fn at_digest(&self, digest: &Digest) -> String {

@@ -68,7 +68,7 @@ pub(crate) struct BuildArguments {
     /// Forget what earlier builds of this image kept
     #[arg(long)]
     pub(crate) clear_cache: bool,
-    /// Project descriptor; `project.toml` in the app directory unless given
+    /// Project descriptor, whose paths are relative to it; `project.toml` in the app directory unless given
     #[arg(long, short, value_name = "FILE")]
     pub(crate) descriptor: Option<PathBuf>,
     /// Network of the buildpacks

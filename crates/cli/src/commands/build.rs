@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_fs::Root;
 use dhow_oci::Platform;
 use dhow_platform::{
     BuildReport, BuildRequest, BuildpackChoice, Found, Location, Machine, Medium, Network, Place, Tag, Volume,
@@ -131,12 +130,7 @@ fn tag(text: &str, layout_repository: &Path) -> Result<Tag, Failure> {
 }
 
 fn choices(texts: &[String]) -> Result<Vec<BuildpackChoice>, Failure> {
-    let host = Root::host()?;
-    let look = |text: &str| match Path::new(text) {
-        path if host.is_file(&path.join("buildpack.toml")) => Found::Buildpack,
-        path if host.is_file(path) => Found::File,
-        _ => Found::Nothing,
-    };
+    let look = |text: &str| Found::at(Path::new(text));
     texts.iter().map(|text| Ok(BuildpackChoice::parse(text, look)?)).collect()
 }
 

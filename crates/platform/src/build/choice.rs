@@ -1,6 +1,8 @@
 //! Which buildpack a user means: the locators of pack, as far as they can be had without a network.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use dhow_fs::Root;
 
 /// A buildpack that the user names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,19 @@ pub enum Found {
     Buildpack,
     /// A file.
     File,
+}
+
+impl Found {
+    /// Looks at a path of this machine.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        let Ok(host) = Root::host() else { return Self::Nothing };
+        match path {
+            path if host.is_file(&path.join("buildpack.toml")) => Self::Buildpack,
+            path if host.is_file(path) => Self::File,
+            _ => Self::Nothing,
+        }
+    }
 }
 
 const PACKED: [&str; 6] = [".cnb", ".tgz", ".tar", ".tar.gz", ".tar.zst", ".zip"];
