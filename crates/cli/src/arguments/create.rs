@@ -8,10 +8,10 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dhow import rootfs.tar oci:base --name example.org/team/base:12
-  mmdebstrap --variant=minbase bookworm rootfs.tar && dhow import rootfs.tar oci:base --user 1000:1000
+  mmdebstrap --variant=minbase bookworm - | dhow import - oci:base --user 1000:1000
 ")]
 pub(crate) struct ImportArguments {
-    /// Tar of a root file system, plain or compressed by gzip or zstd
+    /// Tar of a root file system, plain or compressed by gzip or zstd; `-` is standard input
     #[arg(value_name = "ROOTFS.tar[.gz|.zst]")]
     pub(crate) rootfs: PathBuf,
     /// The image to write
