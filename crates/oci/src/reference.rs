@@ -107,6 +107,12 @@ impl Reference {
         path
     }
 
+    /// Tells whether a digest is named, rather than a tag.
+    #[must_use]
+    pub fn is_by_digest(&self) -> bool {
+        matches!(self.selector, Selector::Digest(_))
+    }
+
     /// Returns the last part of the layout's tag for this image: the tag, or the digest.
     #[must_use]
     pub fn identifier(&self) -> &str {

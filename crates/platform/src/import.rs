@@ -1,17 +1,21 @@
 //! `dhow import`: a base image from the tar of a root filesystem.
 
+mod format;
 mod os_release;
 
 use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_cnb::{Distribution, label};
-use dhow_fs::{PathError, Root, Work};
-use dhow_layer::{ImportOptions, Imported, Limits, PackOptions};
+use dhow_fs::{Operation, PathError, Root, Work};
+use dhow_layer::{ImportOptions, Imported, Limits, PackOptions, ReadError};
 use dhow_lifecycle::export::{REPRODUCIBLE_TIME, rfc3339};
 use dhow_oci::{ContainerConfig, Descriptor, History, Image, ImageConfig, LayerRef, Platform, Reference};
 use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError};
+
+pub use format::OtherFormat;
 
 use crate::author::{WriteError, write_image};
 use crate::progress::Counted;
@@ -70,6 +74,22 @@ pub enum ImportError {
         /// Why.
         source: dhow_layer::ImportError,
     },
+    /// It is another format.
+    #[error("{} is {}; a plain tar, or one compressed by gzip or zstd, can be imported", .path.display(), .format.name)]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        format: OtherFormat,
+    },
+    /// It is nothing that is known.
+    #[error("{} is neither a tar nor one compressed by gzip or zstd", .path.display())]
+    NoTar {
+        /// The file.
+        path: PathBuf,
+        /// How that shows.
+        source: ReadError,
+    },
     /// The tar has no entries.
     #[error("{} is an empty tar, which is no root filesystem", .0.display())]
     Empty(PathBuf),
@@ -92,6 +112,19 @@ pub enum ImportError {
     },
 }
 
+impl ImportError {
+    fn of_layer(path: &Path, source: dhow_layer::ImportError) -> Self {
+        let path = path.to_owned();
+        match source {
+            // What fails at its first header never was a tar.
+            dhow_layer::ImportError::Read(source @ ReadError::Malformed { offset: 0, .. }) => {
+                Self::NoTar { path, source }
+            }
+            source => Self::Layer { path, source },
+        }
+    }
+}
+
 /// Makes a base image of a root filesystem's tar, as one layer with the tar's own bytes.
 ///
 /// The image depends on the tar and the request alone, not on the tar's name or compression. The
@@ -103,15 +136,36 @@ pub fn import(
     events: &dyn Events,
 ) -> Result<ImportedImage, ImportError> {
     check(request)?;
+    let tar = Root::host().and_then(|host| host.open_file(request.rootfs)).map_err(ImportError::Open)?;
+    let size = tar.metadata().ok().map(|metadata| metadata.len());
+    import_from(request, tar, size, work, on_wait, events)
+}
+
+/// As [`import`], of a tar that comes from elsewhere; `request.rootfs` is what messages call it.
+pub fn import_from(
+    request: &ImportRequest<'_>,
+    mut tar: impl Read + Send,
+    size: Option<u64>,
+    work: &Arc<Work>,
+    on_wait: &dyn Fn(),
+    events: &dyn Events,
+) -> Result<ImportedImage, ImportError> {
+    check(request)?;
     let path = &request.destination.path;
     let write_error = |source: WriteError| ImportError::Write { path: path.clone(), source };
     let layout_error = |source: LayoutError| write_error(source.into());
     let blob_error = |source: BlobError| write_error(source.into());
-    let tar = Root::host().and_then(|host| host.open_file(request.rootfs)).map_err(ImportError::Open)?;
+    let mut start = Vec::new();
+    tar.by_ref()
+        .take(format::ENOUGH)
+        .read_to_end(&mut start)
+        .map_err(|source| ImportError::Open(PathError::new(Operation::Read, request.rootfs, source)))?;
+    if let Some(format) = format::of(&start) {
+        return Err(ImportError::Format { path: request.rootfs.to_owned(), format });
+    }
     let subject = request.rootfs.display().to_string();
-    // What comes through a pipe has no size.
-    let total = tar.metadata().ok().map(|metadata| metadata.len()).filter(|size| *size > 0);
-    let tar = Counted::new(tar, Progress { action: "importing", subject: &subject, done: 0, total }, events);
+    let progress = Progress { action: "importing", subject: &subject, done: 0, total: size };
+    let tar = Counted::new(Cursor::new(start).chain(tar), progress, events);
     let layout = Layout::prepare(path, work).map_err(layout_error)?;
     let pack = PackOptions::new(work);
     let options = ImportOptions {
@@ -122,7 +176,7 @@ pub fn import(
     };
     let mut writer = layout.stage().map_err(blob_error)?.without_hashing();
     let Imported { packed, entries, kept, .. } = dhow_layer::import(tar, &mut writer, &options)
-        .map_err(|source| ImportError::Layer { path: request.rootfs.to_owned(), source })?;
+        .map_err(|source| ImportError::of_layer(request.rootfs, source))?;
     if entries == 0 {
         return Err(ImportError::Empty(request.rootfs.to_owned()));
     }
@@ -324,6 +378,18 @@ mod tests {
         assert!(matches!(refusal(ImportRequest { rootfs: &missing, ..plain() }), ImportError::Open(_)));
         assert!(!place.path.exists());
         let junk = fixture.directory.path().join("junk");
+        std::fs::write(&junk, "BZh91AY&SY").unwrap();
+        let bzip2 = refusal(ImportRequest { rootfs: &junk, ..plain() });
+        assert_eq!(
+            bzip2.to_string(),
+            format!(
+                "{} is compressed by bzip2; a plain tar, or one compressed by gzip or zstd, can be imported",
+                junk.display()
+            )
+        );
+        assert!(!place.path.exists());
+        std::fs::write(&junk, [b'x'; 1024]).unwrap();
+        assert!(matches!(refusal(ImportRequest { rootfs: &junk, ..plain() }), ImportError::NoTar { .. }));
         std::fs::write(&junk, "no tar at all").unwrap();
         assert!(matches!(refusal(ImportRequest { rootfs: &junk, ..plain() }), ImportError::Layer { .. }));
         std::fs::write(&junk, vec![0; 1024]).unwrap();

@@ -22,7 +22,7 @@ mod user;
 mod volume;
 
 pub use build::{
-    BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, FailedBuildpack, Machine,
+    BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, FailedBuildpack, Found, Machine,
     PHASE_FAILURE_VARIABLE, PhaseFailure, StateError, Tag, build,
 };
 pub use container::Network;

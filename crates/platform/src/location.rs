@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use dhow_oci::{DigestError, Reference, ReferenceError, Selector};
+use dhow_oci::{Digest, DigestError, Reference, ReferenceError, Selector};
 
 /// The tag of a layout entry when none is written.
 const DEFAULT_TAG: &str = "latest";
@@ -95,6 +95,9 @@ pub enum LocationError {
         /// What is wrong with it.
         source: DigestError,
     },
+    /// A digest as a destination.
+    #[error("`{0}`: nothing can be written to a digest, as what is written has one of its own; name a tag or none")]
+    DigestDestination(String),
     /// A malformed name.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
@@ -123,6 +126,43 @@ impl Location {
     /// files of this machine are opened.
     pub fn named_by_image(text: &str) -> Result<Self, ReferenceError> {
         text.parse().map(Self::Named)
+    }
+
+    /// As [`place`](Self::place), for an image that is to be written.
+    pub fn destination(&self, layout_repository: &Path) -> Result<Place, LocationError> {
+        let is_digest = match self {
+            Self::Layout(location) | Self::Archive(location) => matches!(location.selector, Some(Selector::Digest(_))),
+            Self::Named(reference) => reference.is_by_digest(),
+        };
+        match is_digest {
+            true => Err(LocationError::DigestDestination(self.to_string())),
+            false => Ok(self.place(layout_repository)),
+        }
+    }
+
+    /// Returns the location as a file of `directory` means it: its path is relative to there.
+    #[must_use]
+    pub fn relative_to(self, directory: &Path) -> Self {
+        let joined = |location: LayoutLocation| LayoutLocation { path: directory.join(&location.path), ..location };
+        match self {
+            Self::Layout(location) => Self::Layout(joined(location)),
+            Self::Archive(location) => Self::Archive(joined(location)),
+            Self::Named(reference) => Self::Named(reference),
+        }
+    }
+
+    /// Returns the words for the image of a digest at this place, as they can be parsed again.
+    #[must_use]
+    pub fn at_digest(&self, digest: &Digest) -> String {
+        let of = |location: &LayoutLocation| LayoutLocation {
+            path: location.path.clone(),
+            selector: Some(Selector::Digest(digest.clone())),
+        };
+        match self {
+            Self::Layout(location) => Self::Layout(of(location)).to_string(),
+            Self::Archive(location) => Self::Archive(of(location)).to_string(),
+            Self::Named(reference) => format!("{}@{digest}", reference.as_written()),
+        }
     }
 }
 
@@ -252,6 +292,18 @@ mod tests {
         ] {
             assert!(text.parse::<Location>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn nothing_is_written_to_a_digest() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for text in ["oci:dir@", "oci-archive:file@", "example.test/app@"].map(|text| format!("{text}{digest}")) {
+            let refused = text.parse::<Location>().unwrap().destination(Path::new("/repo"));
+            assert!(matches!(refused, Err(LocationError::DigestDestination(_))), "{text}");
+        }
+        let location: Location = "oci:dir:tag".parse().unwrap();
+        assert_eq!(location.destination(Path::new("/repo")).unwrap().output_tag(), "tag");
+        assert_eq!(location.at_digest(&digest.parse().unwrap()), format!("oci:dir@{digest}"));
     }
 
     #[test]

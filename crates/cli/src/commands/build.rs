@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_fs::Root;
 use dhow_oci::Platform;
-use dhow_platform::{BuildReport, BuildRequest, BuildpackChoice, Location, Machine, Network, Place, Tag, Volume};
+use dhow_platform::{
+    BuildReport, BuildRequest, BuildpackChoice, Found, Location, Machine, Medium, Network, Place, Tag, Volume,
+};
 use dhow_store::Completeness;
 use serde_json::{Map, Value, json};
 
@@ -29,7 +30,7 @@ pub(crate) fn run(arguments: BuildArguments, context: &Context<'_>) -> Result<()
     match format {
         Format::Json => answer(&format!("{:#}\n", json_of(&report))),
         Format::Text if context.console.style().verbosity == Verbosity::Quiet => {
-            answer(&format!("{name}@{}\n", report.digest));
+            answer(&format!("{}\n", name.parse::<Location>()?.at_digest(&report.digest)));
         }
         Format::Text => answer(&summary(&name, &report)),
     }
@@ -38,10 +39,11 @@ pub(crate) fn run(arguments: BuildArguments, context: &Context<'_>) -> Result<()
 
 fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequest, Failure> {
     let layout_repository = context.settings.layout_repository();
-    let output = place(&arguments.image, &layout_repository)?;
+    let output = destination(&arguments.image, &layout_repository)?;
     let default_builder = context.settings.value(Key::DefaultBuilder).map(|(builder, _)| builder.to_owned());
     let builder = arguments.builder.map(|text| text.parse::<Location>()).transpose()?;
-    if arguments.trust_builder {
+    arguments.pack.check(&arguments.image)?;
+    if arguments.trust_builder.is_some() {
         context.console.say("--trust-builder changes nothing: every build runs in a sandbox without credentials");
     }
     Ok(BuildRequest {
@@ -57,7 +59,7 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
         default_builder: default_builder.map(|text| text.parse()).transpose()?,
         default_process: arguments.default_process,
         completeness: if arguments.sparse { Completeness::Sparse } else { Completeness::Full },
-        previous_image: arguments.previous_image.map(|text| place(&text, &layout_repository)).transpose()?,
+        previous_image: arguments.previous_image.map(|text| previous(text, &layout_repository)).transpose()?,
         cache: arguments.cache.as_deref().map(cache_directory).transpose()?,
         clear_cache: arguments.clear_cache,
         descriptor: arguments.descriptor,
@@ -96,6 +98,15 @@ pub(super) fn executable() -> Result<PathBuf, Failure> {
     std::env::current_exe().map_err(|source| Failure::new("cannot tell where dhow itself is").because(source))
 }
 
+fn previous(text: String, layout_repository: &Path) -> Result<(String, Place), Failure> {
+    let place = place(&text, layout_repository)?;
+    Ok((text, place))
+}
+
+fn destination(text: &str, layout_repository: &Path) -> Result<Place, Failure> {
+    Ok(text.parse::<Location>()?.destination(layout_repository)?)
+}
+
 fn place(text: &str, layout_repository: &Path) -> Result<Place, Failure> {
     Ok(text.parse::<Location>()?.place(layout_repository))
 }
@@ -103,7 +114,13 @@ fn place(text: &str, layout_repository: &Path) -> Result<Place, Failure> {
 /// A word is another name in the same layout; anything with a transport, a slash or a tag is a place.
 fn tag(text: &str, layout_repository: &Path) -> Result<Tag, Failure> {
     if text.contains(['/', ':', '@']) {
-        return Ok(Tag::Elsewhere(place(text, layout_repository)?));
+        let place = destination(text, layout_repository)?;
+        if place.medium == Medium::Archive {
+            return Err(Failure::new(format!(
+                "`{text}`: a further tag in an archive is not supported yet; name a layout"
+            )));
+        }
+        return Ok(Tag::Elsewhere(place));
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.+".contains(&byte);
     if text.is_empty() || text.len() > 128 || !text.bytes().all(allowed) {
@@ -113,9 +130,8 @@ fn tag(text: &str, layout_repository: &Path) -> Result<Tag, Failure> {
 }
 
 fn choices(texts: &[String]) -> Result<Vec<BuildpackChoice>, Failure> {
-    let host = Root::host()?;
-    let is_directory = |text: &str| host.is_file(&Path::new(text).join("buildpack.toml"));
-    texts.iter().map(|text| Ok(BuildpackChoice::parse(text, is_directory)?)).collect()
+    let look = |text: &str| Found::at(Path::new(text));
+    texts.iter().map(|text| Ok(BuildpackChoice::parse(text, look)?)).collect()
 }
 
 pub(crate) fn network(argument: NetworkArgument) -> Network {

@@ -18,7 +18,8 @@ const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
 
 pub(crate) fn create(arguments: &BuilderCreateArguments, context: &Context<'_>) -> Result<(), Failure> {
     let layout_repository = context.settings.layout_repository();
-    let place = arguments.image.parse::<Location>()?.place(&layout_repository);
+    let location: Location = arguments.image.parse()?;
+    let place = location.destination(&layout_repository)?;
     let text = Root::host()?.read_to_string(&arguments.config, CONFIG_LIMIT)?;
     let config = BuilderConfig::parse(&text)
         .map_err(|source| Failure::new(format!("cannot use {}", arguments.config.display())).because(source))?;
@@ -39,6 +40,6 @@ pub(crate) fn create(arguments: &BuilderCreateArguments, context: &Context<'_>) 
     let waiting = || context.console.say(&format!("Waiting for another writer of {}", arguments.image));
     let created = create_builder(&request, &Arc::new(Work::default()), &waiting)?;
     context.console.say(&format!("{} buildpacks", created.buildpacks));
-    answer(&format!("{}@{}\n", arguments.image, created.image.manifest().digest()));
+    answer(&format!("{}\n", location.at_digest(created.image.manifest().digest())));
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! `dhow import`
 
+use std::path::Path;
 use std::sync::Arc;
 
 use dhow_fs::Work;
 use dhow_oci::{Platform, Reference};
 use dhow_platform::Location;
-use dhow_platform::import::{ImportRequest, import};
+use dhow_platform::import::{ImportRequest, import, import_from};
 
 use crate::arguments::ImportArguments;
 use crate::commands::{Context, pairs};
@@ -14,7 +15,8 @@ use crate::failure::Failure;
 use crate::units::bytes;
 
 pub(crate) fn run(arguments: &ImportArguments, context: &Context<'_>) -> Result<(), Failure> {
-    let place = arguments.image.parse::<Location>()?.place(&context.settings.layout_repository());
+    let location: Location = arguments.image.parse()?;
+    let place = location.destination(&context.settings.layout_repository())?;
     let name = arguments.name.as_deref().map(str::parse::<Reference>).transpose()?;
     let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
     let request = ImportRequest {
@@ -28,11 +30,15 @@ pub(crate) fn run(arguments: &ImportArguments, context: &Context<'_>) -> Result<
         created: arguments.created,
     };
     let waiting = || context.console.say(&format!("Waiting for another writer of {}", arguments.image));
-    let imported = import(&request, &Arc::new(Work::default()), &waiting, context.console)?;
+    let work = Arc::new(Work::default());
+    let imported = match arguments.rootfs == Path::new("-") {
+        true => import_from(&request, std::io::stdin(), None, &work, &waiting, context.console)?,
+        false => import(&request, &work, &waiting, context.console)?,
+    };
     context.console.say(&format!("{} entries, {} unpacked", imported.entries, bytes(imported.unpacked_size)));
     if let Some(distribution) = &imported.distribution {
         context.console.say(&format!("distribution {} {}", distribution.name, distribution.version));
     }
-    answer(&format!("{}@{}\n", arguments.image, imported.image.manifest().digest()));
+    answer(&format!("{}\n", location.at_digest(imported.image.manifest().digest())));
     Ok(())
 }

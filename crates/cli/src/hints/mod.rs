@@ -11,6 +11,7 @@ use std::path::Path;
 use dhow_fs::{PathError, Root};
 use dhow_lifecycle::export::ExportError;
 use dhow_lifecycle::rebase::RebaseError as UnfitError;
+use dhow_platform::import::{ImportError, OtherFormat};
 use dhow_platform::{BuildError, Location, OpenError, RebaseError, RootfsError, RunError, UserError};
 use dhow_sandbox::{Barrier, SandboxError};
 use dhow_store::LayoutError;
@@ -25,6 +26,7 @@ pub(crate) fn of(error: &(dyn Error + 'static), invocation: &Invocation) -> Opti
         .or_else(|| find::<BuildError>(error).and_then(|error| of_build(error, invocation)))
         .or_else(|| find::<RunError>(error).and_then(|error| of_run(error, invocation)))
         .or_else(|| find::<RebaseError>(error).and_then(|error| of_rebase(error, invocation)))
+        .or_else(|| find::<ImportError>(error).and_then(|error| of_import(error, invocation)))
         .or_else(|| of_open(find::<OpenError>(error)?, invocation.image()?, Role::App, invocation))
         .or_else(|| of_io(error))
 }
@@ -106,6 +108,16 @@ fn of_rebase(error: &RebaseError, invocation: &Invocation) -> Option<String> {
         RebaseError::Path(path) => of_path(path),
         _ => None,
     }
+}
+
+fn of_import(error: &ImportError, invocation: &Invocation) -> Option<String> {
+    let ImportError::Format { path, format: OtherFormat { program: Some(program), .. } } = error else { return None };
+    let path = path.display().to_string();
+    let decompress = match path.as_str() {
+        "-" => format!("{program} -dc"),
+        file => format!("{program} -dc {}", quoted(file)),
+    };
+    Some(format!("{decompress} | {}", invocation.replacing(&path, "-")?))
 }
 
 fn layout_check(path: &Path) -> String {

@@ -205,7 +205,8 @@ fn an_unknown_process_type_lists_those_there_are() {
 fn an_unknown_buildpack_lists_those_of_the_builder() {
     let world = world("true");
     let outcome = world.build("oci:app", "source", &["--buildpack", "test/nope"]);
-    let error = "builder oci:builder has no buildpack test/nope; it has test/script@1.0, test/tools@1.0, test/web@1.0";
+    let error = "builder oci:builder has no buildpack test/nope, and there is no such directory with a \
+                 buildpack.toml; it has test/script@1.0, test/tools@1.0, test/web@1.0";
     assert_fails(outcome, 1, error, Some("--buildpack test/script@1.0"));
     let outcome = world.build("oci:app", "source", &["--buildpack", "test/web@9"]);
     assert_fails(outcome, 1, "has no buildpack test/web@9", Some("--buildpack test/web@1.0"));
@@ -214,11 +215,15 @@ fn an_unknown_buildpack_lists_those_of_the_builder() {
 #[test]
 fn malformed_flags_are_refused_before_anything_is_done() {
     let world = world("true");
-    let table: [(&[&str], i32, &str); 9] = [
+    let table: [(&[&str], i32, &str); 13] = [
         (&["--creation-time", "yesterday"], 2, "yesterday"),
         (&["--network", "bridge"], 2, "bridge"),
         (&["--uid", "me"], 2, "me"),
+        (&["--uid", "0"], 2, "buildpacks never run as root"),
+        (&["--gid", "4294967295"], 2, "4294967294"),
         (&["--tag", "a b"], 1, "a b"),
+        (&["--tag", "oci-archive:x.tar"], 1, "oci-archive:x.tar"),
+        (&["--buildpack", "x.cnb"], 1, "packed buildpacks are not supported yet"),
         (&["--workspace", "relative"], 1, "relative"),
         (&["--workspace", "/cnb/x"], 1, "/cnb/x"),
         (&["--volume", "/only-source"], 1, "/only-source"),
@@ -246,7 +251,10 @@ fn malformed_flags_are_refused_before_anything_is_done() {
 fn a_previous_image_that_is_not_there_is_named_and_nothing_is_reused() {
     let world = world("true");
     let outcome = world.build("oci:app", "source", &["--previous-image", "oci:absent"]);
-    outcome.success().says("Image with name \"absent\" not found").answers("layers   0 reused");
+    let outcome = outcome.success().says("Image with name \"oci:absent\" not found").answers("layers   0 reused");
+    outcome.says("warning: previous image oci:absent is not there");
+    let outcome = world.build("oci:other", "source", &["--previous-image", "oci:absent", "--quiet"]).success();
+    assert_eq!(outcome.stderr, "warning: previous image oci:absent is not there, so nothing of it is reused\n");
 }
 
 #[test]

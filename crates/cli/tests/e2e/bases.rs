@@ -160,3 +160,28 @@ fn a_path_in_an_images_label_is_not_opened() {
     // The text is a name, as any other, and leads into the layout repository.
     outcome.says("layout-repo/index.docker.io/library/oci/private");
 }
+
+#[test]
+fn a_root_file_system_comes_through_a_pipe_too() {
+    use std::process::Stdio;
+    let world = World::new();
+    world.write("tree/etc/name", "piped");
+    crate::support::stdout_of(&world, "tar", &["-cf", "rootfs.tar", "-C", "tree", "."]);
+    let of_file = world.dhow(["import", "rootfs.tar", "oci:file"]).run().success().stdout;
+    let tar = std::fs::File::open(world.path("rootfs.tar")).unwrap();
+    let of_pipe = world.dhow(["import", "-", "oci:pipe"]).run_with(Stdio::from(tar)).success().stdout;
+    assert_eq!(of_pipe.replace("oci:pipe", "oci:file"), of_file);
+}
+
+#[test]
+fn what_is_no_tar_is_called_what_it_is() {
+    let world = World::new();
+    world.write("rootfs.tar.xz", b"\xfd7zXZ\0junk");
+    let outcome = world.dhow(["import", "rootfs.tar.xz", "oci:base"]).run().exits(1);
+    let (error, hint) = outcome.error_and_hint();
+    assert!(error.starts_with("rootfs.tar.xz is compressed by xz"), "{error}");
+    assert_eq!(hint, Some("xz -dc rootfs.tar.xz | dhow import - oci:base"));
+    world.write("text", "no tar\n".repeat(200));
+    let outcome = world.dhow(["import", "text", "oci:base"]).run().exits(1);
+    assert_eq!(outcome.error_and_hint().0, "text is neither a tar nor one compressed by gzip or zstd");
+}

@@ -12,6 +12,7 @@
 
 mod support;
 
+mod archives;
 mod bad_input;
 mod bases;
 mod builder_image;
@@ -21,7 +22,9 @@ mod embedded;
 mod flags;
 mod hints;
 mod leftovers;
+mod locators;
 mod output;
+mod pack_flags;
 mod project_descriptor;
 mod rebuild;
 mod reproducible;

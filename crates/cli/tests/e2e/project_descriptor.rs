@@ -86,6 +86,25 @@ fn a_builder_named_there_is_used_and_a_descriptor_elsewhere_can_be_given() {
 }
 
 #[test]
+fn paths_of_a_descriptor_are_relative_to_it() {
+    let world = world();
+    let descriptor = |buildpack: &str| {
+        format!(
+            "[_]\nschema-version = \"0.2\"\n[io.buildpacks]\nbuilder = \"oci:../builder\"\n\
+             [[io.buildpacks.group]]\nuri = \"{buildpack}\"\n"
+        )
+    };
+    let buildpack = crate::support::fixture("buildpacks/script");
+    std::os::unix::fs::symlink(&buildpack, world.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(&buildpack, world.path("source/inside")).unwrap();
+    for name in ["inside", "./inside", "../elsewhere"] {
+        world.write("source/project.toml", descriptor(name));
+        let outcome = world.dhow(["build", "oci:app", "--path", "source"]).run().success();
+        outcome.says("GREETING=unset");
+    }
+}
+
+#[test]
 fn project_metadata_is_a_label() {
     let world = world();
     world.write(

@@ -250,10 +250,7 @@ impl Parts {
 
 fn open_build_image(request: &CreateRequest<'_>, work: &Arc<Work>) -> Result<Opened, CreateError> {
     let name = &request.config.build_image;
-    let mut location: Location = name.parse().map_err(CreateError::BuildImageName)?;
-    if let Location::Layout(layout) | Location::Archive(layout) = &mut location {
-        layout.path = request.directory.join(&layout.path);
-    }
+    let location = name.parse::<Location>().map_err(CreateError::BuildImageName)?.relative_to(request.directory);
     open(&location.place(request.layout_repository), request.platform, work)
         .map_err(|source| CreateError::BuildImage { name: name.clone(), source: source.into() })
 }

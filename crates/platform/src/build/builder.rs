@@ -9,9 +9,10 @@ use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, Ru
 use dhow_fs::{Root, TemporaryDirectory, Work, sync_filesystem};
 use dhow_sandbox::Mount;
 
+use super::choice::BuildpackChoice;
 use super::error::BuildError;
 use super::project::{Project, Wanted};
-use super::request::{BuildRequest, BuildpackChoice};
+use super::request::BuildRequest;
 use crate::container::{Caller, hosts_files, system_mounts};
 use crate::embedded::buildpacks::{self, BUILDPACKS};
 use crate::embedded::host_system::{HOME, HostFacts, HostSystem, NameResolution};
@@ -236,20 +237,38 @@ fn required(lower: &[PathBuf], path: &str) -> Option<String> {
 
 fn choose_buildpacks(builder: &mut Builder, project: &Project) -> Result<(), BuildError> {
     let mut elements = |wanted: &[Wanted]| -> Result<Vec<OrderElement>, BuildError> {
-        let mut one =
-            |wanted: &Wanted| Ok(OrderElement { optional: wanted.optional, ..element(builder, &wanted.choice)? });
-        wanted.iter().map(&mut one).collect()
+        wanted.iter().map(|wanted| single(builder, wanted)).collect()
     };
-    let (only, pre, post) =
-        (elements(&project.buildpacks)?, elements(&project.pre_buildpacks)?, elements(&project.post_buildpacks)?);
-    if !only.is_empty() {
-        builder.order = Order { groups: vec![only] };
+    let (pre, post) = (elements(&project.pre_buildpacks)?, elements(&project.post_buildpacks)?);
+    if !project.buildpacks.is_empty() {
+        builder.order = Order { groups: groups(builder, &project.buildpacks)? };
     }
     for group in &mut builder.order.groups {
         group.splice(0..0, pre.iter().cloned());
         group.extend(post.iter().cloned());
     }
     Ok(())
+}
+
+/// Returns the groups to try: one, unless the builder's own order is a part of it.
+fn groups(builder: &mut Builder, wanted: &[Wanted]) -> Result<Vec<Vec<OrderElement>>, BuildError> {
+    let mut groups = vec![Vec::new()];
+    for wanted in wanted {
+        if wanted.choice == BuildpackChoice::WholeBuilder {
+            let followed_by = |before: &Vec<OrderElement>| -> Vec<Vec<OrderElement>> {
+                builder.order.groups.iter().map(|group| [before.as_slice(), group.as_slice()].concat()).collect()
+            };
+            groups = groups.iter().flat_map(followed_by).collect();
+            continue;
+        }
+        let element = single(builder, wanted)?;
+        groups.iter_mut().for_each(|group| group.push(element.clone()));
+    }
+    Ok(groups)
+}
+
+fn single(builder: &mut Builder, wanted: &Wanted) -> Result<OrderElement, BuildError> {
+    Ok(OrderElement { optional: wanted.optional, ..element(builder, &wanted.choice)? })
 }
 
 fn element(builder: &mut Builder, choice: &BuildpackChoice) -> Result<OrderElement, BuildError> {
@@ -261,6 +280,7 @@ fn element(builder: &mut Builder, choice: &BuildpackChoice) -> Result<OrderEleme
             builder.buildpacks.push(buildpack);
             named
         }
+        BuildpackChoice::WholeBuilder => return Err(BuildError::WholeBuilder),
         BuildpackChoice::OfBuilder { id, version } => (id.clone(), version_of(builder, id, version.as_deref())?),
     };
     let bad = |_| BuildError::UnknownBuildpack {

@@ -90,7 +90,7 @@ pub enum BuildError {
         source: TomlError,
     },
     /// The builder has no such buildpack.
-    #[error("builder {builder} has no buildpack {id}{}; it has {}", at(.version), list(.available))]
+    #[error("builder {builder} has no buildpack {id}{}{}; it has {}", at(.version), nor_directory(.version), list(.available))]
     UnknownBuildpack {
         /// The id that was asked for.
         id: String,
@@ -101,6 +101,9 @@ pub enum BuildError {
         /// What it has.
         available: Vec<String>,
     },
+    /// The builder's order stands before or after itself.
+    #[error("`from=builder` is the builder's own order, so it cannot run before or after that")]
+    WholeBuilder,
     /// The run image cannot be opened.
     #[error("cannot use run image {name}")]
     RunImage {
@@ -239,6 +242,11 @@ impl BuildError {
 
 fn at(version: &Option<String>) -> String {
     version.as_ref().map(|version| format!("@{version}")).unwrap_or_default()
+}
+
+/// What names no version might have been meant as a path.
+fn nor_directory(version: &Option<String>) -> &'static str {
+    if version.is_none() { ", and there is no such directory with a buildpack.toml" } else { "" }
 }
 
 fn list(items: &[String]) -> String {

@@ -1,6 +1,7 @@
 //! `dhow build`: from an app's source to an image in a layout.
 
 mod builder;
+mod choice;
 mod error;
 mod generated;
 mod kept;
@@ -31,10 +32,11 @@ use dhow_lifecycle::restore::{RestoreInput, restore};
 use dhow_oci::Digest;
 use dhow_store::Completeness;
 
+pub use choice::{BuildpackChoice, BuildpackChoiceError, Found};
 pub use error::BuildError;
 pub use phase_failure::{FailedBuildpack, PHASE_FAILURE_VARIABLE, PhaseFailure};
 pub use report::BuildReport;
-pub use request::{BuildRequest, BuildpackChoice, BuildpackChoiceError, Machine, Tag};
+pub use request::{BuildRequest, Machine, Tag};
 pub use state::StateError;
 
 use crate::app::Source;

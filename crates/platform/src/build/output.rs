@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dhow_fs::{Operation, PathError, Root, Work, is_writable};
-use dhow_store::Layout;
+use dhow_fs::{FileKind, Operation, PathError, Root, Work, is_writable};
+use dhow_store::{Archive, Layout};
 
 use super::error::BuildError;
 use super::state::BuildState;
@@ -23,10 +23,25 @@ pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), Buil
         Layout::open(&path, work).map_err(|source| BuildError::Output { path: path.clone(), source })?;
     }
     let is_archive = place.medium == Medium::Archive;
+    if is_archive {
+        existing_archive(&path, work)?;
+    }
     let ancestors = path.ancestors().skip(usize::from(is_archive));
     let existing = ancestors.into_iter().find(|ancestor| host.exists(ancestor)).unwrap_or(Path::new("/"));
     is_writable(existing)?;
     Ok(())
+}
+
+/// Opens the archive that is at the destination already, as its other images are kept. Another file is not overwritten.
+pub(crate) fn existing_archive(path: &Path, work: &Arc<Work>) -> Result<Option<Archive>, BuildError> {
+    match Root::host()?.metadata(path) {
+        Ok(stat) if stat.kind == FileKind::File && stat.size == 0 => return Ok(None),
+        Ok(_) => {}
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    let fail = |source| BuildError::Archive { path: path.to_owned(), source };
+    Archive::open(path, work).map(Some).map_err(fail)
 }
 
 fn holds_something(host: &Root, path: &Path) -> bool {

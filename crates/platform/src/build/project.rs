@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use dhow_fs::Root;
 
+use super::choice::{BuildpackChoice, Found};
 use super::error::BuildError;
-use super::request::{BuildRequest, BuildpackChoice};
+use super::request::BuildRequest;
 use crate::app::{Filter, Source};
 use crate::descriptor::{ProjectBuildpack, ProjectBuildpackSource, ProjectDescriptor};
 use crate::{Events, Location};
@@ -61,7 +62,10 @@ pub(crate) fn read(
     let reader = Reader { path: &path, scratch };
     let builder = match (&request.builder, &descriptor.builder) {
         (Some(builder), _) => Some(builder.clone()),
-        (None, Some(text)) => Some(text.parse().map_err(|error| reader.bad(format!("builder: {error}")))?),
+        (None, Some(text)) => {
+            let location: Location = text.parse().map_err(|error| reader.bad(format!("builder: {error}")))?;
+            Some(location.relative_to(reader.directory()))
+        }
         (None, None) => request.default_builder.clone(),
     };
     let flagged = |choices: &[BuildpackChoice]| -> Vec<Wanted> {
@@ -105,7 +109,8 @@ impl Reader<'_> {
                 version: version.as_ref().map(ToString::to_string),
             }),
             ProjectBuildpackSource::Uri(text) => {
-                let choice = BuildpackChoice::parse(text, |_| false).map_err(|error| self.bad(error.to_string()))?;
+                let choice = BuildpackChoice::parse(text, |path| Found::at(&self.beside(Path::new(path))))
+                    .map_err(|error| self.bad(error.to_string()))?;
                 Ok(match choice {
                     BuildpackChoice::Directory(path) => BuildpackChoice::Directory(self.beside(&path)),
                     other => other,
@@ -130,6 +135,10 @@ impl Reader<'_> {
 
     /// Relative paths of a descriptor are relative to it.
     fn beside(&self, path: &Path) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new(".")).join(path)
+        self.directory().join(path)
+    }
+
+    fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dhow_oci::Platform;
 use dhow_store::Completeness;
 
+use super::choice::BuildpackChoice;
 use crate::{Location, Network, Place, Volume};
 
 /// Everything that decides a build.
@@ -37,8 +38,8 @@ pub struct BuildRequest {
     pub default_process: Option<String>,
     /// Whether the run image's layers are left out.
     pub completeness: Completeness,
-    /// Whose layers may be reused; `None` for the image that is overwritten.
-    pub previous_image: Option<Place>,
+    /// Whose layers may be reused, with the words in which the user named it; `None` for the image that is overwritten.
+    pub previous_image: Option<(String, Place)>,
     /// Where things are kept between builds, if not below the cache directory.
     pub cache: Option<PathBuf>,
     /// Whether to forget what earlier builds kept.
@@ -110,80 +111,5 @@ impl Tag {
             Self::SameLayout(_) => None,
             Self::Elsewhere(place) => Some(place),
         }
-    }
-}
-
-/// A buildpack that the user names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BuildpackChoice {
-    /// One of the builder's, by id and maybe version.
-    OfBuilder {
-        /// Its id.
-        id: String,
-        /// Its version; the only one of the builder if `None`.
-        version: Option<String>,
-    },
-    /// A directory of this machine.
-    Directory(PathBuf),
-}
-
-/// Why a text does not name a buildpack.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BuildpackChoiceError {
-    /// A locator that dhow does not support yet.
-    #[error("buildpack `{0}`: only ID[@VERSION] of the builder and directories are supported")]
-    Unsupported(String),
-    /// Nothing.
-    #[error("a buildpack must not be empty; expected ID[@VERSION] or a directory")]
-    Empty,
-}
-
-impl BuildpackChoice {
-    /// Parses a locator as pack writes it. `is_directory` tells whether a path is one.
-    pub fn parse(text: &str, is_directory: impl Fn(&str) -> bool) -> Result<Self, BuildpackChoiceError> {
-        if text.is_empty() {
-            return Err(BuildpackChoiceError::Empty);
-        }
-        let of_builder = text.strip_prefix("urn:cnb:builder:").or_else(|| text.strip_prefix("from=builder:"));
-        if let Some(rest) = of_builder {
-            return Ok(Self::named(rest));
-        }
-        if let Some(path) = text.strip_prefix("file://") {
-            return Ok(Self::Directory(PathBuf::from(path)));
-        }
-        if text.contains("://") || text.starts_with("urn:") || text.ends_with(".cnb") || text.ends_with(".tgz") {
-            return Err(BuildpackChoiceError::Unsupported(text.to_owned()));
-        }
-        let looks_like_path = text.starts_with('.') || text.starts_with('/');
-        if looks_like_path || is_directory(text) {
-            return Ok(Self::Directory(PathBuf::from(text)));
-        }
-        Ok(Self::named(text))
-    }
-
-    fn named(text: &str) -> Self {
-        match text.split_once('@') {
-            Some((id, version)) => Self::OfBuilder { id: id.to_owned(), version: Some(version.to_owned()) },
-            None => Self::OfBuilder { id: text.to_owned(), version: None },
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn locators_are_told_apart() {
-        let parse = |text: &str| BuildpackChoice::parse(text, |path| path == "here");
-        let named = |id: &str, version: Option<&str>| {
-            Ok(BuildpackChoice::OfBuilder { id: id.to_owned(), version: version.map(str::to_owned) })
-        };
-        assert_eq!(parse("a/b@1.2"), named("a/b", Some("1.2")));
-        assert_eq!(parse("urn:cnb:builder:a/b"), named("a/b", None));
-        assert_eq!(parse("here"), Ok(BuildpackChoice::Directory("here".into())));
-        assert_eq!(parse("./bp"), Ok(BuildpackChoice::Directory("./bp".into())));
-        assert!(parse("docker://a/b").is_err());
-        assert!(parse("").is_err());
     }
 }

@@ -148,7 +148,8 @@ impl Build<'_> {
     }
 
     pub(super) fn previous(&self) -> Result<Option<SourceImage>, BuildError> {
-        let place = self.request.previous_image.as_ref().unwrap_or(&self.request.output).clone();
+        let given = self.request.previous_image.as_ref();
+        let place = given.map_or(&self.request.output, |(_, place)| place).clone();
         let name = previous_name(self.request);
         // Of a layout with several tags, another tag is another image.
         let selector = place.selector.clone().unwrap_or_else(|| Selector::Tag(place.output_tag()));
@@ -161,7 +162,12 @@ impl Build<'_> {
                 named: opened.resolved.named.clone(),
                 base_name: opened.known_name(),
             })),
-            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.is_not_found() => {
+                if given.is_some() {
+                    self.events.warn(&format!("previous image {name} is not there, so nothing of it is reused"));
+                }
+                Ok(None)
+            }
             Err(error @ OpenError::NotFound(_)) => Err(BuildError::Previous(error)),
             Err(error) if self.request.previous_image.is_some() => Err(BuildError::Previous(error)),
             Err(error) => {
@@ -231,8 +237,16 @@ impl Build<'_> {
         }
         for place in archives {
             let (path, tag) = (place.path.clone(), place.output_tag());
-            archive::write(output.as_ref(), &published.entry, Some(&tag), exported.completeness, &path)
-                .map_err(|source| BuildError::Archive { path, source })?;
+            let existing = output::existing_archive(&path, self.work)?;
+            archive::write_beside(
+                output.as_ref(),
+                &published.entry,
+                Some(&tag),
+                exported.completeness,
+                existing.as_ref(),
+                &path,
+            )
+            .map_err(|source| BuildError::Archive { path, source })?;
         }
         if request.output.medium == Medium::Archive {
             // What earlier images of the archive were made of serves nobody any more.
@@ -266,7 +280,7 @@ fn make_mount_point(root: &Root, path: &Path, is_directory: bool) -> Result<(), 
 /// Returns how messages call the image whose layers may be reused.
 pub(super) fn previous_name(request: &BuildRequest) -> String {
     match &request.previous_image {
-        Some(place) => place.path.display().to_string(),
+        Some((name, _)) => name.clone(),
         None => request.output_name.clone(),
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use dhow_fs::{FileKind, Operation, PathError, Root, Work};
 use dhow_oci::{Descriptor, Document, Index};
 
-pub use write::write;
+pub use write::{write, write_beside};
 
 use crate::blob::is_document;
 use crate::layout::{INDEX_LIMIT, require_version};

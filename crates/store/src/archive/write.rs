@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dhow_fs::{AtomicFile, Operation, PathError};
 use dhow_oci::{Descriptor, Document, Index, annotation};
 
-use super::ArchiveError;
 use super::tar::{write_directory, write_end, write_file_header, write_padding};
+use super::{Archive, ArchiveError};
 use crate::graph::walk;
 use crate::layout::{SPARSE, marker};
 use crate::staging::{FILE_MODE, in_layout};
-use crate::{BlobError, BlobSource, Completeness, CopyError};
+use crate::{BlobError, BlobSource, Completeness, CopyError, ImageSource};
 
 /// Writes everything that `root` names as an archive at `output`, which appears whole or not at all.
 ///
@@ -25,24 +25,67 @@ pub fn write(
     completeness: Completeness,
     output: &Path,
 ) -> Result<(), ArchiveError> {
-    let walk = walk(source, root, completeness)?;
-    if completeness == Completeness::Full && !walk.missing.is_empty() {
-        let missing = walk.missing.into_iter().map(|descriptor| descriptor.digest).collect();
+    write_beside(source, root, name, completeness, None, output)
+}
+
+/// As [`write`], and with the other images that the archive `existing` lists, as they are there.
+///
+/// `existing` may be at `output`: it is read until the new one takes its place.
+pub fn write_beside(
+    source: &dyn BlobSource,
+    root: &Descriptor,
+    name: Option<&str>,
+    completeness: Completeness,
+    existing: Option<&Archive>,
+    output: &Path,
+) -> Result<(), ArchiveError> {
+    let new = walk(source, root, completeness)?;
+    if completeness == Completeness::Full && !new.missing.is_empty() {
+        let missing = new.missing.into_iter().map(|descriptor| descriptor.digest).collect();
         return Err(CopyError::Incomplete { root: root.digest.clone(), missing }.into());
     }
-    let is_sparse = !walk.missing.is_empty();
+    let mut entries = vec![entry(root, name, !new.missing.is_empty())];
+    let mut blobs = Blobs::default();
+    blobs.add(source, new.order);
+    for other in others(existing, name)? {
+        let Some(existing) = existing else { continue };
+        // What is not all there was so before.
+        blobs.add(existing, walk(existing, &other, Completeness::Sparse)?.order);
+        entries.push(other);
+    }
     let fail = |error: io::Error| PathError::new(Operation::Write, output, error);
     let mut file = AtomicFile::create(output, FILE_MODE)?;
     let mut archive = BufWriter::with_capacity(1024 * 1024, &mut file);
-    write_blobs(&mut archive, source, &walk.order, output)?;
-    write_small(&mut archive, "index.json", &index(root, name, is_sparse)).map_err(fail)?;
+    write_blobs(&mut archive, &blobs, output)?;
+    write_small(&mut archive, "index.json", Document::of(Index { manifests: entries, ..Index::default() }).bytes())
+        .map_err(fail)?;
     write_small(&mut archive, "oci-layout", &marker()).map_err(fail)?;
     write_end(&mut archive).and_then(|()| archive.flush()).map_err(fail)?;
     drop(archive);
     Ok(file.commit()?)
 }
 
-fn index(root: &Descriptor, name: Option<&str>, is_sparse: bool) -> Vec<u8> {
+/// Blobs by their paths, each with a place that has it.
+#[derive(Default)]
+struct Blobs<'a>(BTreeMap<PathBuf, (&'a dyn BlobSource, Descriptor)>);
+
+impl<'a> Blobs<'a> {
+    fn add(&mut self, source: &'a dyn BlobSource, blobs: Vec<Descriptor>) {
+        for descriptor in blobs {
+            self.0.entry(in_layout(&descriptor.digest)).or_insert((source, descriptor));
+        }
+    }
+}
+
+/// Returns what an archive lists, but for what has the name.
+fn others(existing: Option<&Archive>, name: Option<&str>) -> Result<Vec<Descriptor>, ArchiveError> {
+    let (Some(existing), Some(name)) = (existing, name) else { return Ok(Vec::new()) };
+    let mut entries = existing.index()?.value().manifests.clone();
+    entries.retain(|entry| entry.ref_name() != Some(name));
+    Ok(entries)
+}
+
+fn entry(root: &Descriptor, name: Option<&str>, is_sparse: bool) -> Descriptor {
     let mut entry = root.clone();
     entry.annotations.remove(SPARSE);
     entry.annotations.remove(annotation::REF_NAME);
@@ -52,26 +95,20 @@ fn index(root: &Descriptor, name: Option<&str>, is_sparse: bool) -> Vec<u8> {
     if let Some(name) = name {
         entry.annotations.insert(annotation::REF_NAME.to_owned(), name.to_owned());
     }
-    Document::of(Index { manifests: vec![entry], ..Index::default() }).bytes().to_vec()
+    entry
 }
 
-fn write_blobs(
-    archive: &mut impl Write,
-    source: &dyn BlobSource,
-    blobs: &[Descriptor],
-    output: &Path,
-) -> Result<(), ArchiveError> {
+fn write_blobs(archive: &mut impl Write, blobs: &Blobs<'_>, output: &Path) -> Result<(), ArchiveError> {
     let fail = |error: io::Error| PathError::new(Operation::Write, output, error);
-    let sorted: BTreeMap<_, _> = blobs.iter().map(|descriptor| (in_layout(&descriptor.digest), descriptor)).collect();
     write_directory(archive, "blobs/").map_err(fail)?;
     let mut algorithm = "";
-    for (path, descriptor) in sorted {
+    for (path, (source, descriptor)) in &blobs.0 {
         if descriptor.digest.algorithm() != algorithm {
             algorithm = descriptor.digest.algorithm();
             write_directory(archive, &format!("blobs/{algorithm}/")).map_err(fail)?;
         }
         write_file_header(archive, &path.to_string_lossy(), descriptor.size).map_err(fail)?;
-        write_blob(archive, source, descriptor, output)?;
+        write_blob(archive, *source, descriptor, output)?;
         write_padding(archive, descriptor.size).map_err(fail)?;
     }
     Ok(())

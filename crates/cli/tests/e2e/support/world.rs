@@ -152,8 +152,13 @@ impl Dhow {
         self
     }
 
-    pub(crate) fn run(mut self) -> Outcome {
-        Outcome::of(self.command.stdin(Stdio::null()).output().unwrap())
+    pub(crate) fn run(self) -> Outcome {
+        self.run_with(Stdio::null())
+    }
+
+    /// Runs dhow with something to read.
+    pub(crate) fn run_with(mut self, input: Stdio) -> Outcome {
+        Outcome::of(self.command.stdin(input).output().unwrap())
     }
 
     pub(crate) fn spawn(mut self) -> Child {
