@@ -8,6 +8,7 @@ use dhow_fs::PathError;
 use dhow_lifecycle::export::ExportError;
 use dhow_platform::{BuildError, OpenError, RunError};
 use dhow_sandbox::{Barrier, SandboxError};
+use dhow_store::{BlobError, LayoutError};
 
 /// Returns what may help, preferably a command to paste.
 pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<String> {
@@ -16,6 +17,7 @@ pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| find::<BuildError>(error).and_then(of_build))
         .or_else(|| find::<RunError>(error).and_then(of_run))
         .or_else(|| find::<OpenError>(error).and_then(of_open))
+        .or_else(|| find::<BlobError>(error).and_then(of_blob))
         .or_else(|| of_io(error))
 }
 
@@ -52,6 +54,7 @@ fn of_build(error: &BuildError) -> Option<String> {
         }
         BuildError::NoRunImage(_) => "dhow build IMAGE --run-image oci:PATH".to_owned(),
         BuildError::Builder { source, .. } | BuildError::RunImage { source, .. } => return of_open(source),
+        BuildError::Output { path, source: LayoutError::Index { .. } } => return check_of(path),
         // A transparent variant is not in its own chain of causes.
         BuildError::Path(path) => return of_path(path),
         _ => return None,
@@ -70,11 +73,25 @@ fn of_run(error: &RunError) -> Option<String> {
 fn of_open(error: &OpenError) -> Option<String> {
     match error {
         OpenError::NotFound(path) => Some(format!("skopeo copy docker://NAME oci:{}:latest", path.display())),
-        OpenError::Layout { path, .. } | OpenError::Resolve { path, .. } => {
-            Some(format!("dhow layout check {}", path.display()))
-        }
+        OpenError::Layout { path, .. } | OpenError::Resolve { path, .. } => check_of(path),
         OpenError::Archive { .. } => None,
     }
+}
+
+fn of_blob(error: &BlobError) -> Option<String> {
+    match error {
+        BlobError::Size { path, .. } | BlobError::Digest { path, .. } | BlobError::NotAFile { path, .. } => {
+            // LAYOUT/blobs/ALGORITHM/HEX; an archive has no such path.
+            let blobs = path.ancestors().nth(2).filter(|blobs| blobs.ends_with("blobs"))?;
+            check_of(blobs.parent()?)
+        }
+        _ => None,
+    }
+}
+
+fn check_of(layout: &Path) -> Option<String> {
+    let layout = if layout.as_os_str().is_empty() { Path::new(".") } else { layout };
+    Some(format!("dhow layout check {}", layout.display()))
 }
 
 fn of_sandbox(error: &SandboxError) -> Option<String> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use dhow_cnb::launch::Bom;
 use dhow_cnb::{BuildFile, BuildpackLayer, BuildpackLayers, LayerSha, LifecycleMetadata};
 use dhow_oci::{DiffId, LayerRef};
-use dhow_store::{BlobSink, BlobSource, Completeness, Presence};
+use dhow_store::{BlobError, BlobSink, BlobSource, Completeness, Presence};
 
 use super::compose::{Composition, compose};
 use super::contents::{self, AppError};
@@ -43,8 +43,7 @@ pub enum Outcome {
 
 /// Packs or reuses every layer, stores config and manifest, and returns the image, which nobody names yet.
 ///
-/// Nothing of the run image or the previous image is opened; blobs that must be copied, because they can be linked
-/// nowhere, are the exception.
+/// Of the run image and the previous image only layers that are not in the store yet are read, once, as they come into it.
 pub fn export(input: &ExportInput<'_>, log: &dyn Log) -> Result<Exported, ExportError> {
     input.run.check()?;
     if input.rules.lifecycle_sboms {
@@ -75,7 +74,7 @@ fn store_base(input: &ExportInput<'_>, log: &dyn Log) -> Result<Completeness, Ex
     let absent = run.absent_layers()?;
     for layer in run.image.layers() {
         if !absent.iter().any(|absent| absent.descriptor.digest == layer.descriptor.digest) {
-            input.store.adopt(run.blobs.as_ref(), &layer.descriptor)?;
+            input.store.adopt_verified(run.blobs.as_ref(), &layer.descriptor)?;
         }
     }
     let mut missing = 0;
@@ -253,7 +252,11 @@ impl Export<'_> {
             None => None,
         };
         let stored = match &diff_id {
-            Some(diff_id) => self.stored(diff_id, known.as_ref())?,
+            Some(diff_id) => match self.stored(diff_id, known.as_ref()) {
+                // The previous image's blob is corrupt, and what it was made of is here.
+                Err(ExportError::Blob(BlobError::Digest { .. })) if slot.content.is_some() => None,
+                other => other?,
+            },
             None => None,
         };
         let (layer, outcome) = match stored {
@@ -287,7 +290,7 @@ impl Export<'_> {
             return Ok(None);
         }
         let sink: &dyn BlobSink = store;
-        sink.adopt(previous.blobs.as_ref(), &descriptor)?;
+        sink.adopt_verified(previous.blobs.as_ref(), &descriptor)?;
         descriptor.media_type = descriptor.media_type.to_oci();
         Ok(Some(PackedLayer { diff_id, descriptor }))
     }

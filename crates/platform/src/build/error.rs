@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dhow_cnb::TomlError;
+use dhow_cnb::{ExitCode, TomlError};
 use dhow_fs::PathError;
 use dhow_lifecycle::analyze::AnalyzeError;
 use dhow_lifecycle::export::{ExportError, PublishError};
@@ -185,14 +185,14 @@ impl BuildError {
     /// Returns the exit code that the lifecycle has for this failure; 1 if it has none.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let code = match self {
-            Self::Detect { code, .. } | Self::Build { code } => *code,
-            Self::Analyze(error) => error.exit_code() as i32,
-            Self::Restore(error) => error.exit_code() as i32,
-            Self::Export(_) | Self::Publish(_) => 62,
+        match self {
+            Self::Detect { code, .. } | Self::Build { code } => u8::try_from(*code).unwrap_or(1),
+            Self::Analyze(error) => error.exit_code().number(),
+            Self::Restore(error) => error.exit_code().number(),
+            Self::Export(error) => error.exit_code().number(),
+            Self::Publish(_) => ExitCode::Export.number(),
             _ => 1,
-        };
-        u8::try_from(code).unwrap_or(1)
+        }
     }
 }
 
