@@ -27,6 +27,22 @@ pub fn sync_path(path: &Path) -> Result<(), PathError> {
     sync().map_err(|source: rustix::io::Errno| PathError::new(Operation::Sync, path, source))
 }
 
+/// Renames a file, synced only if it replaces another: whoever relied on that finds a whole file under the name after a
+/// crash too. Tells whether it was synced.
+pub fn rename_replacing(from: &Path, to: &Path) -> Result<bool, PathError> {
+    let fail = |source| PathError::new(Operation::Rename, to, source);
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(false),
+        // Some file systems cannot tell.
+        Err(Errno::EXIST | Errno::INVAL) => {
+            sync_path(from)?;
+            rustix::fs::rename(from, to).map_err(fail)?;
+            Ok(true)
+        }
+        Err(source) => Err(fail(source)),
+    }
+}
+
 /// A file that is written beside its final name and renamed over it by [`AtomicFile::commit`].
 ///
 /// Dropped without commit it leaves nothing. The name of the temporary file starts with `.dhow-`.
@@ -106,22 +122,11 @@ impl AtomicFile {
         rustix::fs::fsync(&handle).map_err(|source| PathError::new(Operation::Sync, directory, source))
     }
 
-    /// Renames the file to `destination`, synced only if it replaces another there: whoever relied on that finds a
-    /// whole file under the name after a crash too. Tells whether it was synced.
+    /// Renames the file to `destination` as [`rename_replacing`] does.
     pub fn commit_replacing(mut self, destination: &Path) -> Result<bool, PathError> {
-        match rustix::fs::renameat_with(CWD, &self.temporary, CWD, destination, RenameFlags::NOREPLACE) {
-            Ok(()) => {
-                self.committed = true;
-                Ok(false)
-            }
-            // Some file systems cannot tell.
-            Err(Errno::EXIST | Errno::INVAL) => {
-                self.sync()?;
-                self.commit_unsynced(destination)?;
-                Ok(true)
-            }
-            Err(source) => Err(PathError::new(Operation::Rename, destination, source)),
-        }
+        let is_synced = rename_replacing(&self.temporary, destination)?;
+        self.committed = true;
+        Ok(is_synced)
     }
 
     /// Renames the file to `destination` without syncing; the caller syncs the file system later.

@@ -40,7 +40,7 @@ pub fn copy_file(source: &Path, destination: &Path) -> Result<CopyMethod, PathEr
 
 /// As [`copy_file`], but only if no byte has to be copied: by hard link, else by reflink, else `None`
 /// and nothing is changed. A reflink is made in `staging`, a directory of the same file system; it is synced if it
-/// replaces what is there, as by [`AtomicFile::commit_replacing`].
+/// replaces what is there, as by [`crate::rename_replacing`].
 pub fn share_file(source: &Path, destination: &Path, staging: &Path) -> Result<Option<CopyMethod>, PathError> {
     let handle = open_source(source)?;
     let stat = rustix::fs::fstat(&handle).map_err(|cause| PathError::new(Operation::Copy, source, cause))?;

@@ -51,6 +51,14 @@ pub enum AnalyzeError {
     /// The run image does not say what it runs on.
     #[error("failed to analyze: failed to find OS in run image config")]
     NoOs,
+    /// A layer of the run image is not as long as it must be, or no file. Absent ones make a sparse image.
+    #[error("failed to analyze: run image {name} is damaged")]
+    DamagedRunImage {
+        /// What messages call it.
+        name: String,
+        /// What is wrong.
+        source: BlobError,
+    },
     /// The previous image's SBOM layer cannot be restored.
     #[error("failed to analyze: retrieving launch SBOM layer")]
     Sbom(#[source] ExtractError),
@@ -76,6 +84,8 @@ pub fn analyze(input: &AnalyzeInput<'_>, log: &dyn Log) -> Result<Analyzed, Anal
     if input.rules.has_targets && target.os.is_empty() {
         return Err(AnalyzeError::NoOs);
     }
+    let damaged = |source| AnalyzeError::DamagedRunImage { name: run.name.clone(), source };
+    run.absent_layers().map_err(damaged)?;
     if input.kept.is_none() {
         let stale = input.root.remove_all(&input.layers.join("sbom"));
         stale.map_err(|error| AnalyzeError::Sbom(error.into()))?;

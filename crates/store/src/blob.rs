@@ -33,6 +33,9 @@ pub trait BlobSink: Send + Sync {
     ///
     /// Content that is linked is checked by size only; documents are always verified.
     fn adopt(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError>;
+
+    /// As [`BlobSink::adopt`], but content that is linked is read once and verified before it has its name here.
+    fn adopt_verified(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError>;
 }
 
 /// Whether a blob is there.

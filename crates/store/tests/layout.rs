@@ -296,3 +296,28 @@ fn a_damaged_layout_is_recovered_empty_and_anything_else_is_left_as_it_is() {
     assert!(Layout::recover(layout.path(), &work()).is_err());
     assert_eq!(std::fs::read_to_string(layout.path().join("oci-layout")).unwrap(), "nope");
 }
+
+#[test]
+fn content_that_is_adopted_verified_is_read_once_and_corrupt_content_gets_no_name() {
+    let scratch = Scratch::new();
+    let source = scratch.layout("source");
+    let whole = source.store(b"whole", MediaType::OciLayer).unwrap();
+    let corrupt = source.store(b"content", MediaType::OciLayer).unwrap();
+    std::fs::write(blob(source.path(), &corrupt.digest), "c0ntent").unwrap();
+    scratch.layout("layout");
+    let work = work();
+    let layout = Layout::open(&scratch.path("layout"), &work).unwrap();
+    assert_eq!(layout.adopt_verified(&source, &whole).unwrap(), Adopted::Linked);
+    assert_eq!((work.report().blobs_opened, work.report().blob_bytes_read), (1, 5));
+    assert_eq!(layout.adopt_verified(&source, &whole).unwrap(), Adopted::Present);
+    assert_eq!(work.report().blobs_opened, 1, "what is here is not read again");
+    match layout.adopt_verified(&source, &corrupt).unwrap_err() {
+        BlobError::Digest { expected, path, found } => {
+            assert_eq!((expected, found), (corrupt.digest.clone(), Digest::of(b"c0ntent")));
+            assert_eq!(path, blob(source.path(), &corrupt.digest));
+        }
+        other => panic!("{other}"),
+    }
+    assert_eq!(layout.presence(&corrupt).unwrap(), Presence::Absent);
+    assert_eq!(layout.adopt(&source, &corrupt).unwrap(), Adopted::Linked, "by size alone it passes");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dhow_oci::Platform;
 use dhow_platform::{
-    BuildReport, BuildRequest, BuildpackChoice, Found, Location, Machine, Medium, Network, Place, Tag, Volume,
+    BuildReport, BuildRequest, BuildpackChoice, Found, Location, Machine, Network, Place, Tag, Volume,
 };
 use dhow_store::Completeness;
 use serde_json::{Map, Value, json};
@@ -114,13 +114,7 @@ fn place(text: &str, layout_repository: &Path) -> Result<Place, Failure> {
 /// A word is another name in the same layout; anything with a transport, a slash or a tag is a place.
 fn tag(text: &str, layout_repository: &Path) -> Result<Tag, Failure> {
     if text.contains(['/', ':', '@']) {
-        let place = destination(text, layout_repository)?;
-        if place.medium == Medium::Archive {
-            return Err(Failure::new(format!(
-                "`{text}`: a further tag in an archive is not supported yet; name a layout"
-            )));
-        }
-        return Ok(Tag::Elsewhere(place));
+        return Ok(Tag::Elsewhere(destination(text, layout_repository)?));
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.+".contains(&byte);
     if text.is_empty() || text.len() > 128 || !text.bytes().all(allowed) {

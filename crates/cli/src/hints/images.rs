@@ -4,7 +4,7 @@ use dhow_oci::Selector;
 use dhow_platform::{LayoutLocation, Location, OpenError};
 use dhow_store::{LayoutError, ResolveError};
 
-use super::of_path;
+use super::{layout_check, of_path};
 use crate::invocation::{Invocation, quoted};
 
 /// What an image that is not there was to be.
@@ -28,7 +28,7 @@ pub(super) fn of_open(error: &OpenError, name: &str, role: Role, invocation: &In
             LayoutError::Missing(_) => Some(absent(&location, path, role)),
             LayoutError::NotALayout { .. } => None,
             LayoutError::Path(path) => of_path(path),
-            _ => Some(format!("dhow layout check {}", quoted(&path.display().to_string()))),
+            _ => Some(layout_check(path)),
         },
         OpenError::Archive { .. } => None,
         OpenError::Resolve { path, source } => match source.as_ref() {
@@ -47,7 +47,7 @@ pub(super) fn of_open(error: &OpenError, name: &str, role: Role, invocation: &In
             }
             ResolveError::NotAnImage { .. } => None,
             _ if matches!(location, Location::Archive(_)) => None,
-            _ => Some(format!("dhow layout check {}", quoted(&path.display().to_string()))),
+            _ => Some(layout_check(path)),
         },
     }
 }

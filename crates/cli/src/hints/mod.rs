@@ -14,7 +14,7 @@ use dhow_lifecycle::rebase::RebaseError as UnfitError;
 use dhow_platform::import::{ImportError, OtherFormat};
 use dhow_platform::{BuildError, Location, OpenError, RebaseError, RootfsError, RunError, UserError};
 use dhow_sandbox::{Barrier, SandboxError};
-use dhow_store::LayoutError;
+use dhow_store::{BlobError, LayoutError};
 
 use crate::invocation::{FlagNames, Invocation, quoted};
 use images::{Role, of_open};
@@ -28,6 +28,7 @@ pub(crate) fn of(error: &(dyn Error + 'static), invocation: &Invocation) -> Opti
         .or_else(|| find::<RebaseError>(error).and_then(|error| of_rebase(error, invocation)))
         .or_else(|| find::<ImportError>(error).and_then(|error| of_import(error, invocation)))
         .or_else(|| of_open(find::<OpenError>(error)?, invocation.image()?, Role::App, invocation))
+        .or_else(|| find::<BlobError>(error).and_then(of_blob))
         .or_else(|| of_io(error))
 }
 
@@ -69,6 +70,7 @@ fn of_build(error: &BuildError, invocation: &Invocation) -> Option<String> {
         BuildError::Output { path, source: LayoutError::NotALayout { .. } } => {
             invocation.replacing(invocation.image()?, &format!("oci:{}/app", path.display()))
         }
+        BuildError::Output { path, source: LayoutError::Index { .. } } => Some(layout_check(path)),
         // A transparent variant is not in its own chain of causes.
         BuildError::Path(path) => of_path(path),
         BuildError::Sandbox(error) => of_sandbox(error),
@@ -120,7 +122,8 @@ fn of_import(error: &ImportError, invocation: &Invocation) -> Option<String> {
     Some(format!("{decompress} | {}", invocation.replacing(&path, "-")?))
 }
 
-fn layout_check(path: &Path) -> String {
+pub(super) fn layout_check(path: &Path) -> String {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     format!("dhow layout check {}", quoted(&path.display().to_string()))
 }
 
@@ -146,6 +149,17 @@ fn of_io(error: &(dyn Error + 'static)) -> Option<String> {
     find::<PathError>(error)
         .and_then(of_path)
         .or_else(|| find::<io::Error>(error).filter(|error| is_full(error)).map(|_| "df -h".to_owned()))
+}
+
+fn of_blob(error: &BlobError) -> Option<String> {
+    match error {
+        BlobError::Size { path, .. } | BlobError::Digest { path, .. } | BlobError::NotAFile { path, .. } => {
+            // LAYOUT/blobs/ALGORITHM/HEX; an archive has no such path.
+            let blobs = path.ancestors().nth(2).filter(|blobs| blobs.ends_with("blobs"))?;
+            Some(layout_check(blobs.parent()?))
+        }
+        _ => None,
+    }
 }
 
 fn of_path(path: &PathError) -> Option<String> {

@@ -1,6 +1,7 @@
 //! What bad input gets: an exit code, an error that names its subject, a hint, and nothing lost.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::support::{Base, Image, Layer, Media, Outcome, World, blobs, is_root, write_image};
 
@@ -135,16 +136,62 @@ fn a_blob_of_the_builder_that_was_changed_is_named() {
     }
 }
 
-#[test]
-fn a_layer_of_the_run_image_that_was_changed_never_becomes_part_of_a_full_image() {
-    let world = world("true");
-    let repository = Base::of(&world).repository("example.test/run/1");
+/// The first layer of the run image: its digest and its file.
+fn layer_of_the_run_image(world: &World) -> (String, PathBuf) {
+    let repository = Base::of(world).repository("example.test/run/1");
     let digest = Image::read(&repository, "1").layers()[0].clone();
     let path = repository.join("blobs").join(digest.replace(':', "/"));
-    fs::write(&path, b"short").unwrap();
+    (digest, path)
+}
+
+#[test]
+fn a_layer_of_the_run_image_with_a_bit_flipped_never_becomes_part_of_a_full_image() {
+    let world = world("true");
+    let (digest, path) = layer_of_the_run_image(&world);
+    let whole = fs::read(&path).unwrap();
+    let mut bytes = whole.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, &bytes).unwrap();
     let outcome = world.build("oci:app", "source", &[]);
-    assert_ne!(outcome.code, Some(0));
-    assert!(outcome.stderr.contains(&digest), "{}", outcome.stderr);
+    let outcome = assert_fails(outcome, 62, "failed to export", Some("dhow layout check "));
+    let found = crate::support::sha256(&bytes);
+    outcome.says(&format!("blob {digest} at {} is corrupt: its bytes have the digest {found}", path.display()));
+    assert!(!world.path("app").exists());
+    world.build("oci:sparse", "source", &["--sparse"]).success();
+    fs::write(&path, &whole).unwrap();
+    world.build("oci:app", "source", &[]).success();
+    let check = world.dhow(["layout", "check", "app"]).run().success();
+    check.answers("app: nothing is wrong\n");
+}
+
+#[test]
+fn a_layer_of_the_run_image_that_a_look_finds_damaged_fails_before_any_buildpack_runs() {
+    type Harm = fn(&Path);
+    let harms: [(&str, Harm); 4] = [
+        ("truncated", |path| fs::write(path, "short").unwrap()),
+        ("appended to", |path| fs::write(path, [fs::read(path).unwrap(), vec![0]].concat()).unwrap()),
+        ("a link", |path| {
+            fs::rename(path, path.with_extension("moved")).unwrap();
+            std::os::unix::fs::symlink(path.with_extension("moved"), path).unwrap();
+        }),
+        ("a directory", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+    ];
+    for (what, harm) in harms {
+        let world = world("true");
+        let (digest, path) = layer_of_the_run_image(&world);
+        harm(&path);
+        let outcome = world.build("oci:app", "source", &[]).exits(32).does_not_say("DETECTING");
+        assert!(outcome.stderr.contains(&digest), "{what}: {}", outcome.stderr);
+        assert!(outcome.error_and_hint().1.is_some_and(|hint| hint.starts_with("dhow layout check /")), "{what}");
+        assert!(!world.path("app").exists(), "{what}");
+    }
+    let world = world("true");
+    fs::remove_file(layer_of_the_run_image(&world).1).unwrap();
+    world.build("oci:app", "source", &[]).success().says("the image is sparse");
 }
 
 #[test]
@@ -262,9 +309,9 @@ fn a_damaged_output_layout_is_named_and_not_overwritten() {
     let world = world("true");
     world.build("oci:app", "source", &[]).success();
     fs::write(world.path("app/index.json"), "{ not json").unwrap();
-    let outcome = world.build("oci:app", "source", &[]);
-    assert_ne!(outcome.code, Some(0));
-    assert!(outcome.stderr.contains("index.json"), "{}", outcome.stderr);
+    let outcome = world.build("oci:app", "source", &[]).does_not_say("BUILDING");
+    let outcome = assert_fails(outcome, 1, "cannot write the image to app", Some("dhow layout check app"));
+    outcome.says("index.json");
     assert_eq!(fs::read_to_string(world.path("app/index.json")).unwrap(), "{ not json");
 }
 

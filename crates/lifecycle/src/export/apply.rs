@@ -6,7 +6,7 @@ use std::path::Path;
 use dhow_cnb::launch::Bom;
 use dhow_cnb::{BuildFile, BuildpackLayer, BuildpackLayers, LayerSha, LifecycleMetadata};
 use dhow_oci::{DiffId, LayerRef};
-use dhow_store::{BlobSink, BlobSource, Completeness, Presence};
+use dhow_store::{BlobError, BlobSink, BlobSource, Completeness, Presence};
 
 use super::compose::{Composition, compose};
 use super::contents::{self, AppError};
@@ -43,8 +43,7 @@ pub enum Outcome {
 
 /// Packs or reuses every layer, stores config and manifest, and returns the image, which nobody names yet.
 ///
-/// Nothing of the run image or the previous image is opened; blobs that must be copied, because they can be linked
-/// nowhere, are the exception.
+/// Of the run image and the previous image only layers that are not in the store yet are read, once, as they come into it.
 pub fn export(input: &ExportInput<'_>, log: &dyn Log) -> Result<Exported, ExportError> {
     let _end = input.progress.until_dropped();
     input.run.check()?;
@@ -77,7 +76,7 @@ fn store_base(input: &ExportInput<'_>, log: &dyn Log) -> Result<Completeness, Ex
     input.progress.begin("the run image's layers".to_owned());
     for layer in run.image.layers() {
         if !absent.iter().any(|absent| absent.descriptor.digest == layer.descriptor.digest) {
-            input.store.adopt(run.blobs.as_ref(), &layer.descriptor)?;
+            input.store.adopt_verified(run.blobs.as_ref(), &layer.descriptor)?;
         }
     }
     let mut missing = 0;
@@ -263,7 +262,11 @@ impl Export<'_> {
             None => None,
         };
         let stored = match &diff_id {
-            Some(diff_id) => self.stored(diff_id, known.as_ref())?,
+            Some(diff_id) => match self.stored(diff_id, known.as_ref()) {
+                // The previous image's blob is corrupt, and what it was made of is here.
+                Err(ExportError::Blob(BlobError::Digest { .. })) if slot.content.is_some() => None,
+                other => other?,
+            },
             None => None,
         };
         let (layer, outcome) = match stored {
@@ -297,7 +300,7 @@ impl Export<'_> {
             return Ok(None);
         }
         let sink: &dyn BlobSink = store;
-        sink.adopt(previous.blobs.as_ref(), &descriptor)?;
+        sink.adopt_verified(previous.blobs.as_ref(), &descriptor)?;
         descriptor.media_type = descriptor.media_type.to_oci();
         Ok(Some(PackedLayer { diff_id, descriptor }))
     }

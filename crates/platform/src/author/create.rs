@@ -182,7 +182,7 @@ impl Parts {
         let layout = Layout::prepare(&request.destination.path, work)?;
         let mut layers = self.base.image.layers();
         for layer in &layers {
-            layout.adopt(self.base.blobs(), &layer.descriptor)?;
+            layout.adopt_verified(self.base.blobs(), &layer.descriptor)?;
         }
         let host = Root::host().map_err(BlobError::from)?;
         let mut added: Vec<(LayerRef, String)> = Vec::new();

@@ -20,7 +20,8 @@ pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), Buil
     let is_foreign =
         place.medium == Medium::Layout && holds_something(&host, &path) && !host.exists(&path.join("oci-layout"));
     if is_layout || is_foreign {
-        Layout::open(&path, work).map_err(|source| BuildError::Output { path: path.clone(), source })?;
+        let opened = Layout::open(&path, work).and_then(|layout| layout.index());
+        opened.map_err(|source| BuildError::Output { path: place.path.clone(), source })?;
     }
     let is_archive = place.medium == Medium::Archive;
     if is_archive {

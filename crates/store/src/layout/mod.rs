@@ -4,6 +4,7 @@
 //! blobs appear by rename or link, are synced, and `index.json` is replaced last.
 //! Writers take turns by a lock on the layout's directory; see [`session`] for what they leave.
 
+mod adopt;
 mod check;
 mod create;
 mod durable;
@@ -18,8 +19,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dhow_fs::{CopyMethod, FileKind, PathError, Root, Work};
-use dhow_oci::{Descriptor, Document, Image, Index, Limit, MANIFEST_LIMIT, MediaType};
+use dhow_fs::{FileKind, PathError, Root, Work};
+use dhow_oci::{Descriptor, Document, Image, Index, Limit, MediaType};
 
 pub use check::Finding;
 use create::{Made, VERSION};
@@ -30,9 +31,11 @@ pub use gc::GcReport;
 pub(crate) use session::{Session, exclude_gc};
 
 use crate::blob::is_document;
-use crate::staging::{blob_path, ensure_blob_directory, in_layout, write_error};
+use adopt::Check;
+
+use crate::staging::{blob_path, in_layout, write_error};
 use crate::verify::VerifiedReader;
-use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, ImageSource, Presence, read_document};
+use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, ImageSource, Presence};
 
 /// The largest `index.json` that is read.
 pub(crate) const INDEX_LIMIT: Limit = Limit(64 * 1024 * 1024);
@@ -67,8 +70,8 @@ impl Layout {
         Self::open(path, work)
     }
 
-    /// As [`Layout::open_or_create`], for an image that is going to be named, and begins the session as by
-    /// [`Layout::hold`].
+    /// As [`Layout::open_or_create`], for an image that is going to be named: looks whether the index can be read, and
+    /// begins the session as by [`Layout::hold`].
     ///
     /// A layout that this made is removed again when the value is dropped, with the directories above it that it made,
     /// unless an image was named in it or others wrote to it.
@@ -87,6 +90,7 @@ impl Layout {
         let made = create::ensure_layout(path)?;
         let mut layout = Self::open(path, work)?;
         layout.made = made;
+        layout.index()?;
         layout.hold()?;
         Ok(layout)
     }
@@ -160,38 +164,6 @@ impl Layout {
         // One of the wrong size is replaced by what is stored next.
         Ok(self.presence(descriptor).is_ok_and(|presence| presence == Presence::Present))
     }
-
-    fn link(&self, source: &Path, descriptor: &Descriptor) -> Result<bool, BlobError> {
-        let session = self.session()?;
-        ensure_blob_directory(&self.path, descriptor.digest.algorithm())?;
-        let destination = blob_path(&self.path, &descriptor.digest);
-        let _no_gc = exclude_gc(&self.path)?;
-        let method = dhow_fs::share_file(source, &destination, session.directory())?;
-        let is_linked = matches!(method, Some(CopyMethod::HardLink | CopyMethod::Reflink));
-        if is_linked {
-            session.note_written(&descriptor.digest, false);
-        }
-        Ok(is_linked)
-    }
-
-    fn copy(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<(), BlobError> {
-        let mut reader = from.open(descriptor)?;
-        // The reader verifies; hashing again while writing would double the cost.
-        let mut writer = BlobWriter::create(&self.path, self.session()?, None)?.without_hashing();
-        let mut buffer = vec![0; 1024 * 1024];
-        loop {
-            let read = reader.read(&mut buffer);
-            let source_path = || from.file(descriptor).unwrap_or_default();
-            let count = read.map_err(|error| BlobError::of_read(error, &descriptor.digest, source_path()))?;
-            if count == 0 {
-                break;
-            }
-            std::io::Write::write_all(&mut writer, &buffer[..count]).map_err(|error| write_error(&self.path, error))?;
-        }
-        writer.finish_known(&descriptor.digest, descriptor.size)?;
-        self.work.blob_bytes_copied.add(descriptor.size);
-        Ok(())
-    }
 }
 
 impl BlobSource for Layout {
@@ -244,26 +216,11 @@ impl BlobSink for Layout {
     }
 
     fn adopt(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError> {
-        if is_document(&descriptor.media_type) && descriptor.size <= MANIFEST_LIMIT.0 {
-            let bytes = read_document(from, descriptor, MANIFEST_LIMIT)?;
-            self.store(&bytes, descriptor.media_type.clone())?;
-            return Ok(Adopted::Copied);
-        }
-        if self.claim(descriptor)? {
-            return Ok(Adopted::Present);
-        }
-        if from.presence(descriptor)? == Presence::Absent {
-            // Opening it makes the error in the source's own words.
-            from.open(descriptor)?;
-        }
-        if let Some(source) = from.file(descriptor)
-            && self.link(&source, descriptor)?
-        {
-            self.work.blobs_linked.add(1);
-            return Ok(Adopted::Linked);
-        }
-        self.copy(from, descriptor)?;
-        Ok(Adopted::Copied)
+        self.take_over(from, descriptor, Check::Size)
+    }
+
+    fn adopt_verified(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError> {
+        self.take_over(from, descriptor, Check::Digest)
     }
 }
 

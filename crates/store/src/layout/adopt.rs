@@ -1,0 +1,122 @@
+//! Blobs of other stores, taken over by the cheapest means.
+
+use std::io::Read;
+use std::path::Path;
+
+use dhow_fs::{CopyMethod, Root};
+use dhow_oci::{Descriptor, MANIFEST_LIMIT};
+
+use super::{Layout, Session, exclude_gc};
+use crate::blob::is_document;
+use crate::staging::{blob_path, ensure_blob_directory, write_error};
+use crate::verify::VerifiedReader;
+use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, Presence, read_document};
+
+const BLOCK: usize = 1024 * 1024;
+
+/// What is looked at when content is linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    Size,
+    Digest,
+}
+
+impl Layout {
+    pub(super) fn take_over(
+        &self,
+        from: &dyn BlobSource,
+        descriptor: &Descriptor,
+        check: Check,
+    ) -> Result<Adopted, BlobError> {
+        if is_document(&descriptor.media_type) && descriptor.size <= MANIFEST_LIMIT.0 {
+            let bytes = read_document(from, descriptor, MANIFEST_LIMIT)?;
+            self.store(&bytes, descriptor.media_type.clone())?;
+            return Ok(Adopted::Copied);
+        }
+        if self.claim(descriptor)? {
+            return Ok(Adopted::Present);
+        }
+        if from.presence(descriptor)? == Presence::Absent {
+            // Opening it makes the error in the source's own words.
+            from.open(descriptor)?;
+        }
+        if let Some(source) = from.file(descriptor)
+            && self.link(&source, descriptor, check)?
+        {
+            self.work.blobs_linked.add(1);
+            return Ok(Adopted::Linked);
+        }
+        self.copy(from, descriptor)?;
+        Ok(Adopted::Copied)
+    }
+
+    /// Links the blob beside the others, and gives it its name once it is checked: what is checked is what is named.
+    fn link(&self, source: &Path, descriptor: &Descriptor, check: Check) -> Result<bool, BlobError> {
+        let session = self.session()?;
+        ensure_blob_directory(&self.path, descriptor.digest.algorithm())?;
+        let staged = session.directory().join(descriptor.digest.hex());
+        let method = dhow_fs::share_file(source, &staged, session.directory())?;
+        if !matches!(method, Some(CopyMethod::HardLink | CopyMethod::Reflink)) {
+            return Ok(false);
+        }
+        let linked = self.name(&session, &staged, source, descriptor, check);
+        if linked.is_err() {
+            let _removed = Root::host()?.remove_file(&staged);
+        }
+        linked.map(|()| true)
+    }
+
+    fn name(
+        &self,
+        session: &Session,
+        staged: &Path,
+        source: &Path,
+        descriptor: &Descriptor,
+        check: Check,
+    ) -> Result<(), BlobError> {
+        if check == Check::Digest {
+            self.verify(staged, source, descriptor)?;
+        }
+        let _no_gc = exclude_gc(&self.path)?;
+        let is_synced = dhow_fs::rename_replacing(staged, &blob_path(&self.path, &descriptor.digest))?;
+        session.note_written(&descriptor.digest, is_synced);
+        Ok(())
+    }
+
+    /// Reads the file at `path` to its end; errors speak of `shown`.
+    fn verify(&self, path: &Path, shown: &Path, descriptor: &Descriptor) -> Result<(), BlobError> {
+        let file = Root::host()?.open_file_nofollow(path)?;
+        let work = self.counted(&descriptor.media_type);
+        if let Some(work) = &work {
+            work.blobs_opened.add(1);
+        }
+        let mut reader = VerifiedReader::new(file, descriptor, shown.to_owned(), work);
+        let mut buffer = vec![0; BLOCK];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(BlobError::of_read(error, &descriptor.digest, shown.to_owned())),
+            }
+        }
+    }
+
+    fn copy(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<(), BlobError> {
+        let mut reader = from.open(descriptor)?;
+        // The reader verifies; hashing again while writing would double the cost.
+        let mut writer = BlobWriter::create(&self.path, self.session()?, None)?.without_hashing();
+        let mut buffer = vec![0; BLOCK];
+        loop {
+            let read = reader.read(&mut buffer);
+            let source_path = || from.file(descriptor).unwrap_or_default();
+            let count = read.map_err(|error| BlobError::of_read(error, &descriptor.digest, source_path()))?;
+            if count == 0 {
+                break;
+            }
+            std::io::Write::write_all(&mut writer, &buffer[..count]).map_err(|error| write_error(&self.path, error))?;
+        }
+        writer.finish_known(&descriptor.digest, descriptor.size)?;
+        self.work.blob_bytes_copied.add(descriptor.size);
+        Ok(())
+    }
+}
