@@ -16,9 +16,24 @@ use crate::root::chmod_handle;
 /// How many directories below the top are open at once.
 const LEVELS: usize = 64;
 
+/// How often a directory is emptied into which others put something meanwhile.
+const ATTEMPTS: usize = 10;
+
 /// Removes `name` of an open directory, a directory with all that is in it. Links are not followed;
-/// nothing there is success. Directories that deny access are made accessible first.
+/// nothing there is success, also if others remove it at the same time. Directories that deny access are made
+/// accessible first.
 pub fn remove_at(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+    let mut attempts = 1..ATTEMPTS;
+    loop {
+        match remove_once(parent, name) {
+            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOTEMPTY) if attempts.next().is_some() => {}
+            other => return other,
+        }
+    }
+}
+
+fn remove_once(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
     if unlink(parent, name)? == Unlinked::Gone {
         return Ok(());
     }
@@ -77,6 +92,7 @@ fn empty(directory: &OwnedFd, levels: usize, hoist: &mut Hoist<'_>) -> Result<()
                 rustix::fs::fchmod(directory, Mode::RWXU)?;
                 remove_child(directory, name, levels, hoist)?;
             }
+            Err(Errno::NOENT) => {}
             other => other?,
         }
     }
@@ -120,6 +136,21 @@ mod tests {
 
     use super::*;
     use crate::Root;
+
+    #[test]
+    fn a_tree_that_several_remove_at_once_is_gone_for_all_of_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        for number in 0..200 {
+            root.create_directories(Path::new(&format!("/top/{number}/a/b/c")), 0o755).unwrap();
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| root.remove_all(Path::new("/top")).unwrap());
+            }
+        });
+        assert!(!root.exists(Path::new("/top")));
+    }
 
     #[test]
     fn a_tree_deeper_than_files_can_be_opened_is_removed() {

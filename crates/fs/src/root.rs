@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -106,7 +106,8 @@ impl Root {
             .read_to_end(&mut bytes)
             .map_err(|source| PathError::new(Operation::Read, self.host_path(path), source))?;
         if bytes.len() as u64 > limit {
-            return Err(self.error(Operation::Read, path, Errno::FBIG));
+            let cause = io::Error::new(io::ErrorKind::FileTooLarge, format!("file has more than {limit} bytes"));
+            return Err(PathError::new(Operation::Read, self.host_path(path), cause));
         }
         Ok(bytes)
     }

@@ -28,12 +28,14 @@ pub struct Limits {
     pub bytes: u64,
     /// The number of directories that lie in each other.
     pub depth: usize,
+    /// The memory, in bytes, for names of entries that must be known to the end; only unpacking keeps any.
+    pub names: usize,
 }
 
 impl Default for Limits {
-    /// Five million entries, 64 GiB, 500 directories deep.
+    /// Five million entries, 64 GiB, 500 directories deep, 256 MiB of names.
     fn default() -> Self {
-        Self { entries: 5_000_000, bytes: 64 << 30, depth: 500 }
+        Self { entries: 5_000_000, bytes: 64 << 30, depth: 500, names: 256 << 20 }
     }
 }
 

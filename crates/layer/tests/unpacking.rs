@@ -435,6 +435,36 @@ fn limits_hold() {
 }
 
 #[test]
+fn names_that_are_kept_take_a_limited_memory() {
+    let limits = Limits { names: 1 << 16, ..Limits::default() };
+    let within = |options: &mut UnpackOptions<'_>| options.limits = limits;
+    let long = |number: usize| {
+        let path: PathBuf = (0..40).map(|_| "n".repeat(100)).chain([number.to_string()]).collect();
+        Entry::directory(path.to_str().unwrap(), 0o755, ME)
+    };
+    let entries: Vec<Entry> = (0..30).map(long).collect();
+    let refusal = Scratch::new().try_layer(&entries, within).unwrap_err().to_string();
+    assert_eq!(refusal, "the tar has more than 65536 bytes of names");
+    let recorded = |options: &mut UnpackOptions<'_>| {
+        options.limits = limits;
+        options.owners = Owners::Record;
+    };
+    let entries: Vec<Entry> = (0..2000).map(|number| file(&format!("f{number}"), "")).collect();
+    assert!(Scratch::new().try_layer(&entries, recorded).is_err());
+    let overlay = |options: &mut UnpackOptions<'_>| {
+        options.limits = limits;
+        options.whiteouts = Whiteouts::OverlayXattr { userxattr: true };
+    };
+    assert!(Scratch::new().try_layer(&entries, overlay).is_ok(), "of files no name is kept");
+
+    let short: Vec<Entry> = (0..400).map(|number| Entry::directory(format!("d{number}"), 0o755, ME)).collect();
+    assert!(Scratch::new().try_layer(&short, within).is_ok());
+    let scratch = Scratch::new();
+    assert_eq!(long(0).path.as_os_str().len() / 100, 40, "a path of 4000 bytes");
+    scratch.try_layer(&[long(0)], |_| {}).unwrap();
+}
+
+#[test]
 fn names_that_are_no_text_round_trip() {
     use std::os::unix::ffi::OsStrExt;
     let scratch = Scratch::new();

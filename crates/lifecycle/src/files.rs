@@ -9,8 +9,10 @@ use dhow_fs::Root;
 use crate::go_error::GoPathError;
 use crate::log::Log;
 
-/// The largest file that is read.
-const LIMIT: u64 = 64 * 1024 * 1024;
+/// The largest file of a phase that is read: it may hold what all buildpacks said.
+const LIMIT: u64 = 16 * 1024 * 1024;
+/// The largest TOML file of a buildpack that is read. Parsed, one takes fifty times the memory.
+pub(crate) const BUILDPACK_TOML_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// A file of the lifecycle can't be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use dhow_cnb::{GroupElement, LayerFile, LayerFileError, LayerName, Store, TomlError};
 use dhow_fs::{PathError, Root};
 
+use crate::files::BUILDPACK_TOML_LIMIT;
 use crate::go_error::GoPathError;
-
-/// The largest TOML file of a buildpack that is read.
-const TOML_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// The layers of one buildpack, sorted by name.
 #[derive(Debug)]
@@ -108,7 +106,7 @@ impl LayersDirectory {
     }
 
     fn read_store(&self, root: &Root, buildpack: &GroupElement) -> Result<Store, LayersDirectoryError> {
-        let text = root.read_to_string(&self.path.join("store.toml"), TOML_LIMIT).map_err(GoPathError)?;
+        let text = root.read_to_string(&self.path.join("store.toml"), BUILDPACK_TOML_LIMIT).map_err(GoPathError)?;
         Store::parse(&text).map_err(|source| LayersDirectoryError::Store {
             buildpack: buildpack.id.to_string(),
             source: Box::new(source),
@@ -135,7 +133,7 @@ pub(crate) fn remove(root: &Root, path: &Path) -> Result<(), PathError> {
 }
 
 fn read_file(root: &Root, path: &Path) -> Result<LayerFile, ReadLayerError> {
-    match root.read_to_string(path, TOML_LIMIT) {
+    match root.read_to_string(path, BUILDPACK_TOML_LIMIT) {
         Ok(text) => Ok(LayerFile::parse(&text)?),
         Err(error) if error.is_not_found() => Ok(LayerFile::default()),
         Err(error) => Err(GoPathError(error).into()),

@@ -417,3 +417,17 @@ fn files_of_earlier_phases_must_be_there() {
         ]
     );
 }
+
+#[test]
+fn a_toml_file_of_a_buildpack_may_be_large_and_one_over_the_limit_is_refused_by_name() {
+    let comment = |bytes: usize| -> &'static str { format!("# {}\n", "x".repeat(bytes)).leak() };
+    for file in ["launch.toml", "build.toml", "l.toml"] {
+        let path: &'static str = format!("/layers/x/{file}").leak();
+        let mut stage = prepared_stage(&[("x", "0.10")]);
+        stage.act("x/1/bin/build", writes(vec![(path, comment(1 << 20))]));
+        assert_eq!(run(&stage, PlatformApi::V0_15, &[]), [""; 0], "{file}");
+        stage.act("x/1/bin/build", writes(vec![(path, comment(4 << 20))]));
+        let told = run(&stage, PlatformApi::V0_15, &[]).join("\n");
+        assert!(told.contains(&format!("read {path}: file has more than 4194304 bytes")), "{told}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Base, Media, Outcome, World, write_image};
+use crate::support::{Base, Media, Outcome, World, is_root, write_image};
 
 const PROCESSES: &str = r#"
 cat >"$CNB_LAYERS_DIR/launch.toml" <<'LAUNCH'
@@ -203,4 +203,19 @@ fn what_a_killed_run_left_is_removed_by_the_next_and_that_of_a_live_one_stays() 
     live.wait().unwrap();
     // Its container may be a moment longer about its end.
     assert!((0..100).any(|_| next_leaves(0)));
+}
+
+#[test]
+fn a_program_writes_to_a_copy_that_no_other_run_sees() {
+    let world = World::new();
+    let base = Base::of(&world);
+    base.write_run_image(&world.path("image"), "latest", &[base.busybox()], Media::Oci);
+    let run =
+        |user: &str, script: &str| world.dhow(["run", "oci:image", "--user", user, "--", "sh", "-c", script]).run();
+    run("0", "echo changed >/etc/passwd && rm /bin/awk && echo new >/etc/new").success();
+    run("0", "grep -q cnb /etc/passwd && test -L /bin/awk && test ! -e /etc/new").success();
+    // As root the owners are the image's. Without, all files are the program's own.
+    let outcome = run("1000", "echo new >/etc/new");
+    outcome.exits(if is_root() { 1 } else { 0 });
+    world.dhow(["run", "oci:image", "--", "sh", "-c", "echo own >/tmp/own"]).run().success();
 }

@@ -16,6 +16,7 @@ use super::tree::{Links, Missing, Tree, open_directory};
 use super::whiteout::{Whiteout, make_opaque};
 use super::{Member, MemberKind, Owners, Rules, UnpackError, UnpackOptions, Whiteouts, components};
 use crate::Owner;
+use crate::read::ReadError;
 
 pub(super) struct Unpacker<'a> {
     pub(super) options: &'a UnpackOptions<'a>,
@@ -23,18 +24,20 @@ pub(super) struct Unpacker<'a> {
     /// What this layer brought so far; its whiteouts do not concern it.
     pub(super) brought: BTreeSet<PathBuf>,
     /// What directories get in the end.
-    directories: BTreeMap<PathBuf, DirectoryFacts>,
+    pub(super) directories: BTreeMap<PathBuf, DirectoryFacts>,
     pub(super) entries: u64,
     pub(super) attributes: u64,
     pub(super) skipped: Vec<PathBuf>,
     pub(super) owners: Vec<(PathBuf, Owner)>,
+    /// The memory that the names above take, roughly.
+    pub(super) names: usize,
 }
 
 #[derive(Clone, Copy)]
-struct DirectoryFacts {
-    mode: u32,
-    owner: Owner,
-    modified: Option<i64>,
+pub(super) struct DirectoryFacts {
+    pub(super) mode: u32,
+    pub(super) owner: Owner,
+    pub(super) modified: Option<i64>,
 }
 
 /// What a directory gets that no entry describes.
@@ -51,11 +54,16 @@ impl<'a> Unpacker<'a> {
             attributes: 0,
             skipped: Vec::new(),
             owners: Vec::new(),
+            names: 0,
         }
     }
 
     /// Makes an entry, whose data is read from `data`.
     pub(super) fn place(&mut self, member: &Member, data: &mut dyn BufRead) -> Result<(), UnpackError> {
+        if self.names > self.options.limits.names {
+            let limit = self.options.limits.names as u64;
+            return Err(ReadError::Limit { what: "bytes of names", limit }.into());
+        }
         self.entries += 1;
         self.attributes += member.attributes as u64;
         let failed = |source: io::Error| UnpackError::Place { path: member.path.clone(), source };
@@ -131,7 +139,7 @@ impl<'a> Unpacker<'a> {
             self.describe(PathBuf::new(), member);
         }
         if self.options.owners == Owners::Record {
-            self.owners.push((PathBuf::new(), member.owner));
+            self.record_owner(PathBuf::new(), member.owner);
         }
         Ok(())
     }
@@ -140,7 +148,7 @@ impl<'a> Unpacker<'a> {
     fn enter(&mut self, path: &[OsString]) -> Result<(), Errno> {
         for created in self.tree.enter(path, Missing::Create, Links::Follow)? {
             self.bring(&created);
-            self.directories.insert(created, IMPLIED);
+            self.insert_facts(created, IMPLIED);
         }
         Ok(())
     }
@@ -169,7 +177,7 @@ impl<'a> Unpacker<'a> {
         }
         self.bring(&path);
         if self.options.owners == Owners::Record {
-            self.owners.push((path, member.owner));
+            self.record_owner(path, member.owner);
         }
         Ok(())
     }
@@ -281,14 +289,14 @@ impl<'a> Unpacker<'a> {
     ) -> Result<(), Errno> {
         // A character device 0:0 would be a whiteout to overlayfs, which an image may not make that way.
         if kind == FileType::CharacterDevice && device == 0 {
-            self.skipped.push(path.to_owned());
+            self.skip(path);
             return Ok(());
         }
         let made = self.instead(name, path, |tree| {
             rustix::fs::mknodat(tree.current(), name, kind, Mode::RUSR | Mode::WUSR, device)
         });
         if made == Err(Errno::PERM) && kind != FileType::Fifo {
-            self.skipped.push(path.to_owned());
+            self.skip(path);
             return Ok(());
         }
         made?;
@@ -332,32 +340,6 @@ impl<'a> Unpacker<'a> {
             Err(error) => return Err(error),
         }
         make(&self.tree)
-    }
-
-    /// Forgets what was to be done with a directory that is gone. The current directory stays open: it is above.
-    fn forget_below(&mut self, path: &Path) {
-        // Paths are ordered by components: what is below a path follows it.
-        let below = |known: &&PathBuf| known.starts_with(path);
-        let gone: Vec<PathBuf> =
-            self.directories.range(path.to_owned()..).map(|(known, _)| known).take_while(below).cloned().collect();
-        for known in gone {
-            self.directories.remove(&known);
-        }
-        let gone: Vec<PathBuf> = self.brought.range(path.to_owned()..).take_while(below).cloned().collect();
-        for known in gone {
-            self.brought.remove(&known);
-        }
-    }
-
-    fn describe(&mut self, path: PathBuf, member: &Member) {
-        let facts = DirectoryFacts { mode: member.mode, owner: member.owner, modified: Some(member.modified) };
-        self.directories.insert(path, facts);
-    }
-
-    fn bring(&mut self, path: &Path) {
-        if self.options.whiteouts == Whiteouts::Apply {
-            self.brought.insert(path.to_owned());
-        }
     }
 }
 

@@ -12,13 +12,11 @@ use super::layers::{self, BuiltLayer};
 use super::sbom::{self, SbomFile};
 use super::{BuildCause, BuildError, BuildInput, BuildpackFailure};
 use crate::environment::Sources;
+use crate::files::BUILDPACK_TOML_LIMIT;
 use crate::go_error::GoPathError;
 use crate::log::Log;
 use crate::modules::{self, Module};
 use crate::program::{Ending, Program, ending_words};
-
-/// The largest TOML file of a buildpack that is read.
-const TOML_LIMIT: u64 = 64 * 1024 * 1024;
 
 const BOM_IS_OLD: &str = "BOM table is deprecated in this buildpack api version, though it remains supported for \
                           backwards compatibility. Buildpack authors should write BOM information to \
@@ -199,7 +197,7 @@ impl Context<'_> {
     }
 
     fn read(&self, directory: &Path, name: &str) -> Result<Option<String>, BuildCause> {
-        match self.input.root.read_to_string(&directory.join(name), TOML_LIMIT) {
+        match self.input.root.read_to_string(&directory.join(name), BUILDPACK_TOML_LIMIT) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(GoPathError(error).into()),

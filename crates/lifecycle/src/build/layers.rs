@@ -7,10 +7,8 @@ use dhow_cnb::{LayerFile, LayerFileError, LayerName, NameError};
 use dhow_fs::Root;
 
 use crate::environment;
+use crate::files::BUILDPACK_TOML_LIMIT;
 use crate::go_error::GoPathError;
-
-/// The largest `<layer>.toml` that is read.
-const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// A layer that a buildpack left.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +66,7 @@ pub(super) fn process(root: &Root, layers: &Path) -> Result<Vec<BuiltLayer>, Lay
 }
 
 fn read(root: &Root, path: &Path) -> Result<LayerFile, LayerError> {
-    let text = root.read_to_string(path, LIMIT).map_err(GoPathError)?;
+    let text = root.read_to_string(path, BUILDPACK_TOML_LIMIT).map_err(GoPathError)?;
     LayerFile::parse(&text).map_err(|error| match error {
         LayerFileError::TopLevelTypes => LayerError::TopLevelTypes(path.display().to_string()),
         other @ LayerFileError::Toml(_) => LayerError::File(other),

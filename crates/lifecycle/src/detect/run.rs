@@ -13,13 +13,11 @@ use super::judge::{Answer, Member, Outcome, judge};
 use super::walk::{Doer, Found, Verdict};
 use super::{DetectError, DetectInput, FailedBuildpack};
 use crate::environment::{self, Sources};
+use crate::files::BUILDPACK_TOML_LIMIT;
 use crate::go_error::GoPathError;
 use crate::log::{Level, Log};
 use crate::modules::{self, Module};
 use crate::program::{Ending, Program, ending_words};
-
-/// The largest build plan that is read.
-const PLAN_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// `id@version`.
 type Key = String;
@@ -213,7 +211,7 @@ fn run(input: &DetectInput<'_>, module: &Module, target: &Target, output: &mut V
 }
 
 fn read_plan(input: &DetectInput<'_>, module: &Module, path: &Path) -> Result<Answer, String> {
-    let text = input.root.read_to_string(path, PLAN_LIMIT).map_err(|error| GoPathError(error).to_string())?;
+    let text = input.root.read_to_string(path, BUILDPACK_TOML_LIMIT).map_err(|error| GoPathError(error).to_string())?;
     let plan = BuildPlan::parse(&text).map_err(|error| error.to_string())?;
     if plan.has_top_level_version {
         return Err(format!(
