@@ -30,7 +30,6 @@ use arguments::Arguments;
 use commands::Context;
 use console::{Console, Style, Verbosity};
 use invocation::Invocation;
-use settings::Settings;
 use variables::Variables;
 
 fn main() -> ExitCode {
@@ -50,12 +49,10 @@ fn main() -> ExitCode {
     };
     let style = Style::new(verbosity, global.no_color, global.timestamps, &variables);
     let console = Console::new(style);
-    let outcome = Settings::load(&variables, global.layout_repo_dir.as_deref())
-        .map_err(failure::Failure::from)
-        .and_then(|settings| {
-            let context = Context { settings: &settings, variables: &variables, console: &console };
-            commands::dispatch(arguments, &context)
-        });
+    let outcome = commands::settings(&arguments, &variables, &console).and_then(|settings| {
+        let context = Context { settings: &settings, variables: &variables, console: &console };
+        commands::dispatch(arguments, &context)
+    });
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(failure) => ExitCode::from(failure.report(&console, &invocation)),

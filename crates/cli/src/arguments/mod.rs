@@ -185,7 +185,15 @@ pub(crate) struct LayoutGcArguments {
 #[command(after_help = "Examples:
   dhow config
   dhow config layout-repo-dir /srv/images
-  dhow config experimental true
+  dhow config default-builder oci:/srv/builder
+
+Settings, and the variables that come before the file:
+  layout-repo-dir  DHOW_LAYOUT_REPO_DIR  where images are kept that are given by name
+  default-builder  DHOW_DEFAULT_BUILDER  builder of builds that name none; the embedded one unless set
+  cache-dir        DHOW_CACHE_DIR        what is kept between builds, and unpacked layers
+  experimental     DHOW_EXPERIMENTAL     accepted for those who come from pack, and never needed
+
+The file is $XDG_CONFIG_HOME/dhow/config.toml, or ~/.config/dhow/config.toml.
 ")]
 pub(crate) struct ConfigArguments {
     /// layout-repo-dir, default-builder, cache-dir or experimental
