@@ -85,6 +85,14 @@ fn of_run(error: &RunError, invocation: &Invocation) -> Option<String> {
     match error {
         RunError::Sandbox(error) => of_sandbox(error),
         RunError::NoCommand => Some(format!("dhow run {image} -- sh")),
+        RunError::RelativeDirectory(path) => {
+            let absolute = std::path::absolute(path).ok()?;
+            Some(invocation.with(&["--workdir", "-w"], absolute.to_str()))
+        }
+        RunError::LaunchersDirectory(path) => {
+            let directory = quoted(&path.display().to_string());
+            Some(format!("dhow run {image} --entrypoint PROGRAM --workdir {directory}"))
+        }
         RunError::NoProcess { .. } => Some(format!("dhow inspect {image}")),
         RunError::User(UserError::UnknownUser(_) | UserError::UnknownGroup(_) | UserError::OutOfRange(_)) => {
             Some(invocation.with(&["--user", "-u"], Some("1000:1000")))
