@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{Outcome, World};
 
 /// Every command that does something by itself.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &["build"],
     &["run"],
     &["inspect"],
@@ -18,6 +18,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["config"],
     &["version"],
     &["completion"],
+    &["man"],
 ];
 
 #[test]
@@ -128,7 +129,13 @@ fn every_commands_help_has_an_example_that_names_it() {
         let help = world.dhow(words).args(["--help"]).run().success().stdout;
         let call = format!("  dhow {}", words.join(" "));
         assert!(help.contains("Example") && help.contains(&call), "{words:?}\n{help}");
+        let (own, global) = help.split_once("Global options:").unwrap();
+        assert!(!own.contains("--timestamps") && global.contains("--timestamps"), "{words:?}\n{help}");
     }
+    for group in ["builder", "sbom", "layout"] {
+        world.dhow([group, "--help"]).run().success().answers(&format!("  dhow {group} "));
+    }
+    world.dhow(["--help"]).run().success().answers("\n  man ");
 }
 
 #[test]
