@@ -35,7 +35,8 @@ fn add(text: &str, variables: &Variables, collected: &mut Vec<(String, String)>)
         Some((name, value)) => (name, Some(value)),
         None => (text, variables.get(text)),
     };
-    if name.is_empty() || name.contains(['/', '\0']) || value.is_some_and(|value| value.contains('\0')) {
+    let is_odd = |character: char| character.is_whitespace() || matches!(character, '/' | '\0');
+    if name.is_empty() || name.contains(is_odd) || value.is_some_and(|value| value.contains('\0')) {
         return Err(Failure::new(format!("`{text}` is not a variable; expected NAME=VALUE or NAME")));
     }
     if let Some(value) = value {
@@ -59,6 +60,8 @@ mod tests {
         let collected = collect(&["A=flag".to_owned()], &[file], &variables).unwrap();
         let expected = [("B", "b=c"), ("INHERITED", "x"), ("A", "flag")];
         assert_eq!(collected, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert!(collect(&["=x".to_owned()], &[] as &[&str], &variables).is_err());
+        for text in ["=x", "export A=1", "B = 2", "A/B=1"] {
+            assert!(collect(&[text.to_owned()], &[] as &[&str], &variables).is_err(), "{text}");
+        }
     }
 }

@@ -31,7 +31,6 @@ use arguments::Arguments;
 use commands::Context;
 use console::{Console, Style, Verbosity};
 use invocation::Invocation;
-use settings::Settings;
 use variables::Variables;
 
 fn main() -> ExitCode {
@@ -53,12 +52,10 @@ fn main() -> ExitCode {
     // Whoever waits for a lock tells it at any time until the process ends.
     let console: &'static Console = Box::leak(Box::new(Console::new(style)));
     dhow_fs::announce_waits(|path| console.say(&waiting(path)));
-    let outcome = Settings::load(&variables, global.layout_repo_dir.as_deref())
-        .map_err(failure::Failure::from)
-        .and_then(|settings| {
-            let context = Context { settings: &settings, variables: &variables, console };
-            commands::dispatch(arguments, &context)
-        });
+    let outcome = commands::settings(&arguments, &variables, console).and_then(|settings| {
+        let context = Context { settings: &settings, variables: &variables, console };
+        commands::dispatch(arguments, &context)
+    });
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(failure) => ExitCode::from(failure.report(console, &invocation)),

@@ -58,6 +58,12 @@ pub enum RunError {
         /// The types that the image has.
         available: Vec<String>,
     },
+    /// The working directory is no absolute path.
+    #[error("the working directory {} is not an absolute path", .0.display())]
+    RelativeDirectory(PathBuf),
+    /// The launcher of an app image goes to the directory of the app or of the process.
+    #[error("the launcher of this image decides where its processes start, so they cannot start in {}", .0.display())]
+    LaunchersDirectory(PathBuf),
     /// The cache directory cannot be written.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -84,6 +90,7 @@ pub fn run(
 ) -> Result<i32, RunError> {
     let config = image.config().value();
     let arguments = arguments(config, request)?;
+    check_working_directory(config, request)?;
     let caller = caller();
     let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
     let lower = lower_directories(image, blobs, cache, owned, &Work::default(), events)?;
@@ -119,17 +126,31 @@ pub fn run(
     Ok(running.wait()?.code())
 }
 
+fn check_working_directory(config: &ImageConfig, request: &RunRequest) -> Result<(), RunError> {
+    let Some(path) = &request.working_directory else { return Ok(()) };
+    if !path.is_absolute() {
+        return Err(RunError::RelativeDirectory(path.clone()));
+    }
+    if request.entrypoint.is_none() && is_built_by_buildpacks(config) {
+        return Err(RunError::LaunchersDirectory(path.clone()));
+    }
+    Ok(())
+}
+
+fn is_built_by_buildpacks(config: &ImageConfig) -> bool {
+    config.config.entrypoint.first().is_some_and(|first| first.starts_with("/cnb/"))
+}
+
 /// Decides the program and its arguments.
 fn arguments(config: &ImageConfig, request: &RunRequest) -> Result<Vec<String>, RunError> {
     let given = request.process.iter().chain(&request.command).cloned();
     if let Some(entrypoint) = &request.entrypoint {
         return Ok(std::iter::once(entrypoint.clone()).chain(given).collect());
     }
-    let declared = &config.config.entrypoint;
-    let built_by_buildpacks = declared.first().is_some_and(|first| first.starts_with("/cnb/"));
-    if built_by_buildpacks {
+    if is_built_by_buildpacks(config) {
         return app_arguments(config, request);
     }
+    let declared = &config.config.entrypoint;
     let rest: Vec<String> = given.collect();
     let rest = if rest.is_empty() { config.config.cmd.clone() } else { rest };
     let all: Vec<String> = declared.iter().cloned().chain(rest).collect();

@@ -39,6 +39,9 @@ pub(crate) struct ImportArguments {
 
 /// Work with builders
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:
+  dhow builder create oci:builder --config builder.toml
+")]
 pub(crate) enum BuilderCommand {
     Create(BuilderCreateArguments),
 }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use dhow_platform::{LayoutLocation, Location};
+
 pub(crate) use build::BuildArguments;
 pub(crate) use create::{BuilderCommand, BuilderCreateArguments, ImportArguments};
 pub(crate) use pack::PackArguments;
@@ -32,6 +34,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArguments {
     /// Say nothing but the answer, warnings and errors
     #[arg(long, short, global = true, conflicts_with = "verbose")]
@@ -66,7 +69,6 @@ pub(crate) enum Command {
     Config(ConfigArguments),
     Version(VersionArguments),
     Completion(CompletionArguments),
-    #[command(hide = true)]
     Man(ManArguments),
 }
 
@@ -127,6 +129,9 @@ pub(crate) struct RebaseArguments {
 
 /// Work with software bills of materials
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:
+  dhow sbom download oci:hello --output-dir sbom
+")]
 pub(crate) enum SbomCommand {
     Download(SbomDownloadArguments),
 }
@@ -147,6 +152,10 @@ pub(crate) struct SbomDownloadArguments {
 
 /// Look after layout directories
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  dhow layout check ./app
+  dhow layout gc ./app
+")]
 pub(crate) enum LayoutCommand {
     Check(LayoutCheckArguments),
     Gc(LayoutGcArguments),
@@ -158,8 +167,8 @@ pub(crate) enum LayoutCommand {
   dhow layout check ./app
 ")]
 pub(crate) struct LayoutCheckArguments {
-    /// The layout directory
-    #[arg(value_name = "DIRECTORY")]
+    /// The layout directory, also as oci:DIRECTORY
+    #[arg(value_name = "DIRECTORY", value_parser = layout_directory)]
     pub(crate) path: PathBuf,
     /// How to print the findings
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -172,8 +181,8 @@ pub(crate) struct LayoutCheckArguments {
   dhow layout gc ./app
 ")]
 pub(crate) struct LayoutGcArguments {
-    /// The layout directory
-    #[arg(value_name = "DIRECTORY")]
+    /// The layout directory, also as oci:DIRECTORY
+    #[arg(value_name = "DIRECTORY", value_parser = layout_directory)]
     pub(crate) path: PathBuf,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -185,7 +194,15 @@ pub(crate) struct LayoutGcArguments {
 #[command(after_help = "Examples:
   dhow config
   dhow config layout-repo-dir /srv/images
-  dhow config experimental true
+  dhow config default-builder oci:/srv/builder
+
+Settings, and the variables that come before the file:
+  layout-repo-dir  DHOW_LAYOUT_REPO_DIR  where images are kept that are given by name
+  default-builder  DHOW_DEFAULT_BUILDER  builder of builds that name none; the embedded one unless set
+  cache-dir        DHOW_CACHE_DIR        what is kept between builds, and unpacked layers
+  experimental     DHOW_EXPERIMENTAL     accepted for those who come from pack, and never needed
+
+The file is $XDG_CONFIG_HOME/dhow/config.toml, or ~/.config/dhow/config.toml.
 ")]
 pub(crate) struct ConfigArguments {
     /// layout-repo-dir, default-builder, cache-dir or experimental
@@ -199,7 +216,8 @@ pub(crate) struct ConfigArguments {
 
 /// Show dhow's version
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
+  dhow version
   dhow version --format json
 ")]
 pub(crate) struct VersionArguments {
@@ -221,14 +239,37 @@ pub(crate) struct CompletionArguments {
 
 /// Write the manual pages to a directory
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  dhow man ~/.local/share/man/man1
+")]
 pub(crate) struct ManArguments {
     /// The directory
     pub(crate) directory: PathBuf,
 }
 
+/// A layout is looked after as a whole, so what names an image in it is refused.
+fn layout_directory(text: &str) -> Result<PathBuf, String> {
+    if !text.starts_with("oci:") {
+        return Ok(PathBuf::from(text));
+    }
+    match text.parse::<Location>() {
+        Ok(Location::Layout(LayoutLocation { path, selector: None })) => Ok(path),
+        Ok(_) => Err("a layout is looked after as a whole; name its directory, without a tag".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn a_layout_is_a_directory_or_its_location() {
+        for text in ["app", "oci:app"] {
+            assert_eq!(super::layout_directory(text), Ok("app".into()));
+        }
+        assert!(super::layout_directory("oci:app:latest").is_err());
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

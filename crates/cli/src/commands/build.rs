@@ -17,6 +17,7 @@ use crate::environment_flags;
 use crate::failure::Failure;
 use crate::launcher;
 use crate::settings::Key;
+use crate::timestamp;
 use crate::units::{bytes, duration};
 
 /// What buildpacks get of the caller's environment, as with pack.
@@ -66,7 +67,10 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
         network: network(arguments.network),
         volumes: volumes(&arguments.volume, &arguments.workspace)?,
         workspace: workspace(arguments.workspace)?,
-        created: arguments.creation_time.or_else(|| epoch(context)),
+        created: match arguments.creation_time {
+            Some(time) => Some(time),
+            None => epoch(context)?,
+        },
         platform: arguments.platform.unwrap_or_else(Platform::host),
         sbom_output: arguments.sbom_output_dir,
         report_output: arguments.report_output_dir,
@@ -183,8 +187,10 @@ fn given_cache_directory(text: &str) -> Result<PathBuf, Failure> {
     source.ok_or_else(|| Failure::new("--cache: no source").hint_flag(&["--cache"], "cache"))
 }
 
-fn epoch(context: &Context<'_>) -> Option<i64> {
-    context.variables.get("SOURCE_DATE_EPOCH")?.parse().ok()
+fn epoch(context: &Context<'_>) -> Result<Option<i64>, Failure> {
+    let Some(text) = context.variables.given("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    let bad = || Failure::new(format!("SOURCE_DATE_EPOCH is `{text}`; expected seconds since 1970"));
+    timestamp::parse_seconds(text).map(Some).ok_or_else(|| bad().hint("unset SOURCE_DATE_EPOCH"))
 }
 
 fn summary(name: &str, report: &BuildReport) -> String {

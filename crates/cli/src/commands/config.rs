@@ -1,7 +1,5 @@
 //! `dhow config`
 
-use std::path::{Path, PathBuf};
-
 use serde_json::{Map, json};
 
 use crate::arguments::{ConfigArguments, Format};
@@ -31,18 +29,7 @@ pub(crate) fn run(arguments: &ConfigArguments, context: &Context<'_>) -> Result<
 }
 
 fn store(key: Key, value: &str, context: &Context<'_>) -> Result<(), Failure> {
-    let value = match key {
-        Key::Experimental => match value {
-            "true" | "false" => value.to_owned(),
-            other => return Err(Failure::new(format!("`{other}` is neither true nor false"))),
-        },
-        Key::LayoutRepoDir | Key::CacheDir => absolute(Path::new(value))?.display().to_string(),
-        Key::DefaultBuilder => {
-            value.parse::<dhow_platform::Location>()?;
-            value.to_owned()
-        }
-    };
-    context.settings.store(key, &value)?;
+    let value = context.settings.store(key, value)?;
     context.console.say(&format!("{} is {value} in {}", key.name(), context.settings.file().display()));
     if key == Key::Experimental {
         context.console.say("nothing in dhow needs it: it is accepted for those who come from pack");
@@ -62,17 +49,13 @@ fn show_all(format: Format, context: &Context<'_>) {
         }
         Format::Json => {
             let object: Map<_, _> = entries
-                .filter_map(|(key, entry)| entry.map(|(value, origin)| (key, value, origin)))
-                .map(|(key, value, origin)| {
-                    (key.name().to_owned(), json!({"value": value, "origin": origin.to_string()}))
+                .map(|(key, entry)| {
+                    let (value, origin) = entry.unzip();
+                    let origin = origin.map_or_else(|| "default".to_owned(), ToString::to_string);
+                    (key.name().to_owned(), json!({"value": value, "origin": origin}))
                 })
                 .collect();
             answer(&format!("{:#}\n", serde_json::Value::Object(object)));
         }
     }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|source| Failure::new(format!("cannot make {} absolute", path.display())).because(source))
 }

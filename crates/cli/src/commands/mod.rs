@@ -12,6 +12,8 @@ mod run;
 mod sbom;
 mod version;
 
+use dhow_platform::Events;
+
 use crate::arguments::{Arguments, BuilderCommand, Command, LayoutCommand, SbomCommand};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -43,6 +45,20 @@ pub(crate) fn dispatch(arguments: Arguments, context: &Context<'_>) -> Result<u8
         Command::Man(arguments) => completion::manual(&arguments)?,
     }
     Ok(0)
+}
+
+/// Returns the settings; a file that cannot be read stops only the commands that need it.
+pub(crate) fn settings(arguments: &Arguments, variables: &Variables, console: &Console) -> Result<Settings, Failure> {
+    match &arguments.command {
+        Command::Version(_) | Command::Completion(_) | Command::Man(_) => return Ok(Settings::default()),
+        Command::Config(config) if config.value.is_some() => return Ok(Settings::unread(variables)?),
+        _ => {}
+    }
+    let settings = Settings::load(variables, arguments.global.layout_repo_dir.as_deref())?;
+    for key in settings.unknown() {
+        console.warn(&format!("{}: `{key}` is not a setting", settings.file().display()));
+    }
+    Ok(settings)
 }
 
 /// Splits `KEY=VALUE` flags; `what` names them in an error.

@@ -17,6 +17,7 @@ use dhow_sandbox::{Barrier, SandboxError};
 use dhow_store::{BlobError, LayoutError};
 
 use crate::invocation::{FlagNames, Invocation, quoted};
+use crate::settings::{Origin, SettingsError};
 use images::{Role, of_open};
 
 /// Returns what may help, preferably a command to paste.
@@ -26,6 +27,7 @@ pub(crate) fn of(error: &(dyn Error + 'static), invocation: &Invocation) -> Opti
         .or_else(|| find::<BuildError>(error).and_then(|error| of_build(error, invocation)))
         .or_else(|| find::<RunError>(error).and_then(|error| of_run(error, invocation)))
         .or_else(|| find::<RebaseError>(error).and_then(|error| of_rebase(error, invocation)))
+        .or_else(|| find::<SettingsError>(error).and_then(of_settings))
         .or_else(|| find::<ImportError>(error).and_then(|error| of_import(error, invocation)))
         .or_else(|| of_open(find::<OpenError>(error)?, invocation.image()?, Role::App, invocation))
         .or_else(|| find::<BlobError>(error).and_then(of_blob))
@@ -86,6 +88,14 @@ fn of_run(error: &RunError, invocation: &Invocation) -> Option<String> {
     match error {
         RunError::Sandbox(error) => of_sandbox(error),
         RunError::NoCommand => Some(format!("dhow run {image} -- sh")),
+        RunError::RelativeDirectory(path) => {
+            let absolute = std::path::absolute(path).ok()?;
+            Some(invocation.with(&["--workdir", "-w"], absolute.to_str()))
+        }
+        RunError::LaunchersDirectory(path) => {
+            let directory = quoted(&path.display().to_string());
+            Some(format!("dhow run {image} --entrypoint PROGRAM --workdir {directory}"))
+        }
         RunError::NoProcess { .. } => Some(format!("dhow inspect {image}")),
         RunError::User(UserError::UnknownUser(_) | UserError::UnknownGroup(_) | UserError::OutOfRange(_)) => {
             Some(invocation.with(&["--user", "-u"], Some("1000:1000")))
@@ -109,6 +119,26 @@ fn of_rebase(error: &RebaseError, invocation: &Invocation) -> Option<String> {
         RebaseError::Unfit(UnfitError::Unfit(_)) => Some(invocation.with(&["--force"], None)),
         RebaseError::Path(path) => of_path(path),
         _ => None,
+    }
+}
+
+fn of_settings(error: &SettingsError) -> Option<String> {
+    match error {
+        SettingsError::Malformed { path, .. } => {
+            let path = path.display().to_string();
+            Some(format!("mv {} {}", quoted(&path), quoted(&format!("{path}.broken"))))
+        }
+        SettingsError::Value { origin: Origin::File(_), key, .. }
+        | SettingsError::Builder { origin: Origin::File(_), key, .. } => {
+            Some(format!("dhow config {} {}", key.name(), key.example()))
+        }
+        SettingsError::Value { origin: Origin::Variable(name), .. }
+        | SettingsError::Builder { origin: Origin::Variable(name), .. } => Some(format!("unset {name}")),
+        SettingsError::Read(path) | SettingsError::Write(path) => of_path(path),
+        SettingsError::Value { .. }
+        | SettingsError::Builder { .. }
+        | SettingsError::Encode(_)
+        | SettingsError::NoHome(_) => None,
     }
 }
 

@@ -184,6 +184,8 @@ fn creation_time_is_the_flags_or_source_date_epoch() {
     assert_eq!(created(), "2001-02-03T04:05:06Z");
     world.build_command("oci:app", "source", &[]).env("SOURCE_DATE_EPOCH", "86400").run().success();
     assert_eq!(created(), "1970-01-02T00:00:00Z");
+    let outcome = world.build_command("oci:app", "source", &[]).env("SOURCE_DATE_EPOCH", "abc").run().exits(1);
+    assert_eq!(outcome.error_and_hint().1, Some("unset SOURCE_DATE_EPOCH"));
     world.build("oci:app", "source", &["--creation-time", "now"]).success();
     assert!(created().as_str() > "2024");
 }

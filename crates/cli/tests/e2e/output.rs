@@ -142,7 +142,7 @@ fn everything_written_is_of_oci_types_readable_by_all_and_complete_even_on_a_doc
         assert_eq!(metadata.permissions().mode() & 0o7777, 0o644, "{hex}");
         assert_eq!(crate::support::sha256(&fs::read(&path).unwrap()), format!("sha256:{hex}"));
     }
-    world.dhow(["layout", "check", "app"]).run().success();
+    world.dhow(["layout", "check", "oci:app"]).run().success();
     stdout_of(&world, "skopeo", &["copy", "--quiet", "oci:app:latest", "oci:copied:latest"]);
     assert_eq!(Image::read(world.path("copied"), "latest").digest(), image.digest());
     stdout_of(&world, "umoci", &["unpack", "--rootless", "--image", "app:latest", "bundle"]);

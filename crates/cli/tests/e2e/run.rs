@@ -219,3 +219,21 @@ fn a_program_writes_to_a_copy_that_no_other_run_sees() {
     outcome.exits(if is_root() { 1 } else { 0 });
     world.dhow(["run", "oci:image", "--", "sh", "-c", "echo own >/tmp/own"]).run().success();
 }
+
+#[test]
+fn a_program_that_cannot_be_run_gives_the_exit_code_of_shells() {
+    let entrypoint = |program: &str| run(&["--entrypoint", program]);
+    entrypoint("/no/such/program").exits(127);
+    entrypoint("/workspace/build.sh").exits(126);
+}
+
+#[test]
+fn the_working_directory_is_heeded_or_refused() {
+    let outcome = run(&["--workdir", "/tmp"]).exits(1);
+    let (error, hint) = outcome.error_and_hint();
+    assert!(error.contains("launcher of this image"), "{error}");
+    assert_eq!(hint, Some("dhow run oci:app --entrypoint PROGRAM --workdir /tmp"));
+    run(&["--workdir", "/tmp", "--entrypoint", "pwd"]).success().answers("/tmp\n");
+    let outcome = run(&["--workdir", "tmp", "--entrypoint", "pwd"]).exits(1);
+    assert_eq!(outcome.error_and_hint().0, "the working directory tmp is not an absolute path");
+}

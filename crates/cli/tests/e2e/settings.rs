@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{Outcome, World};
 
 /// Every command that does something by itself.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &["build"],
     &["run"],
     &["inspect"],
@@ -18,6 +18,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["config"],
     &["version"],
     &["completion"],
+    &["man"],
 ];
 
 #[test]
@@ -49,7 +50,7 @@ fn experimental_is_accepted_and_never_needed() {
     world.dhow(["config", "experimental", "true"]).run().success().says("nothing in dhow needs it");
     world.dhow(["config", "experimental"]).run().success().answers("true\n");
     let (error, _) = bad(world.dhow(["config", "experimental", "maybe"]).run());
-    assert_eq!(error, "`maybe` is neither true nor false");
+    assert_eq!(error, "the new value: `experimental` is `maybe`, which is neither true nor false");
 }
 
 #[test]
@@ -80,13 +81,61 @@ fn an_unknown_setting_lists_those_there_are() {
 }
 
 #[test]
+fn a_configuration_that_cannot_be_read_stops_only_what_needs_it_and_can_be_repaired() {
+    let world = World::new();
+    let path = world.write("home/.config/dhow/config.toml", "experimental = [[\n");
+    world.dhow(["version"]).run().success();
+    world.dhow(["completion", "bash"]).run().success();
+    let (error, hint) = bad(world.dhow(["config"]).run());
+    assert_eq!(error, format!("{} is not valid TOML", path.display()));
+    assert_eq!(hint, Some(format!("mv {0} {0}.broken", path.display())));
+    fs::write(&path, "layout-repo-dir = 3\n").unwrap();
+    let (error, hint) = bad(world.dhow(["inspect", "oci:x"]).run());
+    assert_eq!(error, format!("{}: `layout-repo-dir` is `3`; expected text", path.display()));
+    assert_eq!(hint.as_deref(), Some("dhow config layout-repo-dir /srv/images"));
+    world.dhow(["config", "layout-repo-dir", "images"]).run().success();
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text, format!("layout-repo-dir = \"{}\"\n", world.path("images").display()));
+}
+
+#[test]
+fn keys_that_mean_nothing_are_warned_of_and_stay() {
+    let world = World::new();
+    let path = world.write("home/.config/dhow/config.toml", "# mine\nlayout-repo-dri = \"/x\"\n");
+    let warning = format!("warning: {}: `layout-repo-dri` is not a setting", path.display());
+    world.dhow(["config"]).run().success().says(&warning);
+    world.dhow(["inspect", "oci:x"]).run().exits(1).says(&warning);
+    world.dhow(["config", "experimental", "true"]).run().success();
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text, "# mine\nlayout-repo-dri = \"/x\"\nexperimental = true\n");
+}
+
+#[test]
+fn a_builder_by_default_is_found_from_everywhere() {
+    let world = World::new();
+    world.dhow(["config", "default-builder", "oci:builder"]).run().success();
+    fs::create_dir(world.path("elsewhere")).unwrap();
+    let show = world.dhow(["config", "default-builder"]).current_dir(world.path("elsewhere")).run().success();
+    assert_eq!(show.stdout, format!("oci:{}\n", world.path("builder").display()));
+    let (error, hint) = bad(world.dhow(["config"]).env("DHOW_DEFAULT_BUILDER", "oci:").run());
+    assert_eq!(error, "environment variable DHOW_DEFAULT_BUILDER: `default-builder` names no builder");
+    assert_eq!(hint.as_deref(), Some("unset DHOW_DEFAULT_BUILDER"));
+}
+
+#[test]
 fn every_commands_help_has_an_example_that_names_it() {
     let world = World::new();
     for words in COMMANDS {
         let help = world.dhow(words).args(["--help"]).run().success().stdout;
         let call = format!("  dhow {}", words.join(" "));
         assert!(help.contains("Example") && help.contains(&call), "{words:?}\n{help}");
+        let (own, global) = help.split_once("Global options:").unwrap();
+        assert!(!own.contains("--timestamps") && global.contains("--timestamps"), "{words:?}\n{help}");
     }
+    for group in ["builder", "sbom", "layout"] {
+        world.dhow([group, "--help"]).run().success().answers(&format!("  dhow {group} "));
+    }
+    world.dhow(["--help"]).run().success().answers("\n  man ");
 }
 
 #[test]

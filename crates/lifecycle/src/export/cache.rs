@@ -164,9 +164,13 @@ fn add_or_reuse(
             Some(content.diff_id(input.packing).map_err(|source| AddError::Content { layer: id.to_owned(), source })?)
         }
     };
+    let mut is_reused = false;
     if let Some(diff_id) = diff_id.as_ref().filter(|diff_id| diff_id.0.as_str() == recorded) {
         match cache.reuse(diff_id) {
-            Ok(()) => log.info(&format!("Reusing cache layer '{id}'")),
+            Ok(()) => {
+                is_reused = true;
+                log.info(&format!("Reusing cache layer '{id}'"));
+            }
             Err(ReuseError::Read(error)) => log.warn(&format!("Skipping reuse for layer {id}: {error}")),
             Err(ReuseError::Cache(source)) => return Err(AddError::Reuse { layer: id.to_owned(), source }),
         }
@@ -174,7 +178,10 @@ fn add_or_reuse(
     let blob = known.as_ref().map(|known| (input.blobs, &known.descriptor));
     let layer = NewLayer { content: &content, packing: input.packing, diff_id: diff_id.as_ref(), blob };
     let diff_id = cache.add(&layer)?;
-    log.info(&format!("Adding cache layer '{id}'"));
+    // The reference says so in any case; of what is known to be the same, nothing is added.
+    if !is_reused || input.known.diff_id(directory).is_none() {
+        log.info(&format!("Adding cache layer '{id}'"));
+    }
     log.log(Level::Debug, &format!("Layer '{id}' SHA: {diff_id}"));
     Ok(diff_id)
 }

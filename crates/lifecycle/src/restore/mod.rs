@@ -215,8 +215,12 @@ fn jobs(
                 layer.remove(input.root)?;
                 continue;
             };
-            log.log(Level::Info, &format!("Restoring data for {:?} from cache", layer.identifier));
             let kept = input.kept.is_some_and(|tree| tree.intact(&layer.path, &diff_id));
+            let done = match kept {
+                true => format!("Keeping data for {:?}", layer.identifier),
+                false => format!("Restoring data for {:?} from cache", layer.identifier),
+            };
+            log.log(Level::Info, &done);
             let restored =
                 RestoredLayer { buildpack: id.clone(), name: layer.name, directory: layer.path, diff_id, kept };
             jobs.push(Job { identifier: layer.identifier, layer: restored });

@@ -1,14 +1,16 @@
 //! Settings: each value with where it came from. Flag, then environment, then `config.toml`, then default.
 
+mod file;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{AtomicFile, PathError, Root};
+use dhow_fs::PathError;
+use dhow_platform::{Location, LocationError};
 
 use crate::variables::Variables;
-
-const CONFIG_LIMIT: u64 = 1024 * 1024;
+use file::ConfigFile;
 
 /// The settings that `dhow config` shows, reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,16 @@ impl Key {
         }
     }
 
+    /// A value that can be one.
+    pub(crate) fn example(self) -> &'static str {
+        match self {
+            Self::LayoutRepoDir => "/srv/images",
+            Self::DefaultBuilder => "example.org/team/builder",
+            Self::CacheDir => "/var/cache/dhow",
+            Self::Experimental => "false",
+        }
+    }
+
     /// The environment variable that overrides the file.
     pub(crate) fn variable(self) -> &'static str {
         match self {
@@ -49,6 +61,8 @@ pub(crate) enum Origin {
     Flag(&'static str),
     Variable(&'static str),
     File(PathBuf),
+    /// Only while a value is being stored.
+    CommandLine,
     Default,
 }
 
@@ -58,15 +72,17 @@ impl fmt::Display for Origin {
             Self::Flag(name) => write!(formatter, "flag {name}"),
             Self::Variable(name) => write!(formatter, "environment variable {name}"),
             Self::File(path) => write!(formatter, "{}", path.display()),
+            Self::CommandLine => formatter.write_str("the new value"),
             Self::Default => formatter.write_str("default"),
         }
     }
 }
 
 /// Every setting with its origin; absent keys have neither value nor default.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Settings {
     file: PathBuf,
+    unknown: Vec<String>,
     values: BTreeMap<&'static str, (String, Origin)>,
 }
 
@@ -81,8 +97,10 @@ pub(crate) enum SettingsError {
     Malformed { path: PathBuf, source: Box<toml::de::Error> },
     #[error("cannot write the configuration")]
     Encode(#[source] toml::ser::Error),
-    #[error("{}: `{key}` must be text or a boolean", path.display())]
-    Kind { path: PathBuf, key: &'static str },
+    #[error("{origin}: `{}` {reason}", key.name())]
+    Value { origin: Origin, key: Key, reason: String },
+    #[error("{origin}: `{}` names no builder", key.name())]
+    Builder { origin: Origin, key: Key, source: LocationError },
     #[error("neither HOME nor {0} is set, so there is no place for dhow's files")]
     NoHome(&'static str),
 }
@@ -90,34 +108,49 @@ pub(crate) enum SettingsError {
 impl Settings {
     /// Reads the configuration file, if there is one, and applies environment and flags over it.
     pub(crate) fn load(variables: &Variables, layout_repo_flag: Option<&Path>) -> Result<Self, SettingsError> {
-        let file = directory(variables, "XDG_CONFIG_HOME", ".config")?.join("config.toml");
-        let table = read_table(&file)?;
-        let mut values = BTreeMap::new();
+        let mut settings = Self::unread(variables)?;
+        let file = ConfigFile::read(&settings.file)?;
+        settings.unknown = file.unknown_keys();
         for key in Key::ALL {
-            if let Some(text) = table.get(key.name()) {
-                let text = text_of(text).ok_or_else(|| SettingsError::Kind { path: file.clone(), key: key.name() })?;
-                values.insert(key.name(), (text, Origin::File(file.clone())));
+            if let Some(value) = file.value(key)? {
+                settings.take(key, &value, Origin::File(settings.file.clone()))?;
             }
-            if let Some(text) = variables.get(key.variable()).filter(|text| !text.is_empty()) {
-                values.insert(key.name(), (text.to_owned(), Origin::Variable(key.variable())));
+            if let Some(text) = variables.given(key.variable()) {
+                settings.take(key, text, Origin::Variable(key.variable()))?;
             }
         }
         if let Some(path) = layout_repo_flag {
-            let origin = Origin::Flag("--layout-repo-dir");
-            values.insert(Key::LayoutRepoDir.name(), (path.display().to_string(), origin));
+            settings.take(Key::LayoutRepoDir, &path.to_string_lossy(), Origin::Flag("--layout-repo-dir"))?;
         }
         for (key, variable, below_home, tail) in [
             (Key::LayoutRepoDir, "XDG_DATA_HOME", ".local/share", "layout-repo"),
             (Key::CacheDir, "XDG_CACHE_HOME", ".cache", ""),
         ] {
-            if !values.contains_key(key.name()) {
+            if !settings.values.contains_key(key.name()) {
                 let path = directory(variables, variable, below_home)?.join(tail);
                 let text = path.display().to_string().trim_end_matches('/').to_owned();
-                values.insert(key.name(), (text, Origin::Default));
+                settings.values.insert(key.name(), (text, Origin::Default));
             }
         }
-        values.entry(Key::Experimental.name()).or_insert_with(|| ("false".to_owned(), Origin::Default));
-        Ok(Self { file, values })
+        settings.values.entry(Key::Experimental.name()).or_insert_with(|| ("false".to_owned(), Origin::Default));
+        Ok(settings)
+    }
+
+    /// Returns no settings at all, for what needs none, or writes them.
+    pub(crate) fn unread(variables: &Variables) -> Result<Self, SettingsError> {
+        let file = directory(variables, "XDG_CONFIG_HOME", ".config")?.join("config.toml");
+        Ok(Self { file, ..Self::default() })
+    }
+
+    fn take(&mut self, key: Key, text: &str, origin: Origin) -> Result<(), SettingsError> {
+        let value = checked(key, text, &origin)?;
+        self.values.insert(key.name(), (value, origin));
+        Ok(())
+    }
+
+    /// Returns the keys of the file that mean nothing.
+    pub(crate) fn unknown(&self) -> &[String] {
+        &self.unknown
     }
 
     /// Returns a value and where it came from.
@@ -135,26 +168,15 @@ impl Settings {
         self.directory(Key::CacheDir)
     }
 
-    /// Returns a directory as an absolute path: sandboxes take no other.
     fn directory(&self, key: Key) -> PathBuf {
-        let path = Path::new(self.value(key).map_or("", |(path, _)| path));
-        std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+        PathBuf::from(self.value(key).map_or("", |(path, _)| path))
     }
 
-    /// Writes a value to the configuration file, atomically; other keys are kept.
-    pub(crate) fn store(&self, key: Key, value: &str) -> Result<(), SettingsError> {
-        let mut table = read_table(&self.file)?;
-        let value = match key {
-            Key::Experimental => toml::Value::Boolean(value == "true"),
-            _ => toml::Value::String(value.to_owned()),
-        };
-        table.insert(key.name().to_owned(), value);
-        let text = toml::to_string(&table).map_err(SettingsError::Encode)?;
-        let root = Root::host().map_err(SettingsError::Write)?;
-        if let Some(parent) = self.file.parent() {
-            root.create_directories(parent, 0o700).map_err(SettingsError::Write)?;
-        }
-        AtomicFile::replace(&self.file, text.as_bytes(), 0o600).map_err(SettingsError::Write)
+    /// Writes a value to the configuration file, atomically, and returns it as written; all else there is kept.
+    pub(crate) fn store(&self, key: Key, text: &str) -> Result<String, SettingsError> {
+        let value = checked(key, text, &Origin::CommandLine)?;
+        ConfigFile::write(&self.file, key, &value)?;
+        Ok(value)
     }
 
     /// Returns the path of the configuration file.
@@ -163,21 +185,25 @@ impl Settings {
     }
 }
 
-fn text_of(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Boolean(truth) => Some(truth.to_string()),
-        _ => None,
-    }
-}
-
-fn read_table(path: &Path) -> Result<toml::Table, SettingsError> {
-    let root = Root::host().map_err(SettingsError::Read)?;
-    match root.read_to_string(path, CONFIG_LIMIT) {
-        Ok(text) => toml::from_str(&text)
-            .map_err(|source| SettingsError::Malformed { path: path.to_owned(), source: Box::new(source) }),
-        Err(error) if error.is_not_found() => Ok(toml::Table::new()),
-        Err(error) => Err(SettingsError::Read(error)),
+/// Returns a value as it is used: paths are absolute, relative ones of a file being relative to it.
+fn checked(key: Key, text: &str, origin: &Origin) -> Result<String, SettingsError> {
+    let bad = |reason: String| SettingsError::Value { origin: origin.clone(), key, reason };
+    let base = match origin {
+        Origin::File(path) => path.parent().unwrap_or(path).to_owned(),
+        Origin::Flag(_) | Origin::Variable(_) | Origin::CommandLine | Origin::Default => {
+            std::path::absolute(".").map_err(|error| bad(format!("cannot be resolved: {error}")))?
+        }
+    };
+    match key {
+        Key::Experimental if matches!(text, "true" | "false") => Ok(text.to_owned()),
+        Key::Experimental => Err(bad(format!("is `{text}`, which is neither true nor false"))),
+        Key::LayoutRepoDir | Key::CacheDir if text.is_empty() => Err(bad("is empty; expected a directory".to_owned())),
+        Key::LayoutRepoDir | Key::CacheDir => Ok(base.join(text).display().to_string()),
+        Key::DefaultBuilder => {
+            let location: Location =
+                text.parse().map_err(|source| SettingsError::Builder { origin: origin.clone(), key, source })?;
+            Ok(location.relative_to(&base).to_string())
+        }
     }
 }
 
@@ -226,5 +252,22 @@ mod tests {
         let variables = Variables::of([("HOME", home.path().to_str().unwrap())]);
         let error = Settings::load(&variables, None).unwrap_err();
         assert!(error.to_string().ends_with("config.toml is not valid TOML"), "{error}");
+    }
+
+    #[test]
+    fn values_are_checked_and_made_absolute_wherever_they_come_from() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().to_str().unwrap();
+        let here = std::path::absolute(".").unwrap();
+        let load = |name: &str, value: &str| Settings::load(&Variables::of([("HOME", home), (name, value)]), None);
+        assert!(load("DHOW_EXPERIMENTAL", "maybe").unwrap_err().to_string().contains("DHOW_EXPERIMENTAL"));
+        assert!(matches!(load("DHOW_DEFAULT_BUILDER", "oci:"), Err(SettingsError::Builder { .. })));
+        assert_eq!(load("DHOW_CACHE_DIR", "relative").unwrap().cache_directory(), here.join("relative"));
+        let builder = format!("oci:{}", here.join("builder").display());
+        assert_eq!(load("DHOW_DEFAULT_BUILDER", "oci:builder").unwrap().value(Key::DefaultBuilder).unwrap().0, builder);
+        let settings = load("UNUSED", "").unwrap();
+        assert_eq!(settings.store(Key::DefaultBuilder, "oci:builder").unwrap(), builder);
+        assert!(settings.store(Key::Experimental, "maybe").is_err());
+        assert!(settings.store(Key::CacheDir, "").is_err());
     }
 }
