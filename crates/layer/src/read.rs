@@ -33,9 +33,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Five million entries, 64 GiB, 500 directories deep, 256 MiB of names.
+    /// Five million entries, 64 GiB, 500 directories deep, 192 MiB of names.
     fn default() -> Self {
-        Self { entries: 5_000_000, bytes: 64 << 30, depth: 500, names: 256 << 20 }
+        Self { entries: 5_000_000, bytes: 64 << 30, depth: 500, names: 192 << 20 }
     }
 }
 
