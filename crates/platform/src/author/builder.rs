@@ -15,9 +15,9 @@ pub const BUILDPACK_LAYERS: &str = "io.buildpacks.buildpack.layers";
 pub const BUILDPACK_ORDER: &str = "io.buildpacks.buildpack.order";
 
 /// The label with the layers of the builder's image extensions.
-pub const EXTENSION_LAYERS: &str = "io.buildpacks.extension.layers";
+pub(super) const EXTENSION_LAYERS: &str = "io.buildpacks.extension.layers";
 /// The label with the order of the builder's image extensions.
-pub const EXTENSION_ORDER: &str = "io.buildpacks.buildpack.order-extensions";
+pub(super) const EXTENSION_ORDER: &str = "io.buildpacks.buildpack.order-extensions";
 
 /// What a builder image says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
