@@ -220,6 +220,14 @@ impl Console {
         self.line(lines);
     }
 
+    /// Says that a signal ends everything, on a line of its own whatever is on the terminal.
+    pub(crate) fn interrupted(&self) {
+        if self.terminal {
+            let _written = writeln!(io::stderr().lock());
+        }
+        self.line(&format!("{} interrupted", self.paint("31;1", "error:")));
+    }
+
     /// Paints `text` with an ANSI colour code, if colours are wanted.
     pub(crate) fn paint(&self, code: &str, text: &str) -> String {
         if self.style.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }

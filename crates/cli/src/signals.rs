@@ -1,13 +1,16 @@
-//! Signals on their way to a program that dhow runs for the user.
+//! Signals: on their way to a program that dhow runs for the user, and told when they end dhow itself.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::thread;
 
+use dhow_fs::Root;
 use dhow_sandbox::JobHandle;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
+use crate::console::{Console, Style};
 use crate::failure::Failure;
 
 /// Signals that no longer end dhow itself.
@@ -36,6 +39,31 @@ impl Caught {
             }
         });
     }
+}
+
+/// Says so when a signal ends dhow, which then ends as it would have. Nothing else is done: what runs in a sandbox ends
+/// with dhow, and what is half-written has no name.
+pub(crate) fn tell_interruption(style: Style) {
+    let told = [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal));
+    // Without it the build is as good.
+    let Ok(mut signals) = Signals::new(told) else { return };
+    thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            Console::new(style).interrupted();
+            let _ended = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    });
+}
+
+/// Tells whether the caller wants a signal ignored, as shells do for what they start in the background.
+fn is_ignored(signal: i32) -> bool {
+    const LIMIT: u64 = 64 * 1024;
+    let status = Root::host().and_then(|host| host.read_to_string(Path::new("/proc/self/status"), LIMIT));
+    let mask = status.ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("SigIgn:"))?.trim().to_owned();
+        u64::from_str_radix(&line, 16).ok()
+    });
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 fn signal_of(number: i32, from_terminal: bool) -> Option<Signal> {

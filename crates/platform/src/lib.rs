@@ -27,7 +27,7 @@ pub use build::{
 };
 pub use container::Network;
 pub use events::{Event, Events, Phase, Progress};
-pub use inspect::{Completeness as InspectedCompleteness, Inspection};
+pub use inspect::{Builder as InspectedBuilder, Completeness as InspectedCompleteness, Inspection};
 pub use location::{LayoutLocation, Location, LocationError, Medium, Place};
 pub use open::{OpenError, Opened, open};
 pub use rebase::{RebaseError, RebaseReport, RebaseRequest, rebase};

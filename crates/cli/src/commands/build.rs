@@ -17,6 +17,7 @@ use crate::environment_flags;
 use crate::failure::Failure;
 use crate::launcher;
 use crate::settings::Key;
+use crate::signals;
 use crate::timestamp;
 use crate::units::{bytes, duration};
 
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: BuildArguments, context: &Context<'_>) -> Result<()
     let format = arguments.format;
     let name = arguments.image.clone();
     let request = request(arguments, context)?;
+    signals::tell_interruption(context.console.style());
     let report = dhow_platform::build(&request, context.console)?;
     match format {
         Format::Json => answer(&format!("{:#}\n", json_of(&report))),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dhow_fs::Work;
 use dhow_oci::Platform;
-use dhow_platform::{InspectedCompleteness, Inspection, Location};
+use dhow_platform::{InspectedBuilder, InspectedCompleteness, Inspection, Location};
 
 use crate::arguments::{Format, InspectArguments};
 use crate::commands::Context;
@@ -43,6 +43,9 @@ fn write_text(out: &mut String, name: &str, inspection: &Inspection) -> std::fmt
         InspectedCompleteness::Incomplete => "incomplete: blobs are missing",
     };
     writeln!(out, "Image:     {}", line(name))?;
+    if let Some(known) = &inspection.name {
+        writeln!(out, "Name:      {}", line(known))?;
+    }
     writeln!(out, "Digest:    {}", inspection.digest)?;
     writeln!(out, "Platform:  {}", line(&inspection.platform))?;
     writeln!(out, "Created:   {}", line(inspection.created.as_deref().unwrap_or("unknown")))?;
@@ -60,6 +63,9 @@ fn write_text(out: &mut String, name: &str, inspection: &Inspection) -> std::fmt
                 writeln!(out, "  {:<11}{}", format!("{label}:"), line(value))?;
             }
         }
+    }
+    if let Some(builder) = &inspection.builder {
+        write_builder(out, builder)?;
     }
     if !inspection.buildpacks.is_empty() {
         writeln!(out, "\nBuildpacks:")?;
@@ -94,6 +100,26 @@ fn write_text(out: &mut String, name: &str, inspection: &Inspection) -> std::fmt
             let more = if shown.len() < value.len() { "…" } else { "" };
             writeln!(out, "  {}={}{more}", line(key), line(&shown))?;
         }
+    }
+    Ok(())
+}
+
+fn write_builder(out: &mut String, builder: &InspectedBuilder) -> std::fmt::Result {
+    writeln!(out, "\nBuilder:")?;
+    if !builder.description.is_empty() {
+        writeln!(out, "  {}", line(&builder.description))?;
+    }
+    for names in &builder.run_images {
+        writeln!(out, "  Run image: {}", line(&names.join(", ")))?;
+    }
+    writeln!(out, "  Order:")?;
+    for (number, group) in builder.order.iter().enumerate() {
+        writeln!(out, "    {}. {}", number + 1, line(&group.join(", ")))?;
+    }
+    writeln!(out, "  Buildpacks:")?;
+    let width = builder.buildpacks.iter().map(|buildpack| buildpack.id.len()).max().unwrap_or(0);
+    for buildpack in &builder.buildpacks {
+        writeln!(out, "    {}", line(&format!("{:<width$}  {}", buildpack.id, buildpack.version)))?;
     }
     Ok(())
 }

@@ -262,7 +262,7 @@ fn an_unknown_buildpack_lists_those_of_the_builder() {
 #[test]
 fn malformed_flags_are_refused_before_anything_is_done() {
     let world = world("true");
-    let table: [(&[&str], i32, &str); 13] = [
+    let table: [(&[&str], i32, &str); 12] = [
         (&["--creation-time", "yesterday"], 2, "yesterday"),
         (&["--network", "bridge"], 2, "bridge"),
         (&["--uid", "me"], 2, "me"),

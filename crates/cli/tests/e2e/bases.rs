@@ -88,6 +88,17 @@ fn a_builder_made_by_dhow_builds_an_app_that_runs() {
 }
 
 #[test]
+fn inspect_shows_what_a_builder_brings_and_under_which_name_a_base_is_known() {
+    let world = world();
+    let outcome = world.dhow(["inspect", "oci:builder"]).run().success();
+    let shown = "\nBuilder:\n  for tests\n  Run image: example.test/run:1\n  Order:\n    1. test/tools@1.0, test/web@1.0\n  \
+                 Buildpacks:\n    test/tools  1.0\n    test/web    1.0\n";
+    outcome.answers(shown);
+    let run = world.dhow(["inspect", "example.test/run:1"]).run().success();
+    run.answers("Name:      example.test/run:1\n");
+}
+
+#[test]
 fn a_builder_says_in_its_labels_what_it_holds() {
     let world = world();
     let image = Image::read(world.path("builder"), "latest");
@@ -97,6 +108,8 @@ fn a_builder_says_in_its_labels_what_it_holds() {
     let layers = image.json_label("io.buildpacks.buildpack.layers");
     assert!(layers["test/tools"]["1.0"]["layerDiffID"].as_str().unwrap().starts_with("sha256:"), "{layers:#}");
     assert_eq!(image.json_label("io.buildpacks.buildpack.order")[0]["group"][1]["id"], "test/web");
+    assert_eq!(image.label("io.buildpacks.extension.layers"), "{}");
+    assert_eq!(image.label("io.buildpacks.buildpack.order-extensions"), "null");
     let files = image.files();
     for path in ["/cnb/order.toml", "/cnb/run.toml", "/cnb/lifecycle/", "/cnb/buildpacks/test_tools/1.0/bin/build"] {
         assert!(files.keys().any(|found| found.starts_with(path)), "no {path} in {:#?}", files.keys());

@@ -14,6 +14,11 @@ pub const BUILDPACK_LAYERS: &str = "io.buildpacks.buildpack.layers";
 /// The label with the builder's order.
 pub const BUILDPACK_ORDER: &str = "io.buildpacks.buildpack.order";
 
+/// The label with the layers of the builder's image extensions.
+pub(super) const EXTENSION_LAYERS: &str = "io.buildpacks.extension.layers";
+/// The label with the order of the builder's image extensions.
+pub(super) const EXTENSION_ORDER: &str = "io.buildpacks.buildpack.order-extensions";
+
 /// What a builder image says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuilderImage {

@@ -13,7 +13,10 @@ use dhow_layer::Entry;
 use dhow_oci::{Descriptor, History, Image, ImageConfig, LayerRef, Platform, annotation};
 use dhow_store::{BlobError, BlobSink, Completeness, Layout};
 
-use super::builder::{self, BUILDER_METADATA, BUILDPACK_LAYERS, BUILDPACK_ORDER, GROUP_ID, OrderGroup, USER_ID, emit};
+use super::builder::{
+    self, BUILDER_METADATA, BUILDPACK_LAYERS, BUILDPACK_ORDER, EXTENSION_LAYERS, EXTENSION_ORDER, GROUP_ID, OrderGroup,
+    USER_ID, emit,
+};
 use super::buildpack_directory::BuildpackDirectory;
 use super::config::{BuilderConfig, ConfiguredBuildpack};
 use super::contents::{LifecyclePrograms, Settings, directories, lifecycle};
@@ -233,6 +236,9 @@ impl Parts {
         let labels = &mut config.config.labels;
         labels.insert(BUILDER_METADATA.to_owned(), emit(&metadata::of(request.config, modules)));
         labels.insert(BUILDPACK_ORDER.to_owned(), emit(&self.order));
+        // There are none, which pack says too.
+        labels.insert(EXTENSION_LAYERS.to_owned(), "{}".to_owned());
+        labels.insert(EXTENSION_ORDER.to_owned(), "null".to_owned());
         labels.extend(request.labels.iter().cloned());
         config
     }

@@ -1,5 +1,7 @@
 //! What an image is made of, told from manifest, config and labels alone.
 
+mod builder;
+
 use std::collections::BTreeMap;
 
 use dhow_oci::{Descriptor, DiffId, Digest, Image, annotation};
@@ -9,6 +11,8 @@ use serde_json::Value;
 
 use crate::Opened;
 
+pub use builder::Builder;
+
 const LIFECYCLE_LABEL: &str = "io.buildpacks.lifecycle.metadata";
 const BUILD_LABEL: &str = "io.buildpacks.build.metadata";
 
@@ -16,6 +20,9 @@ const BUILD_LABEL: &str = "io.buildpacks.build.metadata";
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspection {
+    /// The name under which it is known, if one is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The digest of its manifest.
     pub digest: Digest,
     /// What it runs on.
@@ -30,6 +37,9 @@ pub struct Inspection {
     /// What it is based on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<Base>,
+    /// What it brings as a builder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub builder: Option<Builder>,
     /// The buildpacks that made it, in order.
     pub buildpacks: Vec<Buildpack>,
     /// Its processes.
@@ -147,12 +157,14 @@ impl Inspection {
             (false, dhow_store::Completeness::Full) => Completeness::Incomplete,
         };
         Self {
+            name: opened.known_name(),
             digest: image.manifest().digest().clone(),
             platform: config.platform().to_string(),
             created: config.created.clone(),
             completeness,
             size: manifest.layers.iter().map(|layer| layer.size).sum(),
             base: base(image, &lifecycle),
+            builder: builder::of(config),
             buildpacks: buildpacks(&build),
             processes: processes(&build, &config.config.entrypoint),
             layers,
