@@ -31,4 +31,5 @@ mod reproducible;
 mod run;
 mod sandbox_view;
 mod settings;
+mod snapshots;
 mod terminal;
