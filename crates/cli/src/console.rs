@@ -112,10 +112,7 @@ impl Console {
     }
 
     fn finish_partial(&self, state: &mut State, out: &mut impl Write) {
-        if state.progress_shown {
-            let _written = write!(out, "\r\x1b[K");
-            state.progress_shown = false;
-        }
+        self.clear_progress(state, out);
         if state.within_line {
             let _written = writeln!(out);
             state.within_line = false;
@@ -141,10 +138,7 @@ impl Console {
             return;
         }
         let mut out = io::stderr().lock();
-        if state.progress_shown {
-            let _written = write!(out, "\r\x1b[K");
-            state.progress_shown = false;
-        }
+        self.clear_progress(state, &mut out);
         if !self.style.timestamps {
             let _written = out.write_all(bytes);
         } else {
@@ -208,6 +202,20 @@ impl Console {
         self.say(&self.paint("36", &format!("===> {banner}")));
     }
 
+    /// Clears the terminal's line for what comes next, which may be another program's.
+    fn end_progress(&self) {
+        let mut state = self.lock();
+        state.step = None;
+        self.clear_progress(&mut state, &mut io::stderr().lock());
+    }
+
+    fn clear_progress(&self, state: &mut State, out: &mut impl Write) {
+        if state.progress_shown {
+            let _written = write!(out, "\r\x1b[K").and_then(|()| out.flush());
+            state.progress_shown = false;
+        }
+    }
+
     /// Prints an error's lines, however quiet the user wants it, after what the programs that failed said.
     pub(crate) fn report(&self, lines: &str) {
         let mut state = self.lock();
@@ -245,6 +253,7 @@ impl Events for Console {
             Event::Remark(level, message) => self.remark(level, &shown::talk(message)),
             Event::Output(bytes) => self.output(bytes),
             Event::Progress(progress) => self.progress(progress),
+            Event::ProgressEnd => self.end_progress(),
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Event<'a> {
     Output(&'a [u8]),
     /// A step that may take long has got this far.
     Progress(Progress<'a>),
+    /// The step is over: its progress is nothing to look at any more.
+    ProgressEnd,
 }
 
 /// How far a step has got.

@@ -19,7 +19,7 @@ pub use format::OtherFormat;
 
 use crate::author::{WriteError, write_image};
 use crate::progress::Counted;
-use crate::{Events, Medium, Place, Progress};
+use crate::{Event, Events, Medium, Place, Progress};
 
 /// What to make of a root filesystem.
 #[derive(Debug)]
@@ -177,6 +177,7 @@ pub fn import_from(
     let mut writer = layout.stage().map_err(blob_error)?.without_hashing();
     let Imported { packed, entries, kept, .. } = dhow_layer::import(tar, &mut writer, &options)
         .map_err(|source| ImportError::of_layer(request.rootfs, source))?;
+    events.emit(Event::ProgressEnd);
     if entries == 0 {
         return Err(ImportError::Empty(request.rootfs.to_owned()));
     }

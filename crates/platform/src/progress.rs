@@ -49,12 +49,14 @@ impl Watched<'_> {
     /// Runs the step on this thread, and looks at it from another.
     pub(crate) fn run<T>(&self, step: impl FnOnce() -> T) -> T {
         let end = End::default();
-        std::thread::scope(|scope| {
+        let result = std::thread::scope(|scope| {
             scope.spawn(|| self.look_until(&end));
             // Also when the step panics, as the other thread is waited for.
             let _ended = EndOnDrop(&end);
             step()
-        })
+        });
+        self.events.emit(Event::ProgressEnd);
+        result
     }
 
     fn look_until(&self, end: &End) {

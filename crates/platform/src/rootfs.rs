@@ -15,7 +15,7 @@ use dhow_oci::{DiffId, Image, LayerRef};
 use dhow_store::{BlobError, BlobSource};
 
 use crate::progress::Counted;
-use crate::{Events, Progress};
+use crate::{Event, Events, Progress};
 
 /// Whether unpacked files belong to whom the image says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,7 @@ pub(crate) fn lower_directories(
     if directories.is_empty() {
         return Err(RootfsError::Empty(image.manifest().digest().clone()));
     }
+    events.emit(Event::ProgressEnd);
     directories.reverse();
     Ok(directories)
 }

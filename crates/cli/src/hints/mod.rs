@@ -11,6 +11,7 @@ use std::path::Path;
 use dhow_fs::{PathError, Root};
 use dhow_lifecycle::export::ExportError;
 use dhow_lifecycle::rebase::RebaseError as UnfitError;
+use dhow_platform::author::CreateError;
 use dhow_platform::import::{ImportError, OtherFormat};
 use dhow_platform::{BuildError, Location, OpenError, RebaseError, RootfsError, RunError, UserError};
 use dhow_sandbox::{Barrier, SandboxError};
@@ -27,6 +28,7 @@ pub(crate) fn of(error: &(dyn Error + 'static), invocation: &Invocation) -> Opti
         .or_else(|| find::<BuildError>(error).and_then(|error| of_build(error, invocation)))
         .or_else(|| find::<RunError>(error).and_then(|error| of_run(error, invocation)))
         .or_else(|| find::<RebaseError>(error).and_then(|error| of_rebase(error, invocation)))
+        .or_else(|| find::<CreateError>(error).and_then(|error| of_create(error, invocation)))
         .or_else(|| find::<SettingsError>(error).and_then(of_settings))
         .or_else(|| find::<ImportError>(error).and_then(|error| of_import(error, invocation)))
         .or_else(|| of_open(find::<OpenError>(error)?, invocation.image()?, Role::App, invocation))
@@ -119,6 +121,17 @@ fn of_rebase(error: &RebaseError, invocation: &Invocation) -> Option<String> {
         RebaseError::Unfit(UnfitError::Unfit(_)) => Some(invocation.with(&["--force"], None)),
         RebaseError::Path(path) => of_path(path),
         _ => None,
+    }
+}
+
+fn of_create(error: &CreateError, invocation: &Invocation) -> Option<String> {
+    let CreateError::BuildImage { name, source } = error else { return None };
+    // Paths in the description are relative to it, not to where the hint is pasted.
+    match (source.as_ref(), name.starts_with("oci:")) {
+        (OpenError::NotFound(path), true) => {
+            Some(format!("dhow import rootfs.tar {}", quoted(&format!("oci:{}", path.display()))))
+        }
+        (source, _) => of_open(source, name, Role::RunImage, invocation),
     }
 }
 

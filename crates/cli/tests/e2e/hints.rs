@@ -97,6 +97,33 @@ fn what_may_not_be_looked_at_is_not_said_to_be_absent() {
 }
 
 #[test]
+fn a_build_image_that_is_not_there_is_to_be_imported() {
+    let world = World::new();
+    let description = |image: &str| {
+        format!(
+            "[build]\nimage = \"{image}\"\n[[run.images]]\nimage = \"x/run\"\n\
+             [[buildpacks]]\nuri = \"web\"\n[[order]]\n[[order.group]]\nid = \"test/web\"\n"
+        )
+    };
+    let create = || world.dhow(["builder", "create", "oci:builder", "--config", "made/builder.toml"]).run().exits(1);
+    world.write("made/builder.toml", description("oci:base"));
+    assert_eq!(hint(&create()), "dhow import rootfs.tar oci:made/base");
+    world.write("made/builder.toml", description("example.test/base:1"));
+    assert!(hint(&create()).starts_with("skopeo copy docker://example.test/base:1 oci:"));
+}
+
+#[test]
+fn a_base_that_does_not_fit_is_taken_by_force() {
+    let world = world("true");
+    world.build("oci:app", "source", &[]).success();
+    fs::write(world.path("rootfs.tar"), &Base::of(&world).busybox().tar).unwrap();
+    let label = ["--label", "io.buildpacks.base.distro.name=other"];
+    world.dhow(["import", "rootfs.tar", "oci:other"]).args(label).run().success();
+    let outcome = world.dhow(["rebase", "oci:app", "--run-image", "oci:other"]).run().exits(1);
+    assert_eq!(hint(&outcome), "dhow rebase oci:app --run-image oci:other --force");
+}
+
+#[test]
 fn values_of_variables_are_not_repeated() {
     let world = world("exit 1");
     let outcome = world.build("oci:app", "source", &["--env", "TOKEN=secret"]).exits(51).does_not_say("secret");

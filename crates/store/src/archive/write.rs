@@ -28,7 +28,7 @@ pub fn write(
     write_beside(source, root, name, completeness, None, output)
 }
 
-/// As [`write`], and with the other images that the archive `existing` lists, as they are there.
+/// As [`write()`], and with the other images that the archive `existing` lists, as they are there.
 ///
 /// `existing` may be at `output`: it is read until the new one takes its place.
 pub fn write_beside(
