@@ -39,7 +39,8 @@ pub(crate) fn create(arguments: &BuilderCreateArguments, context: &Context<'_>) 
     };
     let waiting = || context.console.say(&format!("Waiting for another writer of {}", arguments.image));
     let created = create_builder(&request, &Arc::new(Work::default()), &waiting)?;
-    context.console.say(&format!("{} buildpacks", created.buildpacks));
+    let noun = if created.buildpacks == 1 { "buildpack" } else { "buildpacks" };
+    context.console.say(&format!("{} {noun}", created.buildpacks));
     answer(&format!("{}\n", location.at_digest(created.image.manifest().digest())));
     Ok(())
 }
