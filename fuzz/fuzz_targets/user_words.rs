@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use dhow_platform::author::BuilderConfig;
 use dhow_platform::descriptor::ProjectDescriptor;
-use dhow_platform::{BuildpackChoice, Location, Volume};
+use dhow_platform::{BuildpackChoice, Found, Location, Volume};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
         assert!(volume.target.is_absolute());
         assert!(!volume.target.components().any(|part| part == Component::ParentDir));
     }
-    let _ = BuildpackChoice::parse(text, |_| false);
+    let _ = BuildpackChoice::parse(text, |_| Found::Nothing);
     let _ = ProjectDescriptor::parse(text);
     let _ = BuilderConfig::parse(text);
 });

@@ -34,7 +34,7 @@ use go_flag::FlagError;
 use inputs::Given;
 use program::{PROGRAMS, Program};
 use session::Session;
-use terminal::{Colour, Terminal};
+use terminal::{Colour, Errors, Terminal};
 
 /// The multi-call name, and the subcommand of dhow.
 const LIFECYCLE: &str = "lifecycle";
@@ -158,6 +158,11 @@ fn run(
         terminal.answer(dhow_lifecycle::descriptor::VERSION);
         return Ok(0);
     }
+    // What goes wrong is handed over, and told once.
+    terminal.errors = match variables.given(PHASE_FAILURE_VARIABLE) {
+        Some(_) => Errors::Left,
+        None => Errors::Written,
+    };
     terminal.colour = if given.switch("no-color") { Colour::Never } else { Colour::Always };
     let level = terminal::parse_level(given.text("log-level"));
     terminal.level =

@@ -10,8 +10,19 @@ pub(crate) struct Terminal<W> {
     writer: Mutex<W>,
     /// The least level that is written; `None` if nothing is, not even errors.
     pub(crate) level: Option<Level>,
+    /// Whether errors that a phase logs are written.
+    pub(crate) errors: Errors,
     /// Whether prefixes and banners have colours.
     pub(crate) colour: Colour,
+}
+
+/// Whether errors that a phase logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errors {
+    /// They are.
+    Written,
+    /// They are left to `dhow build`, which tells the failure itself.
+    Left,
 }
 
 /// Whether escape sequences are written.
@@ -52,7 +63,7 @@ impl<W: Write> Terminal<W> {
     }
 
     fn to(writer: W) -> Self {
-        Self { writer: Mutex::new(writer), level: Some(Level::Info), colour: Colour::Always }
+        Self { writer: Mutex::new(writer), level: Some(Level::Info), errors: Errors::Written, colour: Colour::Always }
     }
 
     /// Writes the banner of a phase.
@@ -97,6 +108,7 @@ impl<W: Write + Send> Log for Terminal<W> {
         match level {
             Level::Debug | Level::Info => self.line(message),
             Level::Warn => self.line(&format!("{}{message}", self.painted(WARNING, "Warning: "))),
+            Level::Error if self.errors == Errors::Left => {}
             Level::Error => self.error(message),
         }
     }

@@ -54,6 +54,7 @@ fn when_no_group_takes_the_app_each_buildpack_gives_its_reason() {
     world.write("source/other", "x");
     let outcome = world.build("oci:app", "source", &["--verbose"]);
     let outcome = assert_fails(outcome, 20, "no group of buildpacks takes this app", None);
+    let outcome = outcome.does_not_say("ERROR");
     outcome.says("tools: no web.txt").says("web: no web.txt").says("script: no build.sh");
     assert!(!world.path("app").exists());
 }

@@ -5,7 +5,7 @@
 //! indexes. They may be lost or stale at any time: then files are copied again, never kept wrongly.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{FileKind, Operation, PathError, Root, Stat, Step, WalkEntry, Work, file_clock_ns};
@@ -14,6 +14,9 @@ use super::filter::{Filter, Verdict};
 use super::source::Source;
 use super::stat_index::{IndexError, IndexedEntry, StatIndex};
 use super::zip::{self, ZipSourceError};
+
+/// How much of a file is copied at once, so that a large one shows its progress.
+const PIECE: u64 = 64 * 1024 * 1024;
 
 /// A copy of the app that is to be brought up to date.
 #[derive(Debug)]
@@ -232,7 +235,7 @@ impl AppCopy<'_> {
                 let mut content = source.open_file_nofollow(&entry.path).map_err(SideError::Source)?;
                 self.make_file(&path, entry.stat.mode, |file| {
                     let from = || source.host_path(&entry.path);
-                    io::copy(&mut content, file).map_err(|cause| match is_of_writing(&cause) {
+                    self.copy_content(&mut content, file).map_err(|cause| match is_of_writing(&cause) {
                         true => {
                             SideError::Workspace(PathError::new(Operation::Write, self.root.host_path(&path), cause))
                         }
@@ -242,6 +245,16 @@ impl AppCopy<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Copies in pieces, which are counted as they are done; returns that nothing is left to be counted.
+    fn copy_content(&self, content: &mut File, file: &mut File) -> io::Result<u64> {
+        loop {
+            match io::copy(&mut content.take(PIECE), file)? {
+                0 => return Ok(0),
+                count => self.work.source_bytes_copied.add(count),
+            }
+        }
     }
 
     pub(super) fn make_directory(&self, path: &Path, mode: u32) -> Result<(), PathError> {
@@ -257,7 +270,7 @@ impl AppCopy<'_> {
         }
     }
 
-    /// Makes a file that `write` fills; it returns how many bytes it wrote.
+    /// Makes a file that `write` fills; it returns how many bytes it wrote without counting them.
     pub(super) fn make_file<E: From<PathError>>(
         &self,
         path: &Path,
