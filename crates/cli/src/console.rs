@@ -263,3 +263,16 @@ pub(crate) fn answer(text: &str) {
     let mut out = io::stdout().lock();
     let _written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
+
+/// Prints an answer for programs. Control characters that JSON lets pass are escaped, should it be read on a terminal.
+pub(crate) fn answer_json(value: &serde_json::Value) {
+    let mut text = String::new();
+    for character in format!("{value:#}\n").chars() {
+        match character {
+            '\n' => text.push(character),
+            other if other.is_control() => text += &format!("\\u{:04x}", u32::from(other)),
+            other => text.push(other),
+        }
+    }
+    answer(&text);
+}

@@ -63,7 +63,7 @@ impl Invocation {
         let mut skip = false;
         for word in own {
             let given = flag.iter().any(|name| word == name);
-            let joined = flag.iter().any(|name| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')));
+            let joined = flag.iter().any(|name| is_joined(word, name, value.is_some()));
             if !skip && !given && !joined {
                 words.push(word.clone());
             }
@@ -93,6 +93,12 @@ impl Invocation {
     }
 }
 
+/// Tells whether a word is a flag with its value: `--flag=value`, `-fvalue`.
+fn is_joined(word: &str, flag: &str, takes_value: bool) -> bool {
+    let is_short = !flag.starts_with("--");
+    word.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=') || (is_short && takes_value && !rest.is_empty()))
+}
+
 /// Returns words as a shell takes them. Values of variables are left out: what is printed may be kept in a log.
 fn shown(words: &[String]) -> String {
     let mut line = "dhow".to_owned();
@@ -101,7 +107,7 @@ fn shown(words: &[String]) -> String {
         let bare = |text: &str| text.split_once('=').map_or(text.to_owned(), |(name, _)| format!("{name}=…"));
         let word = match word.strip_prefix("--env=") {
             Some(variable) => format!("--env={}", bare(variable)),
-            None if is_variable => bare(word),
+            None if is_variable || (word.starts_with("-e") && word.contains('=')) => bare(word),
             None => word.clone(),
         };
         is_variable = ENVIRONMENT.contains(&word.as_str());
@@ -148,6 +154,9 @@ mod tests {
         let build = typed("build oci:app --builder=oci:b -e TOKEN=secret");
         assert_eq!(build.replacing("oci:b", "oci:b:2").unwrap(), "dhow build oci:app --builder=oci:b:2 -e TOKEN=…");
         assert_eq!(build.replacing("oci:c", "x"), None);
+        let joined = typed("build oci:app -eTOKEN=secret --env=A=b -Dweb");
+        let again = "dhow build oci:app -eTOKEN=… --env=A=… --default-process worker";
+        assert_eq!(joined.with(&["--default-process", "-D"], Some("worker")), again);
         assert_eq!(build.image(), Some("oci:app"));
     }
 

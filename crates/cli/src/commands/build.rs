@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::{BuildArguments, Format, NetworkArgument};
 use crate::commands::Context;
-use crate::console::{Verbosity, answer};
+use crate::console::{Verbosity, answer, answer_json};
 use crate::environment_flags;
 use crate::failure::Failure;
 use crate::launcher;
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: BuildArguments, context: &Context<'_>) -> Result<()
     signals::tell_interruption(context.console.style());
     let report = dhow_platform::build(&request, context.console)?;
     match format {
-        Format::Json => answer(&format!("{:#}\n", json_of(&report))),
+        Format::Json => answer_json(&json_of(&report)),
         Format::Text if context.console.style().verbosity == Verbosity::Quiet => {
             answer(&format!("{}\n", name.parse::<Location>()?.at_digest(&report.digest)));
         }

@@ -4,7 +4,7 @@ use serde_json::{Map, json};
 
 use crate::arguments::{ConfigArguments, Format};
 use crate::commands::Context;
-use crate::console::answer;
+use crate::console::{answer, answer_json};
 use crate::failure::Failure;
 use crate::settings::Key;
 
@@ -55,7 +55,7 @@ fn show_all(format: Format, context: &Context<'_>) {
                     (key.name().to_owned(), json!({"value": value, "origin": origin}))
                 })
                 .collect();
-            answer(&format!("{:#}\n", serde_json::Value::Object(object)));
+            answer_json(&serde_json::Value::Object(object));
         }
     }
 }

@@ -9,7 +9,7 @@ use dhow_platform::{InspectedBuilder, InspectedCompleteness, Inspection, Locatio
 
 use crate::arguments::{Format, InspectArguments};
 use crate::commands::Context;
-use crate::console::answer;
+use crate::console::{answer, answer_json};
 use crate::failure::Failure;
 use crate::shown::line;
 use crate::units::bytes;
@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &InspectArguments, context: &Context<'_>) -> Result
     match arguments.format {
         Format::Json => {
             let value = serde_json::to_value(&inspection).unwrap_or_default();
-            answer(&format!("{value:#}\n"));
+            answer_json(&value);
         }
         Format::Text => answer(&text(&arguments.image, &inspection)),
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::arguments::{Format, LayoutCheckArguments, LayoutGcArguments};
 use crate::commands::Context;
-use crate::console::answer;
+use crate::console::{answer, answer_json};
 use crate::failure::Failure;
 use crate::shown;
 use crate::units::bytes;
@@ -21,7 +21,7 @@ pub(crate) fn check(arguments: &LayoutCheckArguments) -> Result<u8, Failure> {
     let lines: Vec<String> = findings.iter().map(|finding| with_causes(finding)).collect();
     let shown = || lines.iter().map(|text| format!("{}\n", shown::line(text))).collect::<String>();
     match arguments.format {
-        Format::Json => answer(&format!("{:#}\n", json!({ "path": arguments.path, "findings": lines }))),
+        Format::Json => answer_json(&json!({ "path": arguments.path, "findings": lines })),
         Format::Text if lines.is_empty() => answer(&format!("{}: nothing is wrong\n", arguments.path.display())),
         Format::Text => answer(&shown()),
     }
@@ -33,16 +33,13 @@ pub(crate) fn gc(arguments: &LayoutGcArguments, context: &Context<'_>) -> Result
     let report =
         open(&arguments.path)?.gc(&|| context.console.say(&format!("Waiting for another writer of {path}")))?;
     match arguments.format {
-        Format::Json => answer(&format!(
-            "{:#}\n",
-            json!({
-                "path": arguments.path,
-                "removed": report.removed.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "freed": report.freed,
-                "kept": report.kept,
-                "spared": report.spared,
-            })
-        )),
+        Format::Json => answer_json(&json!({
+            "path": arguments.path,
+            "removed": report.removed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "freed": report.freed,
+            "kept": report.kept,
+            "spared": report.spared,
+        })),
         Format::Text => answer(&format!(
             "{path}: removed {} blobs ({}), kept {}, spared {} of live writers\n",
             report.removed.len(),

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::arguments::{Format, RebaseArguments};
 use crate::commands::Context;
-use crate::console::answer;
+use crate::console::{answer, answer_json};
 use crate::failure::Failure;
 
 pub(crate) fn run(arguments: &RebaseArguments, context: &Context<'_>) -> Result<(), Failure> {
@@ -20,19 +20,16 @@ pub(crate) fn run(arguments: &RebaseArguments, context: &Context<'_>) -> Result<
     let report = dhow_platform::rebase(&request, context.console)?;
     match arguments.format {
         Format::Text => answer(&text(&arguments.image, &report)),
-        Format::Json => answer(&format!(
-            "{:#}\n",
-            json!({
-                "image": arguments.image,
-                "digest": report.digest.to_string(),
-                "oldBase": report.old_base,
-                "newBase": report.new_base,
-                "layersReplaced": report.replaced,
-                "baseLayers": report.base_layers,
-                "layersKept": report.kept,
-                "sparse": report.sparse,
-            })
-        )),
+        Format::Json => answer_json(&json!({
+            "image": arguments.image,
+            "digest": report.digest.to_string(),
+            "oldBase": report.old_base,
+            "newBase": report.new_base,
+            "layersReplaced": report.replaced,
+            "baseLayers": report.base_layers,
+            "layersKept": report.kept,
+            "sparse": report.sparse,
+        })),
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::arguments::{Format, VersionArguments};
-use crate::console::answer;
+use crate::console::{answer, answer_json};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &VersionArguments) {
                 "platformApis": dhow_cnb::PlatformApi::ALL.map(|api| api.to_string()),
                 "buildpackApis": dhow_cnb::BuildpackApi::ALL.map(|api| api.to_string()),
             });
-            answer(&format!("{value:#}\n"));
+            answer_json(&value);
         }
     }
 }

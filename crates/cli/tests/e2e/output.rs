@@ -202,6 +202,9 @@ fn control_characters_of_an_image_are_shown_escaped() {
     let outcome = world.dhow(["inspect", "oci:hostile"]).run().success();
     let outcome = outcome.answers("a\\u{1b}]0;pwn\\u{7}=b\\u{9b}2J\\nSuccessfully built\n").answers("name=Grüße\n");
     assert!(!outcome.stdout.chars().any(|character| character.is_control() && character != '\n'));
+    let json = world.dhow(["inspect", "oci:hostile", "--format", "json"]).run().success();
+    assert!(!json.stdout.chars().any(|character| character.is_control() && character != '\n'));
+    assert_eq!(json.json()["labels"]["a\u{1b}]0;pwn\u{7}"], "b\u{9b}2J\nSuccessfully built");
     let outcome = world.dhow(["inspect", "oci:no\u{1b}[2J/image"]).run().exits(1);
     assert!(!outcome.stderr.contains('\u{1b}'), "{:?}", outcome.stderr);
 }
