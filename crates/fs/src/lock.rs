@@ -123,17 +123,18 @@ fn blocking(mode: LockMode) -> FlockOperation {
     }
 }
 
+/// A pipe in a lock's place makes nobody wait for its other end.
+const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
 /// Opens without writing where possible, so that a read-only layout can still be locked for reading.
 fn open(path: &Path) -> Result<OwnedFd, PathError> {
     let result = match open_existing(path) {
-        Err(Errno::NOENT) => {
-            rustix::fs::open(path, OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC, Mode::from_raw_mode(0o644))
-        }
+        Err(Errno::NOENT) => rustix::fs::open(path, FLAGS | OFlags::CREATE, Mode::from_raw_mode(0o644)),
         other => other,
     };
     result.map_err(|source| PathError::new(Operation::Lock, path, source))
 }
 
 fn open_existing(path: &Path) -> Result<OwnedFd, Errno> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    rustix::fs::open(path, FLAGS, Mode::empty())
 }

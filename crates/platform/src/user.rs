@@ -71,6 +71,11 @@ fn group_id(name: &str, group: &str) -> Result<u32, UserError> {
         .ok_or_else(|| UserError::UnknownGroup(name.to_owned()))
 }
 
+/// Returns an id that is written in digits alone and that the kernel takes.
+pub(crate) fn numeric_id(text: &str) -> Option<u32> {
+    id(text).ok().flatten()
+}
+
 /// Returns the id if the text is one, `None` if it is a name.
 fn id(text: &str) -> Result<Option<u32>, UserError> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -89,6 +94,14 @@ mod tests {
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\ncnb:x:1000:1001::/home/cnb:\nbroken\n";
     const GROUP: &str = "root:x:0:\nweb:x:33:cnb\n";
+
+    #[test]
+    fn a_numeric_id_is_digits_within_range() {
+        for text in ["", "+5", "-1", " 1", "1x", "4294967295", "4294967296"] {
+            assert_eq!(numeric_id(text), None, "{text}");
+        }
+        assert_eq!((numeric_id("0"), numeric_id("1000")), (Some(0), Some(1000)));
+    }
 
     fn ids(text: &str) -> Result<(u32, u32), UserError> {
         resolve(text, PASSWD, GROUP).map(|user| (user.uid, user.gid))

@@ -17,7 +17,7 @@ use crate::container::{Caller, hosts_files, system_mounts};
 use crate::embedded::buildpacks::{self, BUILDPACKS};
 use crate::embedded::host_system::{HOME, HostFacts, HostSystem, NameResolution};
 use crate::rootfs::{Owned, lower_directories};
-use crate::{Events, Location, Network, open};
+use crate::{Events, Location, Network, open, user};
 
 const FILE_LIMIT: u64 = 8 * 1024 * 1024;
 const BUILDPACKS_DIRECTORY: &str = "/cnb/buildpacks";
@@ -186,7 +186,11 @@ fn of_image(
     let id = |variable: &'static str| {
         let text =
             config.env(variable).ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: variable })?;
-        text.parse::<u32>().map_err(|_| BuildError::BuilderId { name: name.clone(), variable, value: text.to_owned() })
+        user::numeric_id(text).ok_or_else(|| BuildError::BuilderId {
+            name: name.clone(),
+            variable,
+            value: text.to_owned(),
+        })
     };
     let (uid, gid) = (id("CNB_USER_ID")?, id("CNB_GROUP_ID")?);
     let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };

@@ -184,7 +184,9 @@ impl Check<'_> {
             return self.findings.push(Finding::Absent { digest, needed_by: need.name.clone() });
         }
         let damaged = match &error {
-            BlobError::Digest { expected: digest, .. } | BlobError::NotAFile { digest, .. } => Some(digest.clone()),
+            BlobError::Digest { expected: digest, .. }
+            | BlobError::NotAFile { digest, .. }
+            | BlobError::Size { digest, .. } => Some(digest.clone()),
             _ => None,
         };
         if damaged.is_none_or(|digest| self.hashed.insert(digest)) {

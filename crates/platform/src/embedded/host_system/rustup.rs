@@ -47,13 +47,15 @@ fn wanted(view: &View<'_>) -> Option<String> {
     }
     let app = view.facts.app?;
     let channel = |table: &toml::Table| table.get("toolchain")?.get("channel")?.as_str().map(str::to_owned);
-    for name in ["rust-toolchain.toml", "rust-toolchain"] {
-        let path = app.join(name);
+    // A link of the app may lead anywhere on this machine, and what is there might be told.
+    let is_own = |path: &PathBuf| view.facts.root.symlink_metadata(path).is_ok_and(|stat| stat.kind == FileKind::File);
+    for path in ["rust-toolchain.toml", "rust-toolchain"].map(|name| app.join(name)).into_iter().filter(is_own) {
         if let Some(channel) = read_table(view, &path).as_ref().and_then(channel) {
             return Some(channel);
         }
     }
-    let plain = view.facts.root.read_to_string(&app.join("rust-toolchain"), LONGEST_SETTINGS).ok()?;
+    let plain = Some(app.join("rust-toolchain")).filter(is_own)?;
+    let plain = view.facts.root.read_to_string(&plain, LONGEST_SETTINGS).ok()?;
     Some(plain.trim().to_owned()).filter(|name| !name.is_empty() && !name.contains(char::is_whitespace))
 }
 
