@@ -22,7 +22,8 @@ fuzz_target!(|input: Input<'_>| {
     let root = Root::open(&at("inside")).expect("it was made");
     let work = Work::default();
     let options = if input.lifecycle { UnpackOptions::lifecycle(&work) } else { UnpackOptions::image(&work) };
-    let options = UnpackOptions { limits: Limits { entries: 100, bytes: 1 << 20, depth: 20, names: 1 << 20 }, ..options };
+    let options =
+        UnpackOptions { limits: Limits { entries: 100, bytes: 1 << 20, depth: 20, names: 1 << 20 }, ..options };
     for layer in input.layers {
         let _ = unpack(layer, &root, Path::new("/"), &options);
     }

@@ -10,6 +10,8 @@ mod environment;
 pub mod export;
 mod extract;
 pub mod files;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod go_error;
 pub mod image;
 pub mod layers_directory;

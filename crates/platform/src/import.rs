@@ -16,6 +16,8 @@ use dhow_oci::{ContainerConfig, Descriptor, History, Image, ImageConfig, LayerRe
 use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError};
 
 pub use format::OtherFormat;
+#[cfg(feature = "fuzzing")]
+pub(crate) use os_release::distribution;
 
 use crate::author::{WriteError, write_image};
 use crate::progress::Counted;

@@ -8,6 +8,8 @@ mod container;
 pub mod descriptor;
 pub mod embedded;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod import;
 mod inspect;
 mod location;

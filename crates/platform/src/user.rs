@@ -47,12 +47,15 @@ pub(crate) fn resolve(text: &str, passwd: &str, group: &str) -> Result<User, Use
         Some(uid) => (uid, entry(&|fields| fields[2].parse() == Ok(uid))),
         None => {
             let found = entry(&|fields| fields[0] == user).ok_or_else(|| UserError::UnknownUser(user.to_owned()))?;
-            let uid = found[2].parse().map_err(|_| UserError::UnknownUser(user.to_owned()))?;
+            let uid = numeric_id(found[2]).ok_or_else(|| UserError::UnknownUser(user.to_owned()))?;
             (uid, Some(found))
         }
     };
     let gid = match group_text {
-        None => found.as_ref().and_then(|fields| fields[3].parse().ok()).unwrap_or(0),
+        None => match &found {
+            Some(fields) => numeric_id(fields[3]).ok_or_else(|| UserError::UnknownGroup(fields[3].to_owned()))?,
+            None => 0,
+        },
         Some(text) => match id(text)? {
             Some(gid) => gid,
             None => group_id(text, group)?,
@@ -67,7 +70,7 @@ fn group_id(name: &str, group: &str) -> Result<u32, UserError> {
         .lines()
         .map(|line| line.split(':').collect::<Vec<_>>())
         .find(|fields| fields.len() >= 3 && fields[0] == name)
-        .and_then(|fields| fields[2].parse().ok())
+        .and_then(|fields| numeric_id(fields[2]))
         .ok_or_else(|| UserError::UnknownGroup(name.to_owned()))
 }
 
@@ -123,6 +126,13 @@ mod tests {
         assert_eq!(resolve("4294967296", passwd, ""), Err(UserError::OutOfRange("4294967296".into())));
         assert!(ids("4294967295").is_err());
         assert!(ids("nobody").is_err());
+        // To the kernel the largest id means "leave it as it is", which here is root.
+        for id in ["4294967295", "4294967296", "-1", ""] {
+            let evil = |uid: &str, gid: &str| resolve("evil", &format!("evil:x:{uid}:{gid}::/:\n"), "");
+            assert_eq!(evil(id, "0"), Err(UserError::UnknownUser("evil".into())));
+            assert_eq!(evil("1", id), Err(UserError::UnknownGroup(id.into())));
+            assert!(resolve("1:evil", "", &format!("evil:x:{id}:\n")).is_err());
+        }
         assert!(ids("cnb:nogroup").is_err());
     }
 }

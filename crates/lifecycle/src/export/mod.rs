@@ -10,7 +10,7 @@ mod compose;
 mod config;
 mod contents;
 mod error;
-mod glob;
+pub(crate) mod glob;
 mod known;
 mod plan;
 mod progress;

@@ -13,7 +13,7 @@ pub(super) const PATHS: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 pub(super) const LONGEST: u64 = 64 * 1024;
 
 /// Returns the distribution, from the entries of [`PATHS`] that a tar holds.
-pub(super) fn distribution(kept: &BTreeMap<PathBuf, Kept>) -> Option<Distribution> {
+pub(crate) fn distribution(kept: &BTreeMap<PathBuf, Kept>) -> Option<Distribution> {
     let content = PATHS.iter().find_map(|path| content(kept, Path::new(path)))?;
     let text = String::from_utf8_lossy(content);
     let value = |key: &str| text.lines().rev().find_map(|line| Some(unquoted(line.trim().strip_prefix(key)?)));
