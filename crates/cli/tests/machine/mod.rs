@@ -206,7 +206,7 @@ impl Machine {
             } else {
                 command.args(["--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount", "--net"]);
             }
-            let script = format!("mount --all --fstab \"$1/{TABLE}\"\nexec chroot \"$1\" /bin/sh -c 'cd {WORKING_DIRECTORY}; echo; exec cat'");
+            let script = format!("mount --all --fstab \"$1/{TABLE}\"\nexec /usr/sbin/chroot \"$1\" /bin/sh -c 'cd {WORKING_DIRECTORY}; echo; exec cat'");
             command.args(["--propagation=private", "/bin/sh", "-euc", &script, "sh"]).arg(self.directory.path());
             let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
             let mut line = [0];
