@@ -20,6 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     let copy = AppCopy {
         source: &source,
         filter: &Filter::default(),
+        apart: &[],
         root: &root,
         workspace: Path::new("/workspace"),
         state: &at("state"),

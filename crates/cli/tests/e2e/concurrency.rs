@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use dhow_fs::{Lock, LockMode};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Base, Image, Outcome, World, await_line, blobs};
+use crate::support::{Base, Image, Outcome, World, await_line, blobs, tool};
 
 const APP: &str = "mkdir -p $CNB_LAYERS_DIR/x\necho $SEED >$CNB_LAYERS_DIR/x/seed\n\
                    printf '[types]\\nlaunch = true\\ncache = true\\n' >$CNB_LAYERS_DIR/x.toml\n";
@@ -129,7 +129,9 @@ fn builds_killed_at_any_instant_leave_a_whole_layout_and_the_next_one_succeeds()
 fn an_interrupted_build_ends_every_process_and_leaves_no_half_image() {
     let world = world("echo started\nsleep 1000 &\nsleep 1000\n");
     for signal in [Signal::INT, Signal::TERM] {
-        let mut child = world.build_command("oci:app", "source", &[]).spawn();
+        // A shell ignores SIGINT on behalf of what it starts in the background, as these tests may be.
+        let defaults = ["--default-signal=INT,TERM"];
+        let mut child = world.build_command("oci:app", "source", &[]).through(&tool("env"), &defaults).spawn();
         let mut talk = BufReader::new(child.stderr.take().unwrap());
         await_line(&mut talk, "started");
         kill_process(Pid::from_child(&child), signal).unwrap();

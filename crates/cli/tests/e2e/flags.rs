@@ -85,6 +85,20 @@ fn a_buildpack_directory_of_the_same_version_stands_in_for_that_of_the_builder()
 }
 
 #[test]
+fn images_inside_of_the_app_directory_are_no_part_of_the_app() {
+    let world = script("find . -type f | sort | tr '\\n' ' '");
+    fs::create_dir(world.path("source/out")).unwrap();
+    let digest = || Image::read(world.path("source/out/app"), "latest").digest().to_owned();
+    let build = || world.build("oci:source/out/app", "source", &["--tag", "oci-archive:source/app.tar"]).success();
+    build().says("./build.sh \n").does_not_say("left out");
+    let first = digest();
+    build().says("./build.sh \n").says("left out source/out/app: dhow writes there").says("source/app.tar");
+    assert_eq!(digest(), first);
+    // Only what this build writes is left out: another image may be what the app is about.
+    world.build("oci:elsewhere", "source", &[]).success().says("./out/app/index.json").does_not_say("left out");
+}
+
+#[test]
 fn a_zip_is_built_as_the_directory_is() {
     let world = web();
     let zip = world.path("source.zip");

@@ -25,6 +25,9 @@ pub struct AppCopy<'a> {
     pub source: &'a Source,
     /// Which of its files are copied.
     pub filter: &'a Filter,
+    /// Paths of the machine that are no part of the app if they lie inside of its directory: what the build itself
+    /// writes. Those that do not exist are no matter.
+    pub apart: &'a [PathBuf],
     /// The root that holds the workspace, presenting owners as they are on disk.
     pub root: &'a Root,
     /// The workspace in that root, made if it is not there.
@@ -48,6 +51,8 @@ pub struct Copied {
     pub removed: u64,
     /// Entries of the source that are neither file, directory nor link, and were left out.
     pub skipped: Vec<PathBuf>,
+    /// Entries of the source that were left out because the build writes there.
+    pub apart: Vec<PathBuf>,
 }
 
 /// Why the app's source could not be copied.
@@ -110,7 +115,7 @@ impl AppCopy<'_> {
         }
         let origin = format!("{path:?}");
         let before = self.load_indexes(&origin);
-        let mut copied = Copied { skipped: wanted.skipped, ..Copied::default() };
+        let mut copied = Copied { skipped: wanted.skipped, apart: wanted.apart, ..Copied::default() };
         let mut present = self.present(&mut copied)?.into_iter().peekable();
         let mut closed = Vec::new();
         for entry in &wanted.entries {
@@ -154,6 +159,7 @@ impl AppCopy<'_> {
     /// Returns the source's entries that pass the filter, with the directories above them.
     fn wanted(&self, source: &Root) -> Result<Wanted, PathError> {
         let own = self.root.metadata(Path::new("/"))?;
+        let apart = self.apart_ids()?;
         let mut wanted = Wanted::default();
         let mut ancestors: Vec<WalkEntry> = Vec::new();
         source
@@ -176,6 +182,10 @@ impl AppCopy<'_> {
                         ancestors.push(entry.clone());
                         Ok(Step::Enter)
                     }
+                    Verdict::Keep if apart.contains(&(entry.stat.device, entry.stat.inode)) => {
+                        wanted.apart.push(entry.path.clone());
+                        Ok(Step::Skip)
+                    }
                     Verdict::Keep => {
                         match entry.stat.kind {
                             FileKind::File | FileKind::Directory | FileKind::Symlink => {
@@ -191,6 +201,13 @@ impl AppCopy<'_> {
                 }
             })
             .map(|()| wanted)
+    }
+
+    /// Returns what the file system knows the paths apart by, as they may be named in many ways.
+    fn apart_ids(&self) -> Result<Vec<(u64, u64)>, PathError> {
+        let host = Root::host()?;
+        let stats = self.apart.iter().filter_map(|path| host.metadata(path).ok());
+        Ok(stats.map(|stat| (stat.device, stat.inode)).collect())
     }
 
     /// Returns what is in the workspace. One that cannot be looked through is emptied.
@@ -338,6 +355,7 @@ impl Indexes {
 struct Wanted {
     entries: Vec<WalkEntry>,
     skipped: Vec<PathBuf>,
+    apart: Vec<PathBuf>,
     something_left_out: bool,
 }
 
@@ -385,6 +403,7 @@ mod tests {
         directory: tempfile::TempDir,
         root: Root,
         filter: Filter,
+        apart: Vec<PathBuf>,
         work: Work,
     }
 
@@ -395,7 +414,7 @@ mod tests {
                 std::fs::create_dir_all(directory.path().join(name)).unwrap();
             }
             let root = Root::open(&directory.path().join("build")).unwrap();
-            let fixture = Self { directory, root, filter: Filter::default(), work: Work::default() };
+            let fixture = Self { directory, root, filter: Filter::default(), apart: Vec::new(), work: Work::default() };
             fixture.write("Cargo.toml", "[package]");
             fixture.write("src/main.rs", "fn main() {}");
             std::os::unix::fs::symlink("src/main.rs", fixture.app().join("link")).unwrap();
@@ -422,6 +441,7 @@ mod tests {
             AppCopy {
                 source: &source,
                 filter: &self.filter,
+                apart: &self.apart,
                 root: &self.root,
                 workspace: Path::new("/workspace"),
                 state: &state,
@@ -470,6 +490,22 @@ mod tests {
         let before = fixture.work.report();
         assert_eq!(fixture.copy().unwrap(), Copied { kept: 4, ..Copied::default() });
         assert_eq!(fixture.work.report(), before);
+    }
+
+    #[test]
+    fn where_the_build_writes_is_no_part_of_the_app() {
+        let mut fixture = Fixture::new();
+        fixture.write("out/layout/index.json", "{}");
+        fixture.write("out/other", "");
+        std::os::unix::fs::symlink(fixture.app().join("out/layout"), fixture.directory.path().join("named")).unwrap();
+        fixture.apart = vec![fixture.directory.path().join("named"), fixture.app().join("none"), fixture.app()];
+        fixture.settle();
+        let first = fixture.copy().unwrap();
+        assert_eq!((first.copied, first.apart), (6, vec![PathBuf::from("out/layout")]));
+        assert!(fixture.workspace().join("out/other").exists() && !fixture.workspace().join("out/layout").exists());
+        fixture.write("out/layout/blobs/more", "");
+        fixture.settle();
+        assert_eq!(fixture.copy().unwrap().kept, 6);
     }
 
     #[test]

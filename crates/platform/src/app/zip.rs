@@ -347,6 +347,7 @@ mod tests {
             AppCopy {
                 source: &source,
                 filter: &self.filter,
+                apart: &[],
                 root: &self.root,
                 workspace: Path::new("/workspace"),
                 state: &state,

@@ -80,6 +80,17 @@ pub struct BuildRequest {
     pub machine: Machine,
 }
 
+impl BuildRequest {
+    /// Returns the layouts, archives and directories of dhow's own that a build writes. Where somebody builds a
+    /// directory that holds them, they are no part of the app: else each image would hold the one before.
+    pub(super) fn written(&self) -> Vec<PathBuf> {
+        let places = std::iter::once(&self.output).chain(self.tags.iter().filter_map(Tag::place));
+        let images = places.map(|place| place.path.clone());
+        let kept = [&self.layout_repository, &self.cache_directory].into_iter().chain(&self.cache);
+        images.chain(kept.cloned()).collect()
+    }
+}
+
 /// The facts of this machine that the embedded builder needs.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {

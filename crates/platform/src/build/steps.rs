@@ -55,6 +55,7 @@ impl Build<'_> {
         let copy = AppCopy {
             source,
             filter: &project.filter,
+            apart: &self.request.written(),
             root: &real,
             workspace: &self.request.workspace,
             state: &self.state.app_directory(),
@@ -62,6 +63,9 @@ impl Build<'_> {
             work: self.work,
         };
         let copied = watched.run(|| copy.run())?;
+        for path in &copied.apart {
+            self.events.info(&format!("left out {}: dhow writes there", source.path().join(path).display()));
+        }
         for path in &copied.skipped {
             self.events.warn(&format!("left out {}: neither file, directory nor link", path.display()));
         }
