@@ -198,12 +198,26 @@ impl Bench {
     /// Runs the five phases with a cache directory.
     #[track_caller]
     pub(crate) fn export_with_cache(&self) -> String {
-        let cache = ["-cache-dir", "/cache"];
         self.expect(0, "analyzer", &["golden/app"])
             + &self.expect(0, "detector", &[])
-            + &self.expect(0, "restorer", &cache)
+            + &self.restore()
             + &self.expect(0, "builder", &[])
-            + &self.expect(0, "exporter", &[cache[0], cache[1], "golden/app"])
+            + &self.expect(0, "exporter", &["-cache-dir", "/cache", "golden/app"])
+    }
+
+    /// Exports with a cache, and does what comes before the restorer of a second build.
+    pub(crate) fn second_build(api: Api, buildpack: &Buildpack) -> Self {
+        let bench = Self::with(api, std::slice::from_ref(buildpack));
+        bench.export_with_cache();
+        bench.next_build();
+        bench.expect(0, "analyzer", &["golden/app"]);
+        bench.expect(0, "detector", &[]);
+        bench
+    }
+
+    /// Restores from the cache that [`Bench::export_with_cache`] wrote.
+    pub(crate) fn restore(&self) -> String {
+        self.expect(0, "restorer", &["-cache-dir", "/cache"])
     }
 
     /// Empties the layers directory, as it is at the begin of the next build.

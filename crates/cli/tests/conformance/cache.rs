@@ -1,6 +1,6 @@
 //! Platform specification, "Caching": the directory, and the image, that layers are kept in for the next build.
 
-use crate::apis::{Api, on_every_platform_api};
+use crate::apis::on_every_platform_api;
 use crate::bench::{Bench, assert_line, assert_silent};
 use crate::buildpack::{Buildpack, buildpack, write};
 
@@ -13,20 +13,6 @@ fn cached(content: &str) -> Buildpack {
 
 fn sha(bench: &Bench) -> String {
     bench.json(METADATA)["buildpacks"][0]["layers"]["l"]["sha"].as_str().unwrap().to_owned()
-}
-
-/// Exports with a cache, and does what comes before the restorer of a second build.
-fn second(api: Api) -> Bench {
-    let bench = Bench::with(api, &[cached("x")]);
-    bench.export_with_cache();
-    bench.next_build();
-    bench.expect(0, "analyzer", &["golden/app"]);
-    bench.expect(0, "detector", &[]);
-    bench
-}
-
-fn restore(bench: &Bench) -> String {
-    bench.expect(0, "restorer", &["-cache-dir", "/cache"])
 }
 
 #[test]
@@ -54,7 +40,7 @@ fn the_directory_holds_tars_by_diff_id_and_metadata() {
 #[test]
 fn a_layer_that_is_no_longer_kept_is_removed_from_the_directory() {
     on_every_platform_api(|api| {
-        let bench = second(api);
+        let bench = Bench::second_build(api, &cached("x"));
         bench.add(&buildpack("a/one"));
         bench.export_with_cache();
         assert_eq!(bench.names("cache/committed"), ["io.buildpacks.lifecycle.cache.metadata"]);
@@ -64,9 +50,9 @@ fn a_layer_that_is_no_longer_kept_is_removed_from_the_directory() {
 #[test]
 fn an_unchanged_layer_is_reused() {
     on_every_platform_api(|api| {
-        let bench = second(api);
+        let bench = Bench::second_build(api, &cached("x"));
         let before = sha(&bench);
-        restore(&bench);
+        bench.restore();
         bench.expect(0, "builder", &[]);
         let said = bench.expect(0, "exporter", &["-cache-dir", "/cache", "golden/app"]);
         assert_line(&said, "Reusing cache layer 'a/one:l'");
@@ -95,9 +81,9 @@ fn a_directory_that_does_not_exist_ends_with_1_before_anything_is_exported() {
 #[test]
 fn metadata_that_is_no_json_counts_as_an_empty_cache() {
     on_every_platform_api(|api| {
-        let bench = second(api);
+        let bench = Bench::second_build(api, &cached("x"));
         bench.write_own(METADATA, "{nope");
-        let said = restore(&bench);
+        let said = bench.restore();
         assert_silent(&said, "Restoring");
         assert!(!bench.exists("layers/a_one"));
     });
@@ -106,10 +92,10 @@ fn metadata_that_is_no_json_counts_as_an_empty_cache() {
 #[test]
 fn a_missing_layer_is_a_warning_and_its_metadata_stays() {
     on_every_platform_api(|api| {
-        let bench = second(api);
+        let bench = Bench::second_build(api, &cached("x"));
         let sha = sha(&bench);
         bench.machine.remove(&format!("cache/committed/{sha}.tar"));
-        let said = restore(&bench);
+        let said = bench.restore();
         assert_eq!(
             said.lines().filter(|line| line.starts_with("Warning: Skipping restore for layer a/one:l: ")).count(),
             1,
@@ -122,13 +108,13 @@ fn a_missing_layer_is_a_warning_and_its_metadata_stays() {
 #[test]
 fn a_damaged_layer_is_a_warning_and_nothing_of_it_is_restored() {
     on_every_platform_api(|api| {
-        let bench = second(api);
+        let bench = Bench::second_build(api, &cached("x"));
         let path = format!("cache/committed/{}.tar", sha(&bench));
         let tar = bench.bytes(&path);
         for damaged in [[&tar[..], b"junk"].concat(), tar[..tar.len() / 2].to_vec(), Vec::new()] {
             bench.machine.remove("layers/a_one");
             bench.machine.write(&path, &damaged);
-            let said = restore(&bench);
+            let said = bench.restore();
             assert!(said.contains("Warning: Skipping restore for layer a/one:l: "), "{said}");
             assert_eq!(bench.names("layers/a_one"), ["l.toml"]);
         }
@@ -138,11 +124,11 @@ fn a_damaged_layer_is_a_warning_and_nothing_of_it_is_restored() {
 #[test]
 fn a_damaged_layer_is_cached_anew() {
     on_every_platform_api(|api| {
-        let bench = second(api);
+        let bench = Bench::second_build(api, &cached("x"));
         let path = format!("cache/committed/{}.tar", sha(&bench));
         let tar = bench.bytes(&path);
         bench.write_own(&path, "junk");
-        restore(&bench);
+        bench.restore();
         bench.expect(0, "builder", &[]);
         bench.expect(0, "exporter", &["-cache-dir", "/cache", "golden/app"]);
         assert_eq!(bench.bytes(&path), tar);
@@ -152,10 +138,10 @@ fn a_damaged_layer_is_cached_anew() {
 #[test]
 fn what_an_interrupted_export_left_is_cleaned_up() {
     on_every_platform_api(|api| {
-        let bench = second(api);
+        let bench = Bench::second_build(api, &cached("x"));
         bench.write_own("cache/staging/half.tar", "x");
         bench.write_own("cache/committed-backup/old.tar", "x");
-        restore(&bench);
+        bench.restore();
         assert!(bench.exists("layers/a_one/l/file"));
         bench.expect(0, "builder", &[]);
         bench.expect(0, "exporter", &["-cache-dir", "/cache", "golden/app"]);

@@ -1,7 +1,7 @@
 //! Platform specification, "restorer", and buildpack specification, "Layer Types": what the next build finds of the
 //! previous one.
 
-use crate::apis::{Api, on_every_platform_api};
+use crate::apis::on_every_platform_api;
 use crate::bench::{BASE, Bench, assert_line, assert_silent};
 use crate::buildpack::{Buildpack, buildpack, write};
 
@@ -22,20 +22,6 @@ fn layer(types: &str) -> Buildpack {
 fn all_layers() -> Buildpack {
     let scripts = ["bcl", "bc", "bl", "b", "cl", "c", "l", ""].map(|types| making(&format!("l{types}"), types));
     buildpack("a/one").build(&scripts.concat())
-}
-
-/// Builds once with a cache, and does what comes before the restorer of a second build.
-fn second(api: Api, one: &Buildpack) -> Bench {
-    let bench = Bench::with(api, std::slice::from_ref(one));
-    bench.export_with_cache();
-    bench.next_build();
-    bench.expect(0, "analyzer", &["golden/app"]);
-    bench.expect(0, "detector", &[]);
-    bench
-}
-
-fn restore(bench: &Bench) -> String {
-    bench.expect(0, "restorer", &["-cache-dir", "/cache"])
 }
 
 /// Returns what is there of a layer: its file, its directory.
@@ -61,8 +47,8 @@ fn the_types_of_a_layer_say_what_is_restored() {
         ("", false, false),
     ];
     on_every_platform_api(|api| {
-        let bench = second(api, &all_layers());
-        let said = restore(&bench);
+        let bench = Bench::second_build(api, &all_layers());
+        let said = bench.restore();
         for (types, file, directory) in table {
             let name = format!("l{types}");
             assert_eq!(there_is(&bench, &name), (file, directory), "{types}");
@@ -78,8 +64,8 @@ fn the_types_of_a_layer_say_what_is_restored() {
 #[test]
 fn restored_metadata_has_no_types_table_and_numbers_are_floats() {
     on_every_platform_api(|api| {
-        let bench = second(api, &all_layers());
-        restore(&bench);
+        let bench = Bench::second_build(api, &all_layers());
+        bench.restore();
         for types in ["l", "c", "cl", "bc", "bcl"] {
             assert_eq!(bench.read(&format!("layers/a_one/l{types}.toml")), "[metadata]\n  n = 1.0\n", "{types}");
         }
@@ -90,8 +76,8 @@ fn restored_metadata_has_no_types_table_and_numbers_are_floats() {
 fn a_layer_without_metadata_gets_an_empty_file() {
     on_every_platform_api(|api| {
         let one = buildpack("a/one").build(&(write("l/file", "x") + &write("l.toml", "[types]\nlaunch = true")));
-        let bench = second(api, &one);
-        restore(&bench);
+        let bench = Bench::second_build(api, &one);
+        bench.restore();
         assert_eq!(bench.read("layers/a_one/l.toml"), "");
     });
 }
@@ -99,7 +85,7 @@ fn a_layer_without_metadata_gets_an_empty_file() {
 #[test]
 fn without_a_cache_only_launch_layers_have_metadata() {
     on_every_platform_api(|api| {
-        let bench = second(api, &all_layers());
+        let bench = Bench::second_build(api, &all_layers());
         bench.expect(0, "restorer", &[]);
         assert_eq!(bench.names("layers/a_one"), ["ll.toml"]);
     });
@@ -108,15 +94,15 @@ fn without_a_cache_only_launch_layers_have_metadata() {
 #[test]
 fn the_cache_alone_restores_launch_layers_from_0_14_on() {
     on_every_platform_api(|api| {
-        let bench = second(api, &layer("cl"));
+        let bench = Bench::second_build(api, &layer("cl"));
         bench.machine.remove("layout-repo/index.docker.io/golden/app");
         bench.expect(0, "analyzer", &["golden/app"]);
-        restore(&bench);
+        bench.restore();
         assert_eq!(there(&bench), (api.since(14), api.since(14)));
-        let bench = second(api, &layer("c"));
+        let bench = Bench::second_build(api, &layer("c"));
         bench.machine.remove("layout-repo/index.docker.io/golden/app");
         bench.expect(0, "analyzer", &["golden/app"]);
-        restore(&bench);
+        bench.restore();
         assert_eq!(there(&bench), (true, true), "a layer that is not for launch needs no image");
     });
 }
@@ -124,13 +110,13 @@ fn the_cache_alone_restores_launch_layers_from_0_14_on() {
 #[test]
 fn a_launch_and_cache_layer_of_another_build_is_removed() {
     on_every_platform_api(|api| {
-        let bench = second(api, &layer("cl"));
+        let bench = Bench::second_build(api, &layer("cl"));
         let path = "cache/committed/io.buildpacks.lifecycle.cache.metadata";
         let metadata = bench.read(path);
         let label = bench.json_label("io.buildpacks.lifecycle.metadata");
         let sha = label["buildpacks"][0]["layers"]["l"]["sha"].as_str().unwrap().to_owned();
         bench.write_own(path, &metadata.replace(&sha, &format!("sha256:{}", "0".repeat(64))));
-        let said = restore(&bench);
+        let said = bench.restore();
         assert_line(&said, "Removing \"a/one:l\", wrong sha");
         assert_eq!(there(&bench), (false, false));
     });
@@ -139,11 +125,11 @@ fn a_launch_and_cache_layer_of_another_build_is_removed() {
 #[test]
 fn layers_of_buildpacks_that_are_not_in_the_group_are_not_restored() {
     on_every_platform_api(|api| {
-        let bench = second(api, &layer("cl"));
+        let bench = Bench::second_build(api, &layer("cl"));
         bench.add(&buildpack("a/other"));
         bench.order("a/other");
         bench.expect(0, "detector", &[]);
-        restore(&bench);
+        bench.restore();
         assert!(!bench.exists("layers/a_one"));
     });
 }
@@ -151,11 +137,11 @@ fn layers_of_buildpacks_that_are_not_in_the_group_are_not_restored() {
 #[test]
 fn a_layer_is_found_whatever_the_buildpacks_version() {
     on_every_platform_api(|api| {
-        let bench = second(api, &layer("cl"));
+        let bench = Bench::second_build(api, &layer("cl"));
         bench.add(&layer("cl").version("2"));
         bench.order("a/one@2");
         bench.expect(0, "detector", &[]);
-        restore(&bench);
+        bench.restore();
         assert_eq!(there(&bench), (true, true));
     });
 }
@@ -166,7 +152,7 @@ fn skipped_layers_leave_nothing_but_store_toml() {
         let script = write("l/file", "x")
             + &write("l.toml", "[types]\nlaunch = true\ncache = true")
             + &write("store.toml", "[metadata]\nn = \"s\"");
-        let bench = second(api, &buildpack("a/one").build(&script));
+        let bench = Bench::second_build(api, &buildpack("a/one").build(&script));
         let said = bench.expect(0, "restorer", &["-skip-layers", "-cache-dir", "/cache"]);
         assert_line(&said, "Skipping buildpack layer analysis");
         assert_eq!(bench.names("layers/a_one"), ["store.toml"]);
@@ -177,7 +163,7 @@ fn skipped_layers_leave_nothing_but_store_toml() {
 #[test]
 fn store_toml_is_restored_from_the_app_image() {
     on_every_platform_api(|api| {
-        let bench = second(
+        let bench = Bench::second_build(
             api,
             &buildpack("a/one").build(&write("store.toml", "[metadata]\nn = \"s\"\n[metadata.in]\nlist = [\"a\"]")),
         );
@@ -193,9 +179,9 @@ fn restored_files_are_what_was_cached() {
         let script = write("l/in/file", "x")
             + "chmod 4750 l/in/file\nln -s in/file l/link\nmkdir -m 700 l/empty\n"
             + &write("l.toml", "[types]\ncache = true\nlaunch = true");
-        let bench = second(api, &buildpack("a/one").build(&script));
+        let bench = Bench::second_build(api, &buildpack("a/one").build(&script));
         let before = bench.diff_ids(crate::bench::APP)[2].clone();
-        restore(&bench);
+        bench.restore();
         let mode = |path: &str| {
             use std::os::unix::fs::MetadataExt;
             bench.machine.path(path).symlink_metadata().unwrap().mode() & 0o7777
@@ -214,9 +200,9 @@ fn restored_files_are_what_was_cached() {
 fn a_second_restore_over_the_first_works() {
     on_every_platform_api(|api| {
         let script = write("l/file", "x") + "ln -s file l/link\n" + &write("l.toml", "[types]\ncache = true");
-        let bench = second(api, &buildpack("a/one").build(&script));
-        restore(&bench);
-        restore(&bench);
+        let bench = Bench::second_build(api, &buildpack("a/one").build(&script));
+        bench.restore();
+        bench.restore();
         assert_eq!(there(&bench), (true, true));
     });
 }
@@ -249,9 +235,9 @@ fn a_missing_analyzed_toml_is_a_warning_and_a_bad_one_ends_with_1() {
 #[test]
 fn analyzed_toml_stays_what_it_was() {
     on_every_platform_api(|api| {
-        let bench = second(api, &layer("cl"));
+        let bench = Bench::second_build(api, &layer("cl"));
         let before = bench.read("layers/analyzed.toml");
-        restore(&bench);
+        bench.restore();
         assert_eq!(bench.read("layers/analyzed.toml"), before);
     });
 }
@@ -259,7 +245,7 @@ fn analyzed_toml_stays_what_it_was() {
 #[test]
 fn a_layers_directory_that_cannot_be_written_ends_with_42() {
     on_every_platform_api(|api| {
-        let bench = second(api, &layer("cl"));
+        let bench = Bench::second_build(api, &layer("cl"));
         bench.write_own("layers/a_one", "a file where the directory belongs");
         let said = bench.expect(42, "restorer", &["-cache-dir", "/cache"]);
         assert!(said.contains("ERROR: failed to restore: "), "{said}");

@@ -2,13 +2,10 @@
 
 use std::fs;
 
-use crate::support::{Base, World};
+use crate::support::World;
 
 fn world() -> World {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", "true");
-    world
+    World::with_script("true")
 }
 
 #[test]

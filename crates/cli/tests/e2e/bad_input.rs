@@ -5,13 +5,6 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Base, Image, Layer, Media, Outcome, World, blobs, is_root, write_image};
 
-fn world(script: &str) -> World {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", script);
-    world
-}
-
 /// Asserts exit code, the error's first line, and what the hint begins with.
 #[track_caller]
 fn assert_fails(outcome: Outcome, code: i32, error: &str, hint: Option<&str>) -> Outcome {
@@ -28,7 +21,7 @@ fn assert_fails(outcome: Outcome, code: i32, error: &str, hint: Option<&str>) ->
 
 #[test]
 fn an_unknown_builder_is_named_with_the_path_looked_at() {
-    let world = world("true");
+    let world = World::with_script("true");
     let outcome = world.dhow(["build", "oci:app", "--path", "source", "--builder", "oci:no-builder"]).run();
     let make = "dhow builder create oci:no-builder --config builder.toml";
     assert_fails(outcome, 1, "cannot use builder oci:no-builder", Some(make)).says("no-builder");
@@ -41,7 +34,7 @@ fn an_unknown_builder_is_named_with_the_path_looked_at() {
 
 #[test]
 fn an_image_that_is_no_builder_is_told_what_it_lacks() {
-    let world = world("true");
+    let world = World::with_script("true");
     let run = format!("oci:{}", Base::of(&world).repository("example.test/run/1").display());
     let outcome = world.dhow(["build", "oci:app", "--path", "source", "--builder", &format!("{run}:1")]).run();
     assert_fails(outcome, 1, "is not a builder: it has no CNB_USER_ID", Some("dhow builder create"));
@@ -49,7 +42,7 @@ fn an_image_that_is_no_builder_is_told_what_it_lacks() {
 
 #[test]
 fn when_no_group_takes_the_app_each_buildpack_gives_its_reason() {
-    let world = world("true");
+    let world = World::with_script("true");
     fs::remove_file(world.path("source/build.sh")).unwrap();
     world.write("source/other", "x");
     let outcome = world.build("oci:app", "source", &["--verbose"]);
@@ -61,7 +54,7 @@ fn when_no_group_takes_the_app_each_buildpack_gives_its_reason() {
 
 #[test]
 fn when_a_buildpack_fails_to_detect_the_exit_code_and_its_output_say_so() {
-    let world = world("true");
+    let world = World::with_script("true");
     world.write("source/detect.sh", "echo detection went wrong; exit 7");
     let outcome = world.build("oci:app", "source", &[]);
     let error = "no group of buildpacks takes this app, and buildpack test/script@1.0 failed: exit status 7";
@@ -71,7 +64,7 @@ fn when_a_buildpack_fails_to_detect_the_exit_code_and_its_output_say_so() {
 
 #[test]
 fn when_a_buildpack_fails_to_build_its_output_is_shown_and_the_old_image_is_whole() {
-    let world = world(
+    let world = World::with_script(
         "printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"echo\", \"old\"]\\ndefault = true\\n' >$CNB_LAYERS_DIR/launch.toml",
     );
     let old = world.build("oci:app", "source", &[]).success().digest();
@@ -91,7 +84,7 @@ fn when_a_buildpack_fails_to_build_its_output_is_shown_and_the_old_image_is_whol
 
 #[test]
 fn a_missing_run_image_is_named_with_every_path_looked_at() {
-    let world = world("true");
+    let world = World::with_script("true");
     let repository = Base::of(&world).repository("example.test/run/1");
     fs::remove_dir_all(&repository).unwrap();
     let outcome = world.build("oci:app", "source", &[]);
@@ -104,7 +97,7 @@ fn a_missing_run_image_is_named_with_every_path_looked_at() {
 
 #[test]
 fn a_platform_that_an_image_does_not_have_lists_what_it_has() {
-    let world = world("true");
+    let world = World::with_script("true");
     let outcome = world.build("oci:app", "source", &["--platform", "linux/s390x"]);
     let outcome = assert_fails(outcome, 1, "cannot use builder oci:builder", Some("--platform linux/"));
     outcome.says("linux/s390x").says(&dhow_oci::Platform::host().to_string());
@@ -122,7 +115,7 @@ fn a_blob_of_the_builder_that_was_changed_is_named() {
         ("appended to", |bytes| bytes.push(0)),
     ];
     for (what, harm) in harms {
-        let world = world("true");
+        let world = World::with_script("true");
         let image = Image::read(world.path("builder"), "latest");
         let digest = image.layers()[1].clone();
         let path = world.path("builder/blobs").join(digest.replace(':', "/"));
@@ -147,7 +140,7 @@ fn layer_of_the_run_image(world: &World) -> (String, PathBuf) {
 
 #[test]
 fn a_layer_of_the_run_image_with_a_bit_flipped_never_becomes_part_of_a_full_image() {
-    let world = world("true");
+    let world = World::with_script("true");
     let (digest, path) = layer_of_the_run_image(&world);
     let whole = fs::read(&path).unwrap();
     let mut bytes = whole.clone();
@@ -182,7 +175,7 @@ fn a_layer_of_the_run_image_that_a_look_finds_damaged_fails_before_any_buildpack
         }),
     ];
     for (what, harm) in harms {
-        let world = world("true");
+        let world = World::with_script("true");
         let (digest, path) = layer_of_the_run_image(&world);
         harm(&path);
         let outcome = world.build("oci:app", "source", &[]).exits(32).does_not_say("DETECTING");
@@ -190,14 +183,14 @@ fn a_layer_of_the_run_image_that_a_look_finds_damaged_fails_before_any_buildpack
         assert!(outcome.error_and_hint().1.is_some_and(|hint| hint.starts_with("dhow layout check /")), "{what}");
         assert!(!world.path("app").exists(), "{what}");
     }
-    let world = world("true");
+    let world = World::with_script("true");
     fs::remove_file(layer_of_the_run_image(&world).1).unwrap();
     world.build("oci:app", "source", &[]).success().says("the image is sparse");
 }
 
 #[test]
 fn an_empty_or_absent_app_is_named() {
-    let world = world("true");
+    let world = World::with_script("true");
     fs::create_dir(world.path("empty")).unwrap();
     let outcome = world.build("oci:app", "empty", &[]).exits(1);
     let (error, _) = outcome.error_and_hint();
@@ -211,7 +204,7 @@ fn an_empty_or_absent_app_is_named() {
 
 #[test]
 fn an_output_that_cannot_be_written_fails_before_anything_is_built() {
-    let world = world("echo building");
+    let world = World::with_script("echo building");
     world.write("file", "in the way");
     let outcome = world.build("oci:file", "source", &[]).does_not_say("BUILDING");
     assert_ne!(outcome.code, Some(0));
@@ -229,7 +222,7 @@ fn an_output_that_cannot_be_written_fails_before_anything_is_built() {
 
 #[test]
 fn a_directory_that_is_no_layout_is_left_alone() {
-    let world = world("true");
+    let world = World::with_script("true");
     world.write("documents/letter", "dear");
     let outcome = world.build("oci:documents", "source", &[]).does_not_say("BUILDING");
     assert_ne!(outcome.code, Some(0));
@@ -240,7 +233,9 @@ fn a_directory_that_is_no_layout_is_left_alone() {
 
 #[test]
 fn an_unknown_process_type_lists_those_there_are() {
-    let world = world("printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"true\"]\\n' >$CNB_LAYERS_DIR/launch.toml");
+    let world = World::with_script(
+        "printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"true\"]\\n' >$CNB_LAYERS_DIR/launch.toml",
+    );
     let outcome = world.build("oci:app", "source", &["--default-process", "nope"]).exits(62);
     assert!(outcome.stderr.contains("nope") && outcome.stderr.contains("web"), "{}", outcome.stderr);
     assert!(!world.path("app").exists());
@@ -251,7 +246,7 @@ fn an_unknown_process_type_lists_those_there_are() {
 
 #[test]
 fn an_unknown_buildpack_lists_those_of_the_builder() {
-    let world = world("true");
+    let world = World::with_script("true");
     let outcome = world.build("oci:app", "source", &["--buildpack", "test/nope"]);
     let error = "builder oci:builder has no buildpack test/nope, and there is no such directory with a \
                  buildpack.toml; it has test/script@1.0, test/tools@1.0, test/web@1.0";
@@ -262,7 +257,7 @@ fn an_unknown_buildpack_lists_those_of_the_builder() {
 
 #[test]
 fn malformed_flags_are_refused_before_anything_is_done() {
-    let world = world("true");
+    let world = World::with_script("true");
     let table: [(&[&str], i32, &str); 12] = [
         (&["--creation-time", "yesterday"], 2, "yesterday"),
         (&["--network", "bridge"], 2, "bridge"),
@@ -296,7 +291,7 @@ fn malformed_flags_are_refused_before_anything_is_done() {
 
 #[test]
 fn a_previous_image_that_is_not_there_is_named_and_nothing_is_reused() {
-    let world = world("true");
+    let world = World::with_script("true");
     let outcome = world.build("oci:app", "source", &["--previous-image", "oci:absent"]);
     let outcome = outcome.success().says("Image with name \"oci:absent\" not found").answers("layers   0 reused");
     outcome.says("warning: previous image oci:absent is not there");
@@ -306,7 +301,7 @@ fn a_previous_image_that_is_not_there_is_named_and_nothing_is_reused() {
 
 #[test]
 fn a_damaged_output_layout_is_named_and_not_overwritten() {
-    let world = world("true");
+    let world = World::with_script("true");
     world.build("oci:app", "source", &[]).success();
     fs::write(world.path("app/index.json"), "{ not json").unwrap();
     let outcome = world.build("oci:app", "source", &[]).does_not_say("BUILDING");
@@ -317,7 +312,7 @@ fn a_damaged_output_layout_is_named_and_not_overwritten() {
 
 #[test]
 fn an_index_with_two_images_asks_which() {
-    let world = world("true");
+    let world = World::with_script("true");
     world.build("oci:app:one", "source", &[]).success();
     world.write("source/other", "x");
     world.build("oci:app:two", "source", &[]).success();
@@ -328,7 +323,7 @@ fn an_index_with_two_images_asks_which() {
 
 #[test]
 fn a_layer_that_is_no_tar_is_a_failure_with_its_digest() {
-    let world = world("true");
+    let world = World::with_script("true");
     let layer = Layer { tar: b"this is no tar, however long the text is".repeat(50) };
     let config = serde_json::json!({ "Env": ["CNB_USER_ID=1000", "CNB_GROUP_ID=1000"] });
     write_image(&world.path("broken"), "latest", &[layer], &config, &serde_json::json!({}), Media::Oci);
@@ -338,7 +333,7 @@ fn a_layer_that_is_no_tar_is_a_failure_with_its_digest() {
 
 #[test]
 fn an_import_that_is_refused_leaves_nothing_and_an_image_that_was_there() {
-    let world = world("true");
+    let world = World::with_script("true");
     world.write("text", "this is no tar");
     fs::write(world.path("root.tar"), Base::of(&world).busybox().tar).unwrap();
     world.dhow(["import", "text", "oci:new/one"]).run().exits(1);
@@ -356,7 +351,7 @@ fn a_full_disk_names_the_layout_and_the_old_image_is_whole() {
         eprintln!("only root can mount a small file system to be filled");
         return;
     }
-    let world = world("yes $SIZE | head -c 100 >data");
+    let world = World::with_script("yes $SIZE | head -c 100 >data");
     fs::create_dir(world.path("small")).unwrap();
     // A mount namespace of its own: nothing is left of the file system afterwards.
     let script = "mount -t tmpfs -o size=4m none small && \"$@\" && old=$(cat small/app/index.json) && \
@@ -378,7 +373,7 @@ fn a_full_cache_names_the_cache_and_not_the_source() {
         eprintln!("only root can mount a small file system to be filled");
         return;
     }
-    let world = world("true");
+    let world = World::with_script("true");
     fs::write(world.path("source/big"), vec![7; 6_000_000]).unwrap();
     fs::create_dir(world.path("small")).unwrap();
     let script = "mount -t tmpfs -o size=4m none small && exec \"$@\"";

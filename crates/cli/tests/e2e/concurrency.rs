@@ -15,13 +15,6 @@ use crate::support::{Base, Image, Outcome, World, await_line, blobs, tool};
 const APP: &str = "mkdir -p $CNB_LAYERS_DIR/x\necho $SEED >$CNB_LAYERS_DIR/x/seed\n\
                    printf '[types]\\nlaunch = true\\ncache = true\\n' >$CNB_LAYERS_DIR/x.toml\n";
 
-fn world(script: &str) -> World {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", script);
-    world
-}
-
 fn outcome(child: Child) -> Outcome {
     Outcome::of(child.wait_with_output().unwrap())
 }
@@ -34,7 +27,7 @@ fn assert_whole(world: &World, layout: &str) {
 
 #[test]
 fn sixteen_builds_at_once_into_one_layout_are_sixteen_tags() {
-    let world = world(APP);
+    let world = World::with_script(APP);
     let builds: Vec<Child> = (0..16)
         .map(|number| {
             let seed = format!("SEED={number}");
@@ -54,7 +47,7 @@ fn sixteen_builds_at_once_into_one_layout_are_sixteen_tags() {
 
 #[test]
 fn a_second_build_of_one_tag_waits_and_says_so() {
-    let world = world("echo started\nwhile [ ! -f /signals/go ]; do sleep 0.02; done\n");
+    let world = World::with_script("echo started\nwhile [ ! -f /signals/go ]; do sleep 0.02; done\n");
     fs::create_dir(world.path("signals")).unwrap();
     let volume = format!("{}:/signals", world.path("signals").display());
     let mut first = world.build_command("oci:app", "source", &["--volume", &volume]).spawn();
@@ -75,7 +68,7 @@ fn a_second_build_of_one_tag_waits_and_says_so() {
 
 #[test]
 fn a_build_that_waits_for_its_layout_says_so_once_and_others_say_nothing_of_waiting() {
-    let world = world(APP);
+    let world = World::with_script(APP);
     world.build("oci:app", "source", &["--env", "SEED=1"]).success().does_not_say("Waiting");
     let lock = Lock::take(&world.path("app"), LockMode::Exclusive, || {}).unwrap();
     let mut build = world.build_command("oci:app", "source", &["--env", "SEED=2"]).spawn();
@@ -91,7 +84,7 @@ fn a_build_that_waits_for_its_layout_says_so_once_and_others_say_nothing_of_wait
 
 #[test]
 fn builds_killed_at_any_instant_leave_a_whole_layout_and_the_next_one_succeeds() {
-    let world = world(&format!("{APP}yes $SEED | head -c 400000 >$CNB_LAYERS_DIR/x/data\n"));
+    let world = World::with_script(&format!("{APP}yes $SEED | head -c 400000 >$CNB_LAYERS_DIR/x/data\n"));
     let lines = world.build("oci:app", "source", &["--env", "SEED=first"]).success().stderr.lines().count();
     let rounds = 2 * lines;
     let mut killed = 0;
@@ -127,7 +120,7 @@ fn builds_killed_at_any_instant_leave_a_whole_layout_and_the_next_one_succeeds()
 
 #[test]
 fn an_interrupted_build_ends_every_process_and_leaves_no_half_image() {
-    let world = world("echo started\nsleep 1000 &\nsleep 1000\n");
+    let world = World::with_script("echo started\nsleep 1000 &\nsleep 1000\n");
     for signal in [Signal::INT, Signal::TERM] {
         // A shell ignores SIGINT on behalf of what it starts in the background, as these tests may be.
         let defaults = ["--default-signal=INT,TERM"];
@@ -180,7 +173,7 @@ fn processes_naming(root: &str) -> Vec<String> {
 
 #[test]
 fn gc_spares_what_a_live_build_has_written() {
-    let world = world("true");
+    let world = World::with_script("true");
     world.build("oci:app:other", "source", &[]).success();
     world.write("source/build.sh", APP);
     let builds: Vec<Child> = (0..4)

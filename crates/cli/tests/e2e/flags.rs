@@ -13,13 +13,6 @@ fn web() -> World {
     world
 }
 
-fn script(text: &str) -> World {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", text);
-    world
-}
-
 #[test]
 fn env_gives_values_passes_on_the_callers_and_beats_env_file() {
     let world = web();
@@ -47,7 +40,7 @@ fn default_process_is_the_entrypoint() {
 
 #[test]
 fn a_buildpack_of_the_builder_replaces_its_order() {
-    let world = script("echo script takes part");
+    let world = World::with_script("echo script takes part");
     world.write("source/web.txt", "web");
     world.build("oci:app", "source", &["--buildpack", "test/script"]).success().says("script takes part");
     world.build("oci:app", "source", &["--buildpack", "test/script@1.0"]).success().says("script takes part");
@@ -55,19 +48,8 @@ fn a_buildpack_of_the_builder_replaces_its_order() {
 
 #[test]
 fn a_buildpack_directory_takes_part_before_and_after_those_of_the_builder() {
-    let world = script("echo the builder\\'s own");
-    let directory = world.path("extra");
-    for (file, content) in [
-        ("buildpack.toml", "api = \"0.10\"\n[buildpack]\nid = \"local/extra\"\nversion = \"2\"\n[[targets]]\n"),
-        ("bin/detect", "#!/bin/sh\n"),
-        ("bin/build", "#!/bin/sh\necho the extra one\n"),
-    ] {
-        let path = world.write(&format!("extra/{file}"), content);
-        if file.starts_with("bin/") {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-        }
-    }
+    let world = World::with_script("echo the builder\\'s own");
+    let directory = world.extra_buildpack();
     let place = |text: &str, what: &str| text.find(what).unwrap_or_else(|| panic!("no {what} in\n{text}"));
     let only = world.build("oci:app", "source", &["--buildpack", directory.to_str().unwrap()]).success();
     only.says("the extra one").does_not_say("the builder's own");
@@ -79,14 +61,14 @@ fn a_buildpack_directory_takes_part_before_and_after_those_of_the_builder() {
 
 #[test]
 fn a_buildpack_directory_of_the_same_version_stands_in_for_that_of_the_builder() {
-    let world = script("echo from the app");
+    let world = World::with_script("echo from the app");
     let directory = fixture("buildpacks/script");
     world.build("oci:app", "source", &["--buildpack", directory.to_str().unwrap()]).success().says("from the app");
 }
 
 #[test]
 fn images_inside_of_the_app_directory_are_no_part_of_the_app() {
-    let world = script("find . -type f | sort | tr '\\n' ' '");
+    let world = World::with_script("find . -type f | sort | tr '\\n' ' '");
     fs::create_dir(world.path("source/out")).unwrap();
     let digest = || Image::read(world.path("source/out/app"), "latest").digest().to_owned();
     let build = || world.build("oci:source/out/app", "source", &["--tag", "oci-archive:source/app.tar"]).success();
@@ -114,9 +96,7 @@ fn a_zip_is_built_as_the_directory_is() {
 
 #[test]
 fn a_further_tag_may_be_an_archive() {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", "true");
+    let world = World::with_script("true");
     let built = world.build("oci:app", "source", &["--tag", "oci-archive:app.tar:v1", "--tag", "other"]).success();
     assert!(world.path("app.tar").is_file());
     let inspected = world.dhow(["inspect", "oci-archive:app.tar:v1", "--format", "json"]).run().success();
@@ -140,7 +120,7 @@ fn volumes_below_the_platform_directory_are_seen_beside_the_variables() {
 
 #[test]
 fn volumes_are_seen_read_only_unless_said_otherwise() {
-    let world = script(
+    let world = World::with_script(
         "cat /given/file\n\
          if echo x 2>/dev/null >/given/new; then echo written; else echo read-only; fi\n\
          echo y >/writable/new",
@@ -158,7 +138,7 @@ fn volumes_are_seen_read_only_unless_said_otherwise() {
 
 #[test]
 fn the_workspace_is_where_the_flag_says_in_build_and_image() {
-    let world = script(
+    let world = World::with_script(
         "echo built in $PWD here\nprintf '[[processes]]\\ntype = \"web\"\\ncommand = [\"pwd\"]\\n' >$CNB_LAYERS_DIR/launch.toml",
     );
     world.build("oci:app", "source", &["--workspace", "/srv/app"]).success().says("built in /srv/app here");
@@ -170,7 +150,7 @@ fn the_workspace_is_where_the_flag_says_in_build_and_image() {
 
 #[test]
 fn network_none_leaves_only_loopback_and_host_is_the_callers() {
-    let world = script("echo interfaces: $(ls /sys/class/net 2>/dev/null || cut -s -d: -f1 /proc/net/dev)");
+    let world = World::with_script("echo interfaces: $(ls /sys/class/net 2>/dev/null || cut -s -d: -f1 /proc/net/dev)");
     let interfaces = |further: &[&str]| {
         let talk = world.build("oci:app", "source", further).success().stderr;
         let line = talk.lines().find_map(|line| line.strip_prefix("interfaces: ")).unwrap().to_owned();
@@ -190,7 +170,7 @@ fn network_none_leaves_only_loopback_and_host_is_the_callers() {
 
 #[test]
 fn creation_time_is_the_flags_or_source_date_epoch() {
-    let world = script("true");
+    let world = World::with_script("true");
     let created = || Image::read(world.path("app"), "latest").config["created"].as_str().unwrap().to_owned();
     world.build("oci:app", "source", &["--creation-time", "1700000000"]).success();
     assert_eq!(created(), "2023-11-14T22:13:20Z");
@@ -206,7 +186,7 @@ fn creation_time_is_the_flags_or_source_date_epoch() {
 
 #[test]
 fn further_tags_name_the_same_image_here_and_elsewhere() {
-    let world = script("true");
+    let world = World::with_script("true");
     let further = ["--tag", "stable", "--tag", "oci:other:copy", "--tag", "example.test:5000/team/app:7"];
     let digest = world.build("oci:app:v1", "source", &further).success().digest();
     let port = "home/.local/share/dhow/layout-repo/example.test:5000/team/app/7";
@@ -219,7 +199,7 @@ fn further_tags_name_the_same_image_here_and_elsewhere() {
 
 #[test]
 fn a_name_is_written_into_the_layout_repository_and_read_from_there() {
-    let world = script(
+    let world = World::with_script(
         "printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"echo\", \"named\"]\\ndefault = true\\n' >$CNB_LAYERS_DIR/launch.toml",
     );
     world.build("example.test/team/app", "source", &[]).success();
@@ -272,7 +252,7 @@ fn sbom_and_report_are_written_where_asked() {
 
 #[test]
 fn uid_and_gid_own_build_and_image() {
-    let world = script(
+    let world = World::with_script(
         "echo user=$(id -u):$(id -g)\nmkdir $CNB_LAYERS_DIR/x\necho 1 >$CNB_LAYERS_DIR/x/file\nprintf '[types]\\nlaunch = true\\n' >$CNB_LAYERS_DIR/x.toml",
     );
     world.build("oci:app", "source", &["--uid", "1234", "--gid", "4321"]).success().says("user=1234:4321");
@@ -286,7 +266,7 @@ fn uid_and_gid_own_build_and_image() {
 
 #[test]
 fn clear_cache_forgets_what_earlier_builds_kept() {
-    let world = script(
+    let world = World::with_script(
         "echo found: $(cat $CNB_LAYERS_DIR/kept/file 2>/dev/null || echo nothing)\n\
          mkdir -p $CNB_LAYERS_DIR/kept\necho something >$CNB_LAYERS_DIR/kept/file\n\
          printf '[types]\\ncache = true\\n' >$CNB_LAYERS_DIR/kept.toml",

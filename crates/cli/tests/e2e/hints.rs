@@ -4,13 +4,6 @@ use std::fs;
 
 use crate::support::{Base, Outcome, World};
 
-fn world(script: &str) -> World {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", script);
-    world
-}
-
 #[track_caller]
 fn hint(outcome: &Outcome) -> &str {
     outcome.error_and_hint().1.unwrap_or_else(|| panic!("no hint in\n{}", outcome.stderr))
@@ -18,7 +11,7 @@ fn hint(outcome: &Outcome) -> &str {
 
 #[test]
 fn quiet_shows_the_output_of_the_phase_that_failed_and_of_no_other() {
-    let world = world("echo the reason >&2; exit 3");
+    let world = World::with_script("echo the reason >&2; exit 3");
     let outcome = world.build("oci:app", "source", &["--quiet"]).exits(51);
     let again = "dhow build oci:app --path source --builder oci:builder --verbose";
     let said = format!("the reason\nerror: buildpack test/script@1.0 failed: exit status 3\nhint: {again}\n");
@@ -31,14 +24,15 @@ fn quiet_shows_the_output_of_the_phase_that_failed_and_of_no_other() {
 
 #[test]
 fn a_buildpack_that_is_killed_is_told_so() {
-    let world = world("kill -9 $$");
+    let world = World::with_script("kill -9 $$");
     let outcome = world.build("oci:app", "source", &[]).exits(51);
     assert_eq!(outcome.error_and_hint().0, "buildpack test/script@1.0 failed: signal: killed");
 }
 
 #[test]
 fn a_buildpack_cannot_forge_the_words_of_a_success() {
-    let world = world("mkdir -p $CNB_LAYERS_DIR/../config; echo junk >$CNB_LAYERS_DIR/../config/failure.json");
+    let world =
+        World::with_script("mkdir -p $CNB_LAYERS_DIR/../config; echo junk >$CNB_LAYERS_DIR/../config/failure.json");
     world.build("oci:app", "source", &[]).success();
     world.build("oci:app", "source", &[]).success();
 }
@@ -58,7 +52,9 @@ fn an_image_that_is_not_there_is_to_be_built() {
 
 #[test]
 fn a_tag_or_process_that_is_not_there_is_replaced_by_one_that_is() {
-    let world = world("printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"true\"]\\n' >$CNB_LAYERS_DIR/launch.toml");
+    let world = World::with_script(
+        "printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"true\"]\\n' >$CNB_LAYERS_DIR/launch.toml",
+    );
     world.build("oci:app:one", "source", &[]).success();
     assert_eq!(hint(&world.dhow(["run", "oci:app:two", "--", "true"]).run()), "dhow run oci:app:one -- true");
     let outcome = world.dhow(["build", "oci:app", "--path", "source", "--builder=oci:builder:9"]).run().exits(1);
@@ -72,7 +68,7 @@ fn a_tag_or_process_that_is_not_there_is_replaced_by_one_that_is() {
 
 #[test]
 fn a_place_that_cannot_be_used_has_a_hint_too() {
-    let world = world("true");
+    let world = World::with_script("true");
     world.write("documents/letter", "dear");
     let outcome = world.build("oci:documents", "source", &[]);
     assert_eq!(hint(&outcome), "dhow build oci:documents/app --path source --builder oci:builder");
@@ -114,7 +110,7 @@ fn a_build_image_that_is_not_there_is_to_be_imported() {
 
 #[test]
 fn a_base_that_does_not_fit_is_taken_by_force() {
-    let world = world("true");
+    let world = World::with_script("true");
     world.build("oci:app", "source", &[]).success();
     fs::write(world.path("rootfs.tar"), &Base::of(&world).busybox().tar).unwrap();
     let label = ["--label", "io.buildpacks.base.distro.name=other"];
@@ -125,7 +121,7 @@ fn a_base_that_does_not_fit_is_taken_by_force() {
 
 #[test]
 fn values_of_variables_are_not_repeated() {
-    let world = world("exit 1");
+    let world = World::with_script("exit 1");
     let outcome = world.build("oci:app", "source", &["--env", "TOKEN=secret"]).exits(51).does_not_say("secret");
     assert!(hint(&outcome).contains("--env TOKEN=…"), "{}", outcome.stderr);
 }

@@ -23,9 +23,7 @@ const LAYER: &str = "mkdir -p $CNB_LAYERS_DIR/dep\necho content >$CNB_LAYERS_DIR
 
 #[test]
 fn whatever_a_buildpack_left_the_next_build_gives_the_image_of_a_first_one() {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", LAYER);
+    let world = World::with_script(LAYER);
     let right = world.build("oci:right", "source", &[]).success().digest();
     for (number, (what, script)) in LEFTOVERS.into_iter().enumerate() {
         let image = format!("oci:app-{number}");

@@ -1,23 +1,10 @@
 //! The ways in which a buildpack can be named.
 
-use std::os::unix::fs::PermissionsExt;
-
-use crate::support::{Base, World};
+use crate::support::World;
 
 fn world() -> World {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", "echo the builder\\'s own");
-    for (file, content) in [
-        ("buildpack.toml", "api = \"0.10\"\n[buildpack]\nid = \"local/extra\"\nversion = \"2\"\n[[targets]]\n"),
-        ("bin/detect", "#!/bin/sh\n"),
-        ("bin/build", "#!/bin/sh\necho the extra one\n"),
-    ] {
-        let path = world.write(&format!("extra/{file}"), content);
-        if file.starts_with("bin/") {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        }
-    }
+    let world = World::with_script("echo the builder\\'s own");
+    world.extra_buildpack();
     world
 }
 

@@ -5,13 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{Base, Image, Layer, Media, World, blobs, stdout_of, write_image};
 
-fn script(text: &str) -> World {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", text);
-    world
-}
-
 fn hex(digest: &str) -> String {
     digest.trim_start_matches("sha256:").to_owned()
 }
@@ -23,7 +16,7 @@ fn base_blobs(world: &World) -> Vec<String> {
 
 #[test]
 fn full_and_sparse_have_one_digest_and_differ_by_the_run_images_layers() {
-    let world = script("true");
+    let world = World::with_script("true");
     let full = world.build("oci:full", "source", &[]).success().digest();
     let outcome = world.build("oci:sparse", "source", &["--sparse"]).success().answers(", sparse\n");
     assert_eq!(outcome.digest(), full);
@@ -40,7 +33,7 @@ fn full_and_sparse_have_one_digest_and_differ_by_the_run_images_layers() {
 
 #[test]
 fn sparse_over_full_drops_base_blobs_and_full_over_sparse_brings_them_back() {
-    let world = script("true");
+    let world = World::with_script("true");
     world.build("oci:app", "source", &[]).success();
     let full = blobs(world.path("app"));
     world.build("oci:app", "source", &["--sparse"]).success();
@@ -54,7 +47,7 @@ fn sparse_over_full_drops_base_blobs_and_full_over_sparse_brings_them_back() {
 
 #[test]
 fn a_sparse_build_keeps_base_blobs_that_a_full_tag_needs() {
-    let world = script("true");
+    let world = World::with_script("true");
     world.build("oci:app:full", "source", &[]).success();
     world.build("oci:app:sparse", "source", &["--sparse"]).success();
     assert!(base_blobs(&world).iter().all(|hex| world.path("app/blobs/sha256").join(hex).exists()));
@@ -65,7 +58,7 @@ fn a_sparse_build_keeps_base_blobs_that_a_full_tag_needs() {
 
 #[test]
 fn a_run_image_that_lacks_layers_gives_a_sparse_image_and_a_warning() {
-    let world = script("true");
+    let world = World::with_script("true");
     let full = world.build("oci:full", "source", &[]).success().digest();
     let repository = Base::of(&world).repository("example.test/run/1");
     for hex in base_blobs(&world) {
@@ -80,7 +73,7 @@ fn a_run_image_that_lacks_layers_gives_a_sparse_image_and_a_warning() {
 
 #[test]
 fn gc_removes_what_an_overwritten_tag_leaves() {
-    let world = script("true");
+    let world = World::with_script("true");
     world.build("oci:app", "source", &[]).success();
     world.write("source/build.sh", "echo other");
     world.build("oci:app", "source", &[]).success();
@@ -95,7 +88,7 @@ fn gc_removes_what_an_overwritten_tag_leaves() {
 
 #[test]
 fn annotations_name_the_run_image_as_base_and_no_other_image() {
-    let world = script("true");
+    let world = World::with_script("true");
     world.build("oci:app", "source", &[]).success();
     let image = Image::read(world.path("app"), "latest");
     let run = Image::read(Base::of(&world).repository("example.test/run/1"), "1");
@@ -110,7 +103,7 @@ fn annotations_name_the_run_image_as_base_and_no_other_image() {
 
 #[test]
 fn a_run_image_that_is_only_a_path_is_not_named() {
-    let world = script("true");
+    let world = World::with_script("true");
     let base = Base::of(&world);
     let digest = base.write_run_image(&world.path("nameless"), "latest", &[base.busybox()], Media::Oci);
     world.build("oci:app", "source", &["--run-image", "oci:nameless"]).success();
@@ -124,7 +117,7 @@ fn a_run_image_that_is_only_a_path_is_not_named() {
 
 #[test]
 fn everything_written_is_of_oci_types_readable_by_all_and_complete_even_on_a_docker_base() {
-    let world = script("echo from the app");
+    let world = World::with_script("echo from the app");
     let base = Base::of(&world);
     base.write_run_image(&world.path("docker"), "latest", &[base.busybox()], Media::Docker);
     world.build("oci:app", "source", &["--run-image", "oci:docker"]).success();
@@ -152,7 +145,7 @@ fn everything_written_is_of_oci_types_readable_by_all_and_complete_even_on_a_doc
 
 #[test]
 fn quiet_says_only_image_and_digest() {
-    let world = script("echo from the buildpack");
+    let world = World::with_script("echo from the buildpack");
     let outcome = world.build("oci:app", "source", &["--quiet"]).success();
     assert_eq!(outcome.stderr, "");
     let digest = Image::read(world.path("app"), "latest").digest().to_owned();
@@ -161,7 +154,7 @@ fn quiet_says_only_image_and_digest() {
 
 #[test]
 fn json_is_the_whole_answer() {
-    let world = script("echo from the buildpack");
+    let world = World::with_script("echo from the buildpack");
     let outcome = world.build("oci:app", "source", &["--format", "json"]).success().says("from the buildpack");
     let summary = outcome.json();
     assert_eq!(summary["image"], "oci:app");
@@ -174,7 +167,7 @@ fn json_is_the_whole_answer() {
 
 #[test]
 fn timestamps_begin_each_line() {
-    let world = script("echo one\necho two");
+    let world = World::with_script("echo one\necho two");
     let outcome = world.build("oci:app", "source", &["--timestamps"]).success();
     for line in outcome.stderr.lines() {
         let (time, _) = line.split_once(' ').unwrap_or((line, ""));
@@ -185,7 +178,7 @@ fn timestamps_begin_each_line() {
 
 #[test]
 fn off_a_terminal_there_is_no_colour_not_even_the_buildpacks_own() {
-    let world = script("printf '\\033[35mpurple\\033[0m\\n'");
+    let world = World::with_script("printf '\\033[35mpurple\\033[0m\\n'");
     for further in [&[][..], &["--no-color"]] {
         let outcome = world.build("oci:app", "source", further).success().says("\npurple\n");
         assert!(!outcome.stderr.contains('\x1b') && !outcome.stdout.contains('\x1b'), "{}", outcome.stderr);
@@ -211,7 +204,7 @@ fn control_characters_of_an_image_are_shown_escaped() {
 
 #[test]
 fn a_run_image_named_by_an_index_is_recorded_by_its_index_and_by_its_manifest() {
-    let world = script("true");
+    let world = World::with_script("true");
     let layout = Base::of(&world).repository("example.test/run/1");
     let manifest = Image::read(&layout, "1").digest().to_owned();
     let index = wrap_in_index(&layout, "1");
@@ -246,7 +239,7 @@ fn wrap_in_index(layout: &std::path::Path, tag: &str) -> String {
 
 #[test]
 fn an_index_without_the_wanted_platform_lists_what_it_has() {
-    let world = script("true");
+    let world = World::with_script("true");
     let layout = Base::of(&world).repository("example.test/run/1");
     wrap_in_index(&layout, "1");
     let run = format!("oci:{}:1", layout.display());

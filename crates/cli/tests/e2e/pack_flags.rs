@@ -1,12 +1,10 @@
 //! Flags of pack that `dhow build` does not have.
 
-use crate::support::{Base, World};
+use crate::support::World;
 
 #[test]
 fn flags_that_change_nothing_are_accepted() {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", "true");
+    let world = World::with_script("true");
     let flags = ["--trust-extra-buildpacks", "--pull-policy", "if-not-present", "--docker-host", "inherit"];
     let more = ["--trust-builder=false", "--publish=false", "--exec-env", "production"];
     world.build("oci:app", "source", &[&flags[..], &more].concat()).success();

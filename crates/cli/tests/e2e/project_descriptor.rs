@@ -1,11 +1,9 @@
 //! `project.toml` of an app, in both schemas.
 
-use crate::support::{Base, Image, World};
+use crate::support::{Image, World};
 
 fn world() -> World {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", "echo files: $(find . -type f | sort)\necho GREETING=${GREETING:-unset}");
+    let world = World::with_script("echo files: $(find . -type f | sort)\necho GREETING=${GREETING:-unset}");
     for file in ["kept.txt", "secret.key", "docs/guide.md"] {
         world.write(&format!("source/{file}"), file);
     }

@@ -34,9 +34,7 @@ cache = true'
 "#;
 
 fn world(further: &str) -> World {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", &format!("SEED=1\n{LAYERS}{further}"));
+    let world = World::with_script(&format!("SEED=1\n{LAYERS}{further}"));
     world.write("source/data", vec![b'x'; 100_000]);
     world
 }

@@ -25,9 +25,7 @@ printf '[[processes]]\ntype = "web"\ncommand = ["echo", "same"]\ndefault = true\
 
 /// A builder, an app, and the digest of its image in a plain build.
 static PLAIN: LazyLock<(World, String)> = LazyLock::new(|| {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", APP);
+    let world = World::with_script(APP);
     for (name, mode) in [("run", 0o755), ("private", 0o600)] {
         let path = world.write(&format!("source/{name}"), name);
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

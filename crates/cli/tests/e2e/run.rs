@@ -30,9 +30,7 @@ LAUNCH
 "#;
 
 static APP: LazyLock<World> = LazyLock::new(|| {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", PROCESSES);
+    let world = World::with_script(PROCESSES);
     world.build("oci:app", "source", &[]).success();
     world
 });

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::support::{Base, World, is_root, sha256};
+use crate::support::{World, is_root, sha256};
 
 const CANARY: &str = "canary-8f3b1c";
 
@@ -38,9 +38,7 @@ echo "== done"
 
 /// A build whose caller has secrets everywhere; its whole output.
 static PROBED: LazyLock<(World, String)> = LazyLock::new(|| {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", PROBE);
+    let world = World::with_script(PROBE);
     world.write("source/detect.sh", format!("({PROBE}) 2>&1 | sed 's/^/detect: /'\ntrue"));
     for file in ["home/.docker/config.json", "home/.ssh/id_rsa", "home/secret"] {
         world.write(file, CANARY);
@@ -179,9 +177,7 @@ fn nothing_of_builder_platform_and_system_can_be_written() {
 
 #[test]
 fn neither_the_apps_source_nor_its_times_are_changed_by_a_build() {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", "echo changed >kept; rm -rf gone; mkdir new; chmod 700 build.sh; echo x >new/file");
+    let world = World::with_script("echo changed >kept; rm -rf gone; mkdir new; chmod 700 build.sh; echo x >new/file");
     world.write("source/kept", "kept");
     world.write("source/gone/file", "still here");
     fs::set_permissions(world.path("source/kept"), fs::Permissions::from_mode(0o640)).unwrap();

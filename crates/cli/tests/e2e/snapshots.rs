@@ -136,9 +136,7 @@ fn an_app_image_from_build_to_rebase() {
 
 #[test]
 fn failures_with_their_hints() {
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", "echo the reason >&2; exit 3");
+    let world = World::with_script("echo the reason >&2; exit 3");
     world.write("empty.txt", "");
     world.write("documents/letter", "dear");
     let build = |image: &'static str| ["build", image, "--path", "source", "--builder", "oci:builder"];

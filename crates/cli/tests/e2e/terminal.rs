@@ -22,9 +22,7 @@ fn is_running(word: &str) -> bool {
 fn ctrl_c_ends_the_build_every_process_of_it_and_leaves_the_old_image() {
     // No other process on the machine sleeps just that long.
     let seconds = format!("98{}", std::process::id());
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", "true");
+    let world = World::with_script("true");
     let before = world.build("oci:app", "source", &[]).success().digest();
     let script =
         format!("sleep {seconds} &\n(trap '' INT TERM; sleep {seconds}) &\necho interrupt me\nsleep {seconds}\n");
@@ -66,9 +64,7 @@ fn ctrl_c_ends_a_run_program() {
 #[test]
 fn a_terminal_gets_colours_unless_they_are_unwanted_and_a_pipe_gets_none() {
     const ESCAPE: &str = "\x1b[";
-    let world = World::new();
-    Base::with_builder(&world);
-    world.script_app("source", "printf '\\033[35mcoloured\\033[0m\\n'");
+    let world = World::with_script("printf '\\033[35mcoloured\\033[0m\\n'");
     let on_terminal = |flags: &[&str]| world.build_command("oci:app", "source", flags).on_a_terminal();
     let coloured = on_terminal(&[]).run();
     assert_eq!(coloured.code, Some(0), "{}", coloured.stdout);

@@ -10,6 +10,8 @@ use std::sync::Once;
 
 use serde_json::Value;
 
+use super::Base;
+
 /// Where a test lives: home, caches, layout repository, apps and images are below one directory.
 pub(crate) struct World {
     directory: tempfile::TempDir,
@@ -67,6 +69,27 @@ impl World {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
         path
+    }
+
+    /// Returns a world with the builder and an app `source`, whose build is `script`.
+    pub(crate) fn with_script(script: &str) -> Self {
+        let world = Self::new();
+        Base::with_builder(&world);
+        world.script_app("source", script);
+        world
+    }
+
+    /// Writes a directory `extra` with a buildpack that says `the extra one`.
+    pub(crate) fn extra_buildpack(&self) -> PathBuf {
+        self.write(
+            "extra/buildpack.toml",
+            "api = \"0.10\"\n[buildpack]\nid = \"local/extra\"\nversion = \"2\"\n[[targets]]\n",
+        );
+        for (program, script) in [("detect", "#!/bin/sh\n"), ("build", "#!/bin/sh\necho the extra one\n")] {
+            let path = self.write(&format!("extra/bin/{program}"), script);
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        self.path("extra")
     }
 
     /// Writes an app for the `test/script` buildpack, whose build is `script`.
