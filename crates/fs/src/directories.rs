@@ -26,27 +26,20 @@ pub fn remove_empty_directory(path: &Path) -> Result<(), PathError> {
 }
 
 fn make(path: &Path, mode: u32, made: &mut Vec<PathBuf>) -> Result<(), PathError> {
-    match rustix::fs::mkdir(path, Mode::from_raw_mode(mode)) {
-        Ok(()) => {
-            made.push(path.to_owned());
-            Ok(())
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match (make_one(path, mode, made), parent) {
+        (Err(error), Some(parent)) if error.is_not_found() => {
+            make(parent, mode, made)?;
+            make_one(path, mode, made)
         }
-        Err(Errno::EXIST) if is_directory(path) => Ok(()),
-        Err(source @ Errno::NOENT) => match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => {
-                make(parent, mode, made)?;
-                make_one(path, mode, made)
-            }
-            None => Err(PathError::new(Operation::CreateDirectory, path, source)),
-        },
-        Err(source) => Err(PathError::new(Operation::CreateDirectory, path, source)),
+        (result, _) => result,
     }
 }
 
 fn make_one(path: &Path, mode: u32, made: &mut Vec<PathBuf>) -> Result<(), PathError> {
     match rustix::fs::mkdir(path, Mode::from_raw_mode(mode)) {
         Ok(()) => made.push(path.to_owned()),
-        // Somebody else made it meanwhile.
+        // It was there, or somebody else made it meanwhile.
         Err(Errno::EXIST) if is_directory(path) => {}
         Err(source) => return Err(PathError::new(Operation::CreateDirectory, path, source)),
     }

@@ -79,40 +79,35 @@ impl Lock {
     }
 
     fn await_free(path: &Path, file: OwnedFd, mode: LockMode, on_wait: impl FnOnce()) -> Result<Self, LockError> {
-        if attempt(path, &file, mode)? == Outcome::Taken {
+        let fail = |source| PathError::new(Operation::Lock, path, source);
+        if try_flock(&file, mode).map_err(fail)? {
             return Ok(Self { _file: file });
         }
         on_wait();
-        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, blocking(mode)))
-            .map_err(|source| PathError::new(Operation::Lock, path, source))?;
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, blocking(mode))).map_err(fail)?;
         Ok(Self { _file: file })
     }
 
     /// Takes the lock if it is free; [`LockError::Held`] if it is not.
     pub fn attempt(path: &Path, mode: LockMode) -> Result<Self, LockError> {
         let file = open(path)?;
-        match attempt(path, &file, mode)? {
-            Outcome::Taken => Ok(Self { _file: file }),
-            Outcome::Held => Err(LockError::Held(path.to_owned())),
+        match try_flock(&file, mode).map_err(|source| PathError::new(Operation::Lock, path, source))? {
+            true => Ok(Self { _file: file }),
+            false => Err(LockError::Held(path.to_owned())),
         }
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Outcome {
-    Taken,
-    Held,
-}
-
-fn attempt(path: &Path, file: &OwnedFd, mode: LockMode) -> Result<Outcome, PathError> {
+/// Locks an open file or directory if that needs no waiting, and tells whether it did.
+pub(crate) fn try_flock(file: &OwnedFd, mode: LockMode) -> Result<bool, Errno> {
     let operation = match mode {
         LockMode::Shared => FlockOperation::NonBlockingLockShared,
         LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
     };
     match rustix::fs::flock(file, operation) {
-        Ok(()) => Ok(Outcome::Taken),
-        Err(Errno::WOULDBLOCK) => Ok(Outcome::Held),
-        Err(source) => Err(PathError::new(Operation::Lock, path, source)),
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(other) => Err(other),
     }
 }
 

@@ -6,11 +6,12 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::atomic::{PREFIX, unique_name};
-use crate::{FileKind, Operation, PathError, Root};
+use crate::lock::try_flock;
+use crate::{FileKind, LockMode, Operation, PathError, Root};
 
 /// A directory that is removed, with all that is in it, when dropped. Its name starts with `.dhow-`.
 #[derive(Debug)]
@@ -85,11 +86,7 @@ fn lock_own(path: &Path) -> Result<Option<OwnedFd>, PathError> {
 fn attempt(path: &Path) -> Result<Option<OwnedFd>, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::open(path, flags, Mode::empty())?;
-    match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(directory)),
-        Err(Errno::WOULDBLOCK) => Ok(None),
-        Err(other) => Err(other),
-    }
+    Ok(try_flock(&directory, LockMode::Exclusive)?.then_some(directory))
 }
 
 #[cfg(test)]
