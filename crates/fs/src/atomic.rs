@@ -1,5 +1,6 @@
 //! Files that appear whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -164,7 +165,13 @@ fn open_directory(path: &Path) -> Result<impl AsFd, PathError> {
 }
 
 /// How the names of unfinished files and directories begin.
-pub(crate) const PREFIX: &str = ".dhow-";
+const PREFIX: &str = ".dhow-";
+
+/// Tells whether a name is one of an [`AtomicFile`] or a [`crate::TemporaryDirectory`] that is not finished.
+#[must_use]
+pub fn is_unfinished(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+}
 
 /// Unique among live processes of this machine; leftovers of dead ones are told apart by their lock.
 pub(crate) fn unique_name() -> String {

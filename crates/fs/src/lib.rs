@@ -17,7 +17,7 @@ mod walk;
 mod work;
 
 pub use access::is_writable;
-pub use atomic::{AtomicFile, rename_replacing, sync_filesystem, sync_path};
+pub use atomic::{AtomicFile, is_unfinished, rename_replacing, sync_filesystem, sync_path};
 pub use copy::{CopyMethod, copy_file, share_file, touch};
 pub use directories::{make_directories, remove_empty_directory};
 pub use error::{Operation, PathError};

@@ -59,6 +59,12 @@ pub struct Stat {
 }
 
 impl Stat {
+    /// Returns what tells the file from every other on this machine, whatever its name.
+    #[must_use]
+    pub fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
     /// Returns the facts in a kernel's answer, owners presented by `ownership`.
     #[must_use]
     pub fn of(stat: &rustix::fs::Stat, ownership: &Ownership) -> Self {

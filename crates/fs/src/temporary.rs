@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::atomic::{PREFIX, unique_name};
+use crate::atomic::{is_unfinished, unique_name};
 use crate::lock::try_flock;
 use crate::{FileKind, LockMode, Operation, PathError, Root};
 
@@ -37,7 +37,7 @@ impl TemporaryDirectory {
     pub fn sweep(parent: &Path) -> usize {
         let Ok(root) = Root::open(parent) else { return 0 };
         let entries = root.read_directory(Path::new("/")).unwrap_or_default();
-        let temporary = entries.iter().filter(|entry| entry.name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+        let temporary = entries.iter().filter(|entry| is_unfinished(&entry.name));
         let mut removed = 0;
         for entry in temporary {
             let path = Path::new("/").join(&entry.name);

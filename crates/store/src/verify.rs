@@ -1,6 +1,6 @@
 //! The one verified reader. Every blob is read through it.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,6 +8,9 @@ use dhow_fs::Work;
 use dhow_oci::{Descriptor, Digest, Hasher};
 
 use crate::BlobError;
+
+/// How much of a blob is read at once.
+pub(crate) const BLOCK: usize = 1024 * 1024;
 
 /// Yields the bytes of a blob and fails, before it yields the last of them, if they are not those
 /// that its descriptor names: too few, too many, or of another digest.
@@ -101,6 +104,11 @@ impl<R: Read> Read for VerifiedReader<R> {
         }
         result
     }
+}
+
+/// Reads a blob to its end, for the sake of its verification.
+pub(crate) fn read_through(reader: impl Read) -> io::Result<()> {
+    io::copy(&mut BufReader::with_capacity(BLOCK, reader), &mut io::sink()).map(drop)
 }
 
 fn read_uninterrupted(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {

@@ -64,7 +64,7 @@ pub struct Detected {
     pub plan: Plan,
 }
 
-/// A buildpack that neither took the app nor turned it down.
+/// A buildpack whose program failed: one that neither took the app nor turned it down, or did not build it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedBuildpack {
     /// Its id and version.

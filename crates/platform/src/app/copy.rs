@@ -168,7 +168,7 @@ impl AppCopy<'_> {
                     return Ok(Step::Enter);
                 }
                 // The workspace may lie inside of the source, when somebody builds a home directory.
-                if (entry.stat.device, entry.stat.inode) == (own.device, own.inode) {
+                if entry.stat.identity() == own.identity() {
                     return Ok(Step::Skip);
                 }
                 ancestors.retain(|ancestor| entry.path.starts_with(&ancestor.path));
@@ -182,7 +182,7 @@ impl AppCopy<'_> {
                         ancestors.push(entry.clone());
                         Ok(Step::Enter)
                     }
-                    Verdict::Keep if apart.contains(&(entry.stat.device, entry.stat.inode)) => {
+                    Verdict::Keep if apart.contains(&entry.stat.identity()) => {
                         wanted.apart.push(entry.path.clone());
                         Ok(Step::Skip)
                     }
@@ -207,7 +207,7 @@ impl AppCopy<'_> {
     fn apart_ids(&self) -> Result<Vec<(u64, u64)>, PathError> {
         let host = Root::host()?;
         let stats = self.apart.iter().filter_map(|path| host.metadata(path).ok());
-        Ok(stats.map(|stat| (stat.device, stat.inode)).collect())
+        Ok(stats.map(|stat| stat.identity()).collect())
     }
 
     /// Returns what is in the workspace. One that cannot be looked through is emptied.

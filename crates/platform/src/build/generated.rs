@@ -73,7 +73,9 @@ fn are_same(root: &Root, left: &Path, right: &Path) -> Result<bool, PathError> {
         if !are_alike(one, other) {
             return Ok(false);
         }
-        if one.stat.kind == FileKind::File && !have_same_bytes(root, &left.join(&one.path), &right.join(&one.path))? {
+        if one.stat.kind == FileKind::File
+            && !have_same_bytes(root, one.stat.size, &left.join(&one.path), &right.join(&one.path))?
+        {
             return Ok(false);
         }
     }
@@ -90,23 +92,17 @@ fn entries(root: &Root, directory: &Path) -> Result<Vec<WalkEntry>, PathError> {
 }
 
 fn are_alike(one: &WalkEntry, other: &WalkEntry) -> bool {
-    let facts = |entry: &WalkEntry| {
-        let size = if entry.stat.kind == FileKind::File { entry.stat.size } else { 0 };
-        (
-            entry.path.clone(),
-            entry.stat.kind,
-            entry.stat.mode,
-            entry.stat.uid,
-            entry.stat.gid,
-            size,
-            entry.target.clone(),
-        )
-    };
-    facts(one) == facts(other)
+    let size = |entry: &WalkEntry| (entry.stat.kind == FileKind::File).then_some(entry.stat.size);
+    let access = |entry: &WalkEntry| (entry.stat.mode, entry.stat.uid, entry.stat.gid);
+    one.path == other.path
+        && one.stat.kind == other.stat.kind
+        && access(one) == access(other)
+        && size(one) == size(other)
+        && one.target == other.target
 }
 
-fn have_same_bytes(root: &Root, left: &Path, right: &Path) -> Result<bool, PathError> {
-    if root.symlink_metadata(left)?.size > LIMIT {
+fn have_same_bytes(root: &Root, size: u64, left: &Path, right: &Path) -> Result<bool, PathError> {
+    if size > LIMIT {
         return Ok(false);
     }
     Ok(root.read(left, LIMIT)? == root.read(right, LIMIT)?)

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dhow_fs::{FileKind, Operation, PathError, Root, Work, is_writable};
+use dhow_fs::{FileKind, Operation, PathError, Root, Work, is_unfinished, is_writable};
 use dhow_store::{Archive, Layout};
 
 use super::error::BuildError;
@@ -46,8 +46,7 @@ pub(crate) fn existing_archive(path: &Path, work: &Arc<Work>) -> Result<Option<A
 }
 
 fn holds_something(host: &Root, path: &Path) -> bool {
-    let is_finished = |name: &std::ffi::OsStr| !name.as_encoded_bytes().starts_with(b".dhow-");
-    host.read_directory(path).is_ok_and(|entries| entries.iter().any(|entry| is_finished(&entry.name)))
+    host.read_directory(path).is_ok_and(|entries| entries.iter().any(|entry| !is_unfinished(&entry.name)))
 }
 
 /// Opens the layout in which the image is made: the destination, or for an archive one beside the build.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use dhow_fs::{PathError, Root};
+pub use dhow_lifecycle::detect::FailedBuildpack;
 use serde_json::{Value, json};
 
 /// The variable by which a phase program is told to leave its failure in a file. Buildpacks do not get it.
@@ -20,15 +21,6 @@ pub struct PhaseFailure {
     pub reason: String,
     /// The buildpacks that failed.
     pub buildpacks: Vec<FailedBuildpack>,
-}
-
-/// A buildpack whose program failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedBuildpack {
-    /// Its id and version.
-    pub buildpack: String,
-    /// How: `exit status 9`.
-    pub reason: String,
 }
 
 impl PhaseFailure {

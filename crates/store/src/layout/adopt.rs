@@ -9,10 +9,8 @@ use dhow_oci::{Descriptor, MANIFEST_LIMIT};
 use super::{Layout, Session, exclude_gc};
 use crate::blob::is_document;
 use crate::staging::{blob_path, ensure_blob_directory, write_error};
-use crate::verify::VerifiedReader;
+use crate::verify::{BLOCK, VerifiedReader, read_through};
 use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, Presence, read_document};
-
-const BLOCK: usize = 1024 * 1024;
 
 /// What is looked at when content is linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,15 +88,8 @@ impl Layout {
         if let Some(work) = &work {
             work.blobs_opened.add(1);
         }
-        let mut reader = VerifiedReader::new(file, descriptor, shown.to_owned(), work);
-        let mut buffer = vec![0; BLOCK];
-        loop {
-            match reader.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) => return Err(BlobError::of_read(error, &descriptor.digest, shown.to_owned())),
-            }
-        }
+        read_through(VerifiedReader::new(file, descriptor, shown.to_owned(), work))
+            .map_err(|error| BlobError::of_read(error, &descriptor.digest, shown.to_owned()))
     }
 
     fn copy(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<(), BlobError> {

@@ -1,7 +1,6 @@
 //! Verification of a whole layout.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{FileKind, PathError};
@@ -14,6 +13,7 @@ use super::{Layout, LayoutError, found};
 use crate::graph::MAX_DEPTH;
 use crate::resolve::completeness;
 use crate::staging::{blob_path, in_layout};
+use crate::verify::read_through;
 use crate::{BlobError, BlobSource, Completeness, read_document};
 
 /// Something that is wrong with a layout.
@@ -232,9 +232,6 @@ impl Check<'_> {
 }
 
 fn hash(layout: &Layout, descriptor: &Descriptor) -> Result<(), BlobError> {
-    let mut reader = BlobSource::open(layout, descriptor)?;
-    match io::copy(&mut reader, &mut io::sink()) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(BlobError::of_read(error, &descriptor.digest, blob_path(&layout.path, &descriptor.digest))),
-    }
+    let of_read = |error| BlobError::of_read(error, &descriptor.digest, blob_path(&layout.path, &descriptor.digest));
+    read_through(BlobSource::open(layout, descriptor)?).map_err(of_read)
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{AtomicFile, FileKind, Lock, LockMode, Root, make_directories};
+use dhow_fs::{AtomicFile, FileKind, Lock, LockMode, Root, is_unfinished, make_directories};
 use dhow_oci::{Document, Index, go_json};
 use serde::{Deserialize, Serialize};
 
@@ -85,8 +85,7 @@ pub(super) fn ensure_layout(path: &Path) -> Result<Made, LayoutError> {
         if !held.is_empty() {
             return not_a_layout(path, format!("it has no `oci-layout` file; it holds {held}"));
         }
-        let marker = Marker { image_layout_version: VERSION.to_owned() };
-        AtomicFile::replace(&path.join("oci-layout"), &go_json::to_vec(&marker), FILE_MODE)?;
+        AtomicFile::replace(&path.join("oci-layout"), &marker(), FILE_MODE)?;
         made.layout = true;
     }
     ensure_blob_directory(path, "sha256")?;
@@ -135,10 +134,8 @@ pub(crate) fn marker() -> Vec<u8> {
 
 /// Tells whether a directory holds anything that is no part of a layout.
 pub(super) fn is_foreign(root: &Root) -> Result<bool, LayoutError> {
-    let is_own = |name: &OsStr| {
-        ["blobs", "index.json", "oci-layout"].iter().any(|own| name == *own)
-            || name.as_encoded_bytes().starts_with(b".dhow-")
-    };
+    let is_own =
+        |name: &OsStr| ["blobs", "index.json", "oci-layout"].iter().any(|own| name == *own) || is_unfinished(name);
     Ok(root.read_directory(Path::new("/"))?.iter().any(|entry| !is_own(&entry.name)))
 }
 
@@ -147,7 +144,7 @@ fn held(root: &Root) -> Result<String, LayoutError> {
     let entries = root.read_directory(Path::new("/"))?;
     let names: Vec<String> = entries
         .iter()
-        .filter(|entry| !entry.name.as_encoded_bytes().starts_with(b".dhow-"))
+        .filter(|entry| !is_unfinished(&entry.name))
         .map(|entry| format!("`{}`", PathBuf::from(&entry.name).display()))
         .collect();
     let shown = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");

@@ -13,13 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dhow_fs::{FileKind, Lock, LockError, LockMode, PathError, Root, TemporaryDirectory, Work};
+use dhow_fs::{FileKind, Lock, LockError, LockMode, PathError, Root, TemporaryDirectory, Work, is_unfinished};
 
 use dhow_oci::Digest;
 
 use super::found;
 
-const PREFIX: &[u8] = b".dhow-";
 const LOCK_FILE: &str = "lock";
 
 /// A writer's hold on its layout: while it lives, `gc` spares every blob that was stored or touched since it began.
@@ -103,7 +102,7 @@ pub(crate) fn sweep(layout: &Path, except: Option<&Path>) -> Result<Sweep, LockE
     let root = Root::open(layout)?;
     let mut sweep = Sweep::default();
     for entry in root.read_directory(Path::new("/"))? {
-        if !entry.name.as_encoded_bytes().starts_with(PREFIX) {
+        if !is_unfinished(&entry.name) {
             continue;
         }
         let path = Path::new("/").join(&entry.name);

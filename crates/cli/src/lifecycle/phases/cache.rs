@@ -63,9 +63,6 @@ fn open_image<'a>(
 
 /// Returns the layout if it is there; one that is damaged is told.
 fn open_to_read(session: &Session<'_>, path: &Path) -> Option<Layout> {
-    if session.root.read_directory(path).is_ok_and(|entries| entries.is_empty()) {
-        return None;
-    }
     match Layout::open(path, &session.work) {
         Ok(layout) => Some(layout),
         Err(LayoutError::Missing(_)) => None,

@@ -5,7 +5,6 @@ use std::path::Path;
 use dhow_cnb::Group;
 use dhow_lifecycle::SystemRunner;
 use dhow_lifecycle::detect::{DetectError, DetectInput, DetectPaths, prepare};
-use dhow_platform::FailedBuildpack;
 
 use crate::lifecycle::failure::Failure;
 use crate::lifecycle::inputs::DetectorInputs;
@@ -54,9 +53,5 @@ pub(super) fn execute(session: &Session<'_>, inputs: &DetectorInputs) -> Result<
 fn failure(error: DetectError) -> Failure {
     let failure = Failure::of(error.exit_code(), &error);
     let DetectError::BuildpackFailed(failed) = error else { return failure };
-    let named = |failed: dhow_lifecycle::detect::FailedBuildpack| FailedBuildpack {
-        buildpack: failed.buildpack,
-        reason: failed.reason,
-    };
-    Failure { buildpacks: failed.into_iter().map(named).collect(), ..failure }
+    Failure { buildpacks: failed, ..failure }
 }
