@@ -1,14 +1,13 @@
 //! The terminal: answers on stdout, talk on stderr, colour and progress only where they help.
 
-use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use dhow_lifecycle::Level;
-use dhow_platform::{Event, Events, Progress};
+use dhow_platform::{Event, Events, OutputStream, Progress};
 
-use crate::colours::Uncoloured;
+use crate::program_output::{Colours, ProgramOutput};
 use crate::shown;
 use crate::timestamp;
 use crate::units::bytes;
@@ -56,26 +55,54 @@ pub(crate) struct Console {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     /// Whether output of a program ended without a newline.
     within_line: bool,
     /// Whether the last line of the terminal is a progress line, to be overwritten.
     progress_shown: bool,
     step: Option<Step>,
-    /// Holds back what may be a colour, where none are wanted.
-    uncoloured: Uncoloured,
+    /// Filters what the programs of the running phase print.
+    standard_output: ProgramOutput,
+    standard_error: ProgramOutput,
     /// What programs of the running phase said while nothing was to be shown: a failure shows it.
-    unsaid: Vec<u8>,
+    unsaid: String,
 }
 
 impl State {
+    fn new(style: Style) -> Self {
+        let output = || ProgramOutput::new(if style.colour { Colours::Kept } else { Colours::Dropped });
+        let (standard_output, standard_error) = (output(), output());
+        Self {
+            within_line: false,
+            progress_shown: false,
+            step: None,
+            standard_output,
+            standard_error,
+            unsaid: String::new(),
+        }
+    }
+
+    /// Forgets what the programs of the last phase said and left unfinished.
+    fn begin_phase(&mut self) {
+        self.standard_output.restart();
+        self.standard_error.restart();
+        self.unsaid.clear();
+    }
+
     /// Keeps the last of what is said: a reason is at the end.
-    fn keep(&mut self, bytes: &[u8]) {
-        self.unsaid.extend_from_slice(bytes);
+    fn keep(&mut self, text: &str) {
+        self.unsaid.push_str(text);
         if self.unsaid.len() > 2 * KEPT {
             let surplus = self.unsaid.len() - KEPT;
-            self.unsaid.drain(..surplus);
+            let boundary = (surplus..).find(|index| self.unsaid.is_char_boundary(*index));
+            self.unsaid.drain(..boundary.unwrap_or(surplus));
+        }
+    }
+
+    /// Makes what dhow writes next look like dhow's own, whatever colours a program left on.
+    fn plain_again(&mut self, out: &mut impl Write) {
+        for output in [&mut self.standard_output, &mut self.standard_error] {
+            let _written = out.write_all(output.plain_again().as_bytes());
         }
     }
 }
@@ -88,7 +115,7 @@ struct Step {
 
 impl Console {
     pub(crate) fn new(style: Style) -> Self {
-        Self { style, terminal: io::stderr().is_terminal(), state: Mutex::default() }
+        Self { style, terminal: io::stderr().is_terminal(), state: Mutex::new(State::new(style)) }
     }
 
     pub(crate) fn style(&self) -> Style {
@@ -113,6 +140,7 @@ impl Console {
 
     fn finish_partial(&self, state: &mut State, out: &mut impl Write) {
         self.clear_progress(state, out);
+        state.plain_again(out);
         if state.within_line {
             let _written = writeln!(out);
             state.within_line = false;
@@ -123,34 +151,37 @@ impl Console {
         if self.style.timestamps { format!("{} ", timestamp::rfc3339(SystemTime::now())) } else { String::new() }
     }
 
-    fn output(&self, bytes: &[u8]) {
+    fn output(&self, stream: OutputStream, bytes: &[u8]) {
         let mut state = self.lock();
-        let bytes = if self.style.colour { Cow::Borrowed(bytes) } else { state.uncoloured.pass(bytes) };
+        let text = match stream {
+            OutputStream::Output => state.standard_output.pass(bytes),
+            OutputStream::Error => state.standard_error.pass(bytes),
+        };
         if self.style.verbosity == Verbosity::Quiet {
-            state.keep(&bytes);
+            state.keep(&text);
             return;
         }
-        self.write_output(&mut state, &bytes);
+        self.write_output(&mut state, &text);
     }
 
-    fn write_output(&self, state: &mut State, bytes: &[u8]) {
-        if bytes.is_empty() {
+    fn write_output(&self, state: &mut State, text: &str) {
+        if text.is_empty() {
             return;
         }
         let mut out = io::stderr().lock();
         self.clear_progress(state, &mut out);
         if !self.style.timestamps {
-            let _written = out.write_all(bytes);
+            let _written = out.write_all(text.as_bytes());
         } else {
-            for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            for piece in text.split_inclusive('\n') {
                 if !state.within_line {
                     let _written = out.write_all(self.prefix().as_bytes());
                 }
-                let _written = out.write_all(piece);
-                state.within_line = !piece.ends_with(b"\n");
+                let _written = out.write_all(piece.as_bytes());
+                state.within_line = !piece.ends_with('\n');
             }
         }
-        state.within_line = !bytes.ends_with(b"\n");
+        state.within_line = !text.ends_with('\n');
         let _flushed = out.flush();
     }
 
@@ -178,6 +209,7 @@ impl Console {
             _ => format!("{key} {}", bytes(progress.done)),
         };
         let mut out = io::stderr().lock();
+        state.plain_again(&mut out);
         if self.terminal {
             let _written = write!(out, "\r\x1b[K{text}");
             let _flushed = out.flush();
@@ -198,8 +230,8 @@ impl Console {
     }
 
     fn begin_phase(&self, banner: &str) {
-        self.lock().unsaid.clear();
         self.say(&self.paint("36", &format!("===> {banner}")));
+        self.lock().begin_phase();
     }
 
     /// Clears the terminal's line for what comes next, which may be another program's.
@@ -219,11 +251,8 @@ impl Console {
     /// Prints an error's lines, however quiet the user wants it, after what the programs that failed said.
     pub(crate) fn report(&self, lines: &str) {
         let mut state = self.lock();
-        let mut unsaid = std::mem::take(&mut state.unsaid);
-        unsaid.extend(state.uncoloured.rest());
-        if !unsaid.is_empty() {
-            self.write_output(&mut state, &unsaid);
-        }
+        let unsaid = std::mem::take(&mut state.unsaid);
+        self.write_output(&mut state, &unsaid);
         drop(state);
         self.line(lines);
     }
@@ -251,7 +280,7 @@ impl Events for Console {
         match event {
             Event::Phase(phase) => self.begin_phase(phase.banner()),
             Event::Remark(level, message) => self.remark(level, &shown::talk(message)),
-            Event::Output(bytes) => self.output(bytes),
+            Event::Output(stream, bytes) => self.output(stream, bytes),
             Event::Progress(progress) => self.progress(progress),
             Event::ProgressEnd => self.end_progress(),
         }

@@ -5,7 +5,6 @@
 
 #[expect(rustdoc::broken_intra_doc_links, reason = "doc comments are help texts, where `[:GID]` means optional")]
 mod arguments;
-mod colours;
 mod commands;
 mod console;
 mod environment_flags;
@@ -15,6 +14,7 @@ mod hints;
 mod invocation;
 mod launcher;
 mod lifecycle;
+mod program_output;
 mod settings;
 mod shown;
 mod signals;

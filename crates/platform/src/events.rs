@@ -9,12 +9,21 @@ pub enum Event<'a> {
     Phase(Phase),
     /// A remark of dhow or of a phase.
     Remark(Level, &'a str),
-    /// Output of a program in the sandbox, as it comes; lines may come in parts.
-    Output(&'a [u8]),
+    /// Output of a program in the sandbox, as it comes: not trusted, and cut anywhere.
+    Output(OutputStream, &'a [u8]),
     /// A step that may take long has got this far.
     Progress(Progress<'a>),
     /// The step is over: its progress is nothing to look at any more.
     ProgressEnd,
+}
+
+/// Which of its streams a program wrote to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputStream {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
 }
 
 /// How far a step has got.

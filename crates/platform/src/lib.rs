@@ -28,7 +28,7 @@ pub use build::{
     PHASE_FAILURE_VARIABLE, PhaseFailure, StateError, Tag, build,
 };
 pub use container::Network;
-pub use events::{Event, Events, Phase, Progress};
+pub use events::{Event, Events, OutputStream, Phase, Progress};
 pub use inspect::{Builder as InspectedBuilder, Completeness as InspectedCompleteness, Inspection};
 pub use location::{LayoutLocation, Location, LocationError, Medium, Place};
 pub use open::{OpenError, Opened, open};

@@ -77,3 +77,23 @@ fn a_terminal_gets_colours_unless_they_are_unwanted_and_a_pipe_gets_none() {
     let piped = world.build("oci:app", "source", &[]).success();
     assert!(!piped.stderr.contains(ESCAPE) && !piped.stdout.contains(ESCAPE), "{:?}", piped.stderr);
 }
+
+#[test]
+fn a_buildpack_cannot_command_the_terminal() {
+    let script = r"{
+        printf '\033]0;title\007\033[2Jshown \033]8;;http://example.test\033\\link\033]8;;\033\\ \033[1Aend\n'
+        printf '\302\233\062\112\033[8mhidden\n\033]52;c;Y29weQ=='
+    } >&2";
+    let world = World::with_script(script);
+    let screen = world.build_command("oci:app", "source", &[]).on_a_terminal().run().success().stdout;
+    assert!(screen.contains("shown link end\r\n"), "{screen:?}");
+    // What dhow itself writes next is seen, whatever the buildpack hid.
+    assert!(screen.contains("\x1b[8mhidden\r\n\x1b[0m"), "{screen:?}");
+    assert!(screen.contains("Successfully built image oci:app"), "{screen:?}");
+    for (what, sequence) in
+        [("a title", "\x1b]"), ("a link", "\x1b]8"), ("erasure", "\x1b[2J"), ("movement", "\x1b[1A")]
+    {
+        assert!(!screen.contains(sequence), "{what} in {screen:?}");
+    }
+    assert!(!screen.contains('\u{9b}'), "{screen:?}");
+}

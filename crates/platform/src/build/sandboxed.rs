@@ -12,7 +12,7 @@ use super::phase_failure::{FILE, PHASE_FAILURE_VARIABLE, PhaseFailure};
 use super::request::BuildRequest;
 use super::state::BuildState;
 use crate::container::{Caller, sandbox_network, volume_mounts};
-use crate::{Event, Events};
+use crate::{Event, Events, OutputStream};
 
 /// The directory in which phases hand each other their files.
 pub(crate) const CONTROL: &str = "/cnb/control";
@@ -44,14 +44,10 @@ impl Sandboxed<'_> {
     pub(crate) fn run(&self, program: Program) -> Result<i32, SandboxError> {
         let job = self.job(program).map_err(SandboxFailure::into_error)?;
         let mut running = dhow_sandbox::spawn(&job, Streams::captured())?;
-        let outputs = [
-            running.stdout.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>),
-            running.stderr.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>),
-        ];
+        let (output, error) = (running.stdout.take(), running.stderr.take());
         std::thread::scope(|scope| {
-            for stream in outputs.into_iter().flatten() {
-                scope.spawn(|| forward(stream, self.events));
-            }
+            scope.spawn(|| forward(output, OutputStream::Output, self.events));
+            scope.spawn(|| forward(error, OutputStream::Error, self.events));
             running.wait()
         })
         .map(dhow_sandbox::Exit::code)
@@ -180,11 +176,12 @@ impl SandboxFailure {
     }
 }
 
-fn forward(mut stream: Box<dyn Read + Send>, events: &dyn Events) {
+fn forward(from: Option<impl Read>, stream: OutputStream, events: &dyn Events) {
+    let Some(mut from) = from else { return };
     let mut buffer = [0; 16 * 1024];
     // A stream that cannot be read any more has ended: the exit code tells the rest.
-    while let Ok(count @ 1..) = stream.read(&mut buffer) {
-        events.emit(Event::Output(&buffer[..count]));
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        events.emit(Event::Output(stream, &buffer[..count]));
     }
 }
 
