@@ -45,9 +45,12 @@ impl Fixture {
     }
 
     fn run(&self, program: &str, environment: &[(&str, &str)]) -> Output {
-        let program = self.path("buildpacks").join(self.buildpack().directory()).join("bin").join(program);
         // The test's own Cargo sets variables that change what an inner one does.
-        let kept = ["PATH", "HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "TMPDIR"];
+        self.run_with(&["PATH", "HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "TMPDIR"], program, environment)
+    }
+
+    fn run_with(&self, kept: &[&str], program: &str, environment: &[(&str, &str)]) -> Output {
+        let program = self.path("buildpacks").join(self.buildpack().directory()).join("bin").join(program);
         let inherited = std::env::vars().filter(|(name, _)| kept.contains(&name.as_str()));
         Command::new(program)
             .args([self.path("layers"), self.path("platform"), self.path("plan.toml")])
@@ -58,6 +61,15 @@ impl Fixture {
             .envs(environment.iter().copied())
             .output()
             .unwrap()
+    }
+
+    /// As `run`, with the toolchain itself on `PATH` instead of rustup's proxies, as dhow shows it.
+    fn run_without_rustup(&self, program: &str, environment: &[(&str, &str)]) -> Output {
+        let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
+        let sysroot = String::from_utf8(sysroot.stdout).unwrap();
+        let path = format!("{}/bin:{}", sysroot.trim(), std::env::var("PATH").unwrap());
+        let environment = [&[("PATH", path.as_str())], environment].concat();
+        self.run_with(&["PATH", "HOME", "TMPDIR"], program, &environment)
     }
 
     fn build(&self, environment: &[(&str, &str)]) -> String {
@@ -174,6 +186,73 @@ fn every_binary_is_a_process_and_removed_ones_vanish() {
     fixture.build(&[]);
     assert_eq!(defaults(&fixture), [named("main-one", true), named("tool", false)]);
     assert!(!fixture.path("layers/bin/bin/old").exists());
+}
+
+/// This machine's rustc, as `1.90.0` or `1.92.0-nightly`.
+fn rustc_version() -> String {
+    let output = Command::new("rustc").arg("--version").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn a_toolchain_file_is_obeyed_or_refused_where_no_rustup_reads_it() {
+    let version = rustc_version();
+    let minor = version.rsplit_once('.').unwrap().0.to_owned();
+    let is_stable = !version.contains('-');
+    let table = |channel: &str| format!("[toolchain]\nchannel = \"{channel}\"\n");
+    let cases = [
+        ("rust-toolchain.toml", table(&version), true),
+        ("rust-toolchain.toml", table(&minor), true),
+        ("rust-toolchain.toml", table("1.7.0"), false),
+        ("rust-toolchain.toml", table("1.7"), false),
+        ("rust-toolchain.toml", table("stable"), is_stable),
+        ("rust-toolchain.toml", table("nightly-2020-01-01"), version.contains("nightly")),
+        ("rust-toolchain.toml", table("beta"), version.contains("beta")),
+        ("rust-toolchain.toml", "[toolchain]\ncomponents = [\"clippy\"]\n".to_owned(), true),
+        ("rust-toolchain", format!("{version}\n"), true),
+        ("rust-toolchain", "1.7.0\n".to_owned(), false),
+        ("rust-toolchain", table("1.7.0"), false),
+    ];
+    // No source, so that a toolchain that is taken fails right after.
+    for (file, content, taken) in cases {
+        let fixture = Fixture::new("dhow/cargo", &[("Cargo.toml", &package("x")), (file, &content)]);
+        // The machine's own rustup, if it has one, must not read the file first.
+        let output = fixture.run_without_rustup("build", &[]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(!stderr.contains(&format!("{file} asks for Rust")), taken, "{file} {content}: {stderr}");
+        assert!(!output.status.success());
+        // The caller's own word wins.
+        let output = fixture.run_without_rustup("build", &[("RUSTUP_TOOLCHAIN", "x")]);
+        assert!(!String::from_utf8(output.stderr).unwrap().contains("asks for Rust"));
+    }
+}
+
+#[test]
+fn a_target_of_the_apps_cargo_configuration_is_used_or_refused() {
+    let host = Command::new("rustc").arg("-vV").output().unwrap();
+    let host = String::from_utf8(host.stdout).unwrap();
+    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let other = if host.starts_with("x86_64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
+    let absent = format!("{}-unknown-none-absent", host.split('-').next().unwrap());
+    let built = |config: &str| {
+        let files = [("Cargo.toml", &*package("hello")), ("src/main.rs", MAIN), (".cargo/config.toml", config)];
+        let fixture = Fixture::new("dhow/cargo", &files);
+        let output = fixture.run("build", &[]);
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    for config in [format!("[build]\ntarget = \"{host}\""), format!("build.target = [\"{host}\"]")] {
+        let (success, text) = built(&config);
+        assert!(success && text.contains(&format!("target {host}\n")), "{config}: {text}");
+    }
+    let refused = [
+        (format!("[build]\ntarget = '{other}'"), format!("{other}, which this machine cannot run")),
+        (format!("build.target = \"{absent}\""), format!("rustup target add {absent}")),
+        (format!("build.target = [\"{host}\", \"{other}\"]"), "names several targets".to_owned()),
+    ];
+    for (config, expected) in refused {
+        let (success, text) = built(&config);
+        assert!(!success && text.contains(&expected), "{config}: {text}");
+    }
 }
 
 #[test]

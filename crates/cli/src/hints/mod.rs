@@ -12,6 +12,7 @@ use dhow_fs::{PathError, Root};
 use dhow_lifecycle::export::ExportError;
 use dhow_lifecycle::rebase::RebaseError as UnfitError;
 use dhow_platform::author::CreateError;
+use dhow_platform::embedded::host_system::HostSystemError;
 use dhow_platform::import::{ImportError, OtherFormat};
 use dhow_platform::{BuildError, Location, OpenError, RebaseError, RootfsError, RunError, UserError};
 use dhow_sandbox::{Barrier, SandboxError};
@@ -55,6 +56,10 @@ fn of_build(error: &BuildError, invocation: &Invocation) -> Option<String> {
         | BuildError::Detect { .. }
         | BuildError::Buildpack(_)
         | BuildError::Build { .. } => (!invocation.has(&["--verbose", "-v"])).then(|| invocation.with(VERBOSE, None)),
+        BuildError::OtherPlatform { host, .. } => Some(invocation.with(&["--platform"], Some(&host.to_string()))),
+        BuildError::HostSystem(HostSystemError::RustToolchain { wanted, .. }) => {
+            Some(format!("rustup toolchain install {}", quoted(wanted)))
+        }
         BuildError::NotABuilder { .. } => Some("dhow builder create oci:builder --config builder.toml".to_owned()),
         BuildError::UnknownBuildpack { id, version, available, .. } => {
             let typed = version.as_ref().map_or_else(|| id.clone(), |version| format!("{id}@{version}"));

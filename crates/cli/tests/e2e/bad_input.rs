@@ -96,11 +96,16 @@ fn a_missing_run_image_is_named_with_every_path_looked_at() {
 }
 
 #[test]
-fn a_platform_that_an_image_does_not_have_lists_what_it_has() {
+fn a_platform_that_is_not_this_machines_is_refused_before_anything_is_done() {
     let world = World::with_script("true");
-    let outcome = world.build("oci:app", "source", &["--platform", "linux/s390x"]);
-    let outcome = assert_fails(outcome, 1, "cannot use builder oci:builder", Some("--platform linux/"));
-    outcome.says("linux/s390x").says(&dhow_oci::Platform::host().to_string());
+    let host = dhow_oci::Platform::host();
+    for (platform, builder) in [("linux/s390x", "oci:builder"), ("windows/amd64", "embedded")] {
+        let builder: &[&str] = if builder == "embedded" { &[] } else { &["--builder", builder] };
+        let outcome = world.dhow(["build", "oci:app", "--path", "source", "--platform", platform]).args(builder).run();
+        let error = format!("cannot build for {platform}: programs are built for this machine, which is {host}");
+        assert_fails(outcome, 1, &error, Some(&format!("--platform {host}")));
+    }
+    assert!(!world.path("app").exists());
 }
 
 #[test]

@@ -122,10 +122,14 @@ fn embedded(request: &BuildRequest, events: &dyn Events) -> Result<Builder, Buil
     for note in &system.notes {
         events.info(&format!("  {note}"));
     }
-    let environment = vec![
+    let mut environment = vec![
         ("PATH".to_owned(), system.search_path.to_string_lossy().into_owned()),
         ("HOME".to_owned(), HOME.to_owned()),
     ];
+    // The caller's word for a Rust toolchain wins over the app's, so buildpacks have to know that it was spoken.
+    if let Some(toolchain) = &request.machine.rustup_toolchain {
+        environment.push(("RUSTUP_TOOLCHAIN".to_owned(), toolchain.clone()));
+    }
     let order = OrderFile::parse(buildpacks::ORDER)
         .map_err(|source| BuildError::Toml { what: "the embedded order".into(), source })?;
     let mounted = BUILDPACKS.iter().map(|buildpack| MountedBuildpack {

@@ -8,6 +8,7 @@ use dhow_lifecycle::analyze::AnalyzeError;
 use dhow_lifecycle::export::{ExportError, PublishError};
 use dhow_lifecycle::files::FileError;
 use dhow_lifecycle::restore::RestoreError;
+use dhow_oci::Platform;
 use dhow_sandbox::SandboxError;
 use dhow_store::{ArchiveError, LayoutError};
 
@@ -16,6 +17,7 @@ use super::state::StateError;
 use crate::OpenError;
 use crate::app::{CopyError, FilterError, SourceError};
 use crate::descriptor::DescriptorError;
+use crate::embedded::host_system::HostSystemError;
 use crate::embedded::run_image::RunImageError;
 use crate::rootfs::RootfsError;
 
@@ -63,6 +65,17 @@ pub enum BuildError {
     /// Detection ended well and named no buildpack: one of them wrote over its result.
     #[error("detection named no buildpack, though it did not fail")]
     EmptyGroup,
+    /// Another machine's programs were asked for.
+    #[error("cannot build for {wanted}: programs are built for this machine, which is {host}")]
+    OtherPlatform {
+        /// What was asked for.
+        wanted: Platform,
+        /// This machine's.
+        host: Platform,
+    },
+    /// This machine cannot be shown as a build environment.
+    #[error(transparent)]
+    HostSystem(#[from] HostSystemError),
     /// The image is not a builder.
     #[error("image {name} is not a builder: it has no {missing}")]
     NotABuilder {

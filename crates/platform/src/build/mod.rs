@@ -5,6 +5,7 @@ mod choice;
 mod error;
 mod generated;
 mod kept;
+mod machine;
 mod output;
 mod phase_failure;
 mod project;
@@ -29,7 +30,7 @@ use dhow_lifecycle::export::{
 };
 use dhow_lifecycle::files;
 use dhow_lifecycle::restore::{RestoreInput, restore};
-use dhow_oci::Digest;
+use dhow_oci::{Digest, Platform};
 use dhow_store::Completeness;
 
 pub use choice::{BuildpackChoice, BuildpackChoiceError, Found};
@@ -60,6 +61,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     let mut clock = PhaseClock::new(events);
 
     clock.begin(Phase::Prepare);
+    machine::require_buildable(&request.platform, &Platform::host())?;
     let caller = caller();
     let source = Source::open(&request.app)?;
     for place in std::iter::once(&request.output).chain(request.tags.iter().filter_map(Tag::place)) {

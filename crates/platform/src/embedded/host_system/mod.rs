@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use dhow_fs::{FileKind, PathError, Root};
 
 /// What the plan is made from.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct HostFacts<'a> {
     /// The machine's root.
     pub root: &'a Root,
@@ -106,17 +106,27 @@ pub enum ScratchOwner {
 pub enum Note {
     /// The Rust toolchain behind rustup's proxies is used directly.
     RustToolchain(String),
-    /// A Rust toolchain was asked for that rustup has not installed.
-    RustToolchainMissing {
-        /// The toolchain, and who asks for it.
-        wanted: String,
-        /// The one that is used instead, if there is one.
-        used: Option<String>,
-    },
     /// A directory outside of the system's is visible because `PATH` names it.
     Visible(PathBuf),
     /// A directory that `PATH` names is not visible, because it holds more than programs.
     LeftOut(PathBuf),
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum HostSystemError {
+    /// The machine cannot be looked at.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The caller or the app asks for a Rust toolchain that rustup has not installed. Another one would build
+    /// something else than was asked for.
+    #[error("{by} asks for the Rust toolchain {wanted}, which rustup has not installed here")]
+    RustToolchain {
+        /// The toolchain.
+        wanted: String,
+        /// Who asks for it: a file's name, or a variable's.
+        by: &'static str,
+    },
 }
 
 /// The home directory of the buildpacks' user in the view.
@@ -124,7 +134,11 @@ pub const HOME: &str = "/home/cnb";
 
 impl HostSystem {
     /// Looks at the machine and returns the plan. Runs no program.
-    pub fn plan(facts: &HostFacts<'_>) -> Result<Self, PathError> {
+    ///
+    /// # Errors
+    ///
+    /// A toolchain that is asked for and not there is an error, as with rustup itself.
+    pub fn plan(facts: &HostFacts<'_>) -> Result<Self, HostSystemError> {
         let mut view = View { facts, mounts: Vec::new(), notes: Vec::new() };
         view.add_system_directories()?;
         view.hide_home();
@@ -154,12 +168,6 @@ impl fmt::Display for Note {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RustToolchain(name) => write!(formatter, "Rust toolchain {name}"),
-            Self::RustToolchainMissing { wanted, used: Some(used) } => {
-                write!(formatter, "Rust toolchain {wanted} is not installed; {used} is used instead")
-            }
-            Self::RustToolchainMissing { wanted, used: None } => {
-                write!(formatter, "Rust toolchain {wanted} is not installed")
-            }
             Self::LeftOut(path) => {
                 write!(
                     formatter,
@@ -511,10 +519,26 @@ mod tests {
             assert_eq!(first(HostFacts { app: Some(Path::new(app)), ..machine.facts(path) }).0, old, "{app}");
         }
         assert_eq!(first(HostFacts { rustup_toolchain: Some("1.90.0"), ..machine.facts(path) }).0, old);
-        let (used, note) = first(HostFacts { app: Some(Path::new("/missing")), ..machine.facts(path) });
-        assert_eq!(used, "/stable-x86_64-unknown-linux-gnu");
-        let used = Some("stable-x86_64-unknown-linux-gnu".to_owned());
-        assert_eq!(note, Note::RustToolchainMissing { wanted: "1.1.0".to_owned(), used });
+    }
+
+    #[test]
+    fn a_toolchain_that_is_asked_for_and_not_there_is_an_error_and_no_other_is_used() {
+        let machine = Machine::new(&RUSTUP);
+        machine.add("table/rust-toolchain.toml: [toolchain]\nchannel = \"1.1.0\"");
+        machine.add("plain/rust-toolchain: 1.1.0\n");
+        let facts = machine.facts("/home/user/.cargo/bin");
+        let asked = |facts: &HostFacts<'_>| match HostSystem::plan(facts).unwrap_err() {
+            HostSystemError::RustToolchain { wanted, by } => (wanted, by),
+            HostSystemError::Path(error) => panic!("{error}"),
+        };
+        for (app, by) in [("/table", "rust-toolchain.toml"), ("/plain", "rust-toolchain")] {
+            let facts = HostFacts { app: Some(Path::new(app)), ..facts };
+            assert_eq!(asked(&facts), ("1.1.0".to_owned(), by));
+            // The caller's word wins over the app's.
+            assert!(HostSystem::plan(&HostFacts { rustup_toolchain: Some("1.90.0"), ..facts }).is_ok());
+        }
+        let facts = HostFacts { rustup_toolchain: Some("1.2.0"), ..facts };
+        assert_eq!(asked(&facts), ("1.2.0".to_owned(), "RUSTUP_TOOLCHAIN"));
     }
 
     #[test]

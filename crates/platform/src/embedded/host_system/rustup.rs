@@ -5,12 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{FileKind, PathError};
+use dhow_fs::FileKind;
 
-use super::{Note, SystemMount, View};
+use super::{HostSystemError, Note, SystemMount, View};
 
 /// Makes the active toolchain visible if `directory` holds rustup's proxies; returns its directory.
-pub(super) fn add(view: &mut View<'_>, directory: &Path) -> Result<Option<PathBuf>, PathError> {
+pub(super) fn add(view: &mut View<'_>, directory: &Path) -> Result<Option<PathBuf>, HostSystemError> {
     let root = view.facts.root;
     if !(root.is_file(&directory.join("rustup")) && root.exists(&directory.join("rustc"))) {
         return Ok(None);
@@ -23,16 +23,15 @@ pub(super) fn add(view: &mut View<'_>, directory: &Path) -> Result<Option<PathBu
     let text = |key: &str| settings.as_ref()?.get(key)?.as_str().map(str::to_owned);
     let default = text("default_toolchain").and_then(|name| installed(view, &home, &name, None));
     let host = text("default_host_triple").or_else(|| host_of(default.as_ref()?));
-    let wanted = wanted(view);
-    let found = match &wanted {
-        Some(name) => installed(view, &home, name, host.as_deref()),
-        None => default.clone(),
+    let toolchain = match wanted(view) {
+        Some(Wanted { name, by }) => {
+            installed(view, &home, &name, host.as_deref()).ok_or(HostSystemError::RustToolchain { wanted: name, by })?
+        }
+        None => match default {
+            Some(default) => default,
+            None => return Ok(None),
+        },
     };
-    if let (Some(wanted), None) = (&wanted, &found) {
-        let used = default.as_ref().map(|path| name_of(path));
-        view.notes.push(Note::RustToolchainMissing { wanted: wanted.clone(), used });
-    }
-    let Some(toolchain) = found.or(default) else { return Ok(None) };
     if !view.shows(&toolchain) {
         view.mounts.push(SystemMount::Machine { source: toolchain.clone(), destination: toolchain.clone() });
         view.notes.push(Note::RustToolchain(name_of(&toolchain)));
@@ -40,23 +39,35 @@ pub(super) fn add(view: &mut View<'_>, directory: &Path) -> Result<Option<PathBu
     Ok(Some(toolchain))
 }
 
-/// Returns the toolchain that the caller or the app asks for.
-fn wanted(view: &View<'_>) -> Option<String> {
+/// A toolchain that is asked for.
+struct Wanted {
+    name: String,
+    /// Who asks for it.
+    by: &'static str,
+}
+
+const TABLE_FILE: &str = "rust-toolchain.toml";
+const PLAIN_FILE: &str = "rust-toolchain";
+
+/// Returns the toolchain that the caller or the app asks for; the caller's word wins, as with rustup.
+fn wanted(view: &View<'_>) -> Option<Wanted> {
     if let Some(name) = view.facts.rustup_toolchain.filter(|name| !name.is_empty()) {
-        return Some(name.to_owned());
+        return Some(Wanted { name: name.to_owned(), by: "RUSTUP_TOOLCHAIN" });
     }
     let app = view.facts.app?;
     let channel = |table: &toml::Table| table.get("toolchain")?.get("channel")?.as_str().map(str::to_owned);
     // A link of the app may lead anywhere on this machine, and what is there might be told.
     let is_own = |path: &PathBuf| view.facts.root.symlink_metadata(path).is_ok_and(|stat| stat.kind == FileKind::File);
-    for path in ["rust-toolchain.toml", "rust-toolchain"].map(|name| app.join(name)).into_iter().filter(is_own) {
-        if let Some(channel) = read_table(view, &path).as_ref().and_then(channel) {
-            return Some(channel);
+    for by in [TABLE_FILE, PLAIN_FILE] {
+        let Some(path) = Some(app.join(by)).filter(is_own) else { continue };
+        if let Some(name) = read_table(view, &path).as_ref().and_then(channel) {
+            return Some(Wanted { name, by });
         }
     }
-    let plain = Some(app.join("rust-toolchain")).filter(is_own)?;
+    let plain = Some(app.join(PLAIN_FILE)).filter(is_own)?;
     let plain = view.facts.root.read_to_string(&plain, LONGEST_SETTINGS).ok()?;
-    Some(plain.trim().to_owned()).filter(|name| !name.is_empty() && !name.contains(char::is_whitespace))
+    let name = Some(plain.trim().to_owned()).filter(|name| !name.is_empty() && !name.contains(char::is_whitespace))?;
+    Some(Wanted { name, by: PLAIN_FILE })
 }
 
 /// Returns the directory of an installed toolchain, named in full or as a channel of `host`.

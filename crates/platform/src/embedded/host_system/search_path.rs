@@ -4,15 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use dhow_fs::PathError;
-
-use super::{Note, SystemMount, View, rustup};
+use super::{HostSystemError, Note, SystemMount, View, rustup};
 
 /// Makes what `PATH` names visible and returns the view's `PATH`.
 ///
 /// Of `<prefix>/bin` of an installation (Go, Node.js, a JDK) the whole prefix is made visible, of
 /// any other directory only that directory. Relative entries and what is not there are left out.
-pub(super) fn add(view: &mut View<'_>) -> Result<OsString, PathError> {
+pub(super) fn add(view: &mut View<'_>) -> Result<OsString, HostSystemError> {
     let mut path: Vec<PathBuf> = Vec::new();
     let named = view.facts.search_path.as_bytes().split(|byte| *byte == b':');
     for directory in named.map(|bytes| Path::new(OsStr::from_bytes(bytes))) {
