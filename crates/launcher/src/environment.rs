@@ -1,40 +1,35 @@
 //! The environment that the layers ask for.
 
-use dhow_cnb::env::{Environment, Phase, PlainFile, changes, roots};
+use std::path::Path;
+
+use dhow_cnb::env::{EnvFile, Environment, LayerFiles, apply_layers};
 
 use crate::failure::{LaunchError, SystemError};
 use crate::files::{self, BuildpackLayers};
 
-/// Applies every buildpack's layers: first what their directories put on paths, then their env directories.
+/// Applies every buildpack's layers, in the order of the group.
 pub(crate) fn apply(
     environment: &mut Environment,
     buildpacks: &[BuildpackLayers],
     process_type: Option<&str>,
 ) -> Result<(), LaunchError> {
     for layers in buildpacks {
-        apply_buildpack(environment, layers, process_type).map_err(LaunchError::Environment)?;
+        apply_layers(environment, layers, process_type, &ImageFiles).map_err(LaunchError::Environment)?;
     }
     Ok(())
 }
 
-fn apply_buildpack(
-    environment: &mut Environment,
-    layers: &BuildpackLayers,
-    process_type: Option<&str>,
-) -> Result<(), SystemError> {
-    for layer in layers {
-        for root in roots(Phase::Launch) {
-            if files::exists(&layer.join(root.directory))? {
-                root.changes(layer).for_each(|change| environment.apply(&change));
-            }
-        }
+/// The files of the image that the launcher runs in.
+struct ImageFiles;
+
+impl LayerFiles for ImageFiles {
+    type Error = SystemError;
+
+    fn exists(&self, path: &Path) -> Result<bool, SystemError> {
+        files::exists(path)
     }
-    for layer in layers {
-        let for_launch = layer.join("env.launch");
-        let for_process = process_type.map(|process_type| for_launch.join(process_type));
-        for directory in [Some(layer.join("env")), Some(for_launch), for_process].iter().flatten() {
-            environment.apply_all(&changes(files::env_files(directory)?, PlainFile::Override));
-        }
+
+    fn env_files(&self, directory: &Path) -> Result<Vec<EnvFile>, SystemError> {
+        files::env_files(directory)
     }
-    Ok(())
 }

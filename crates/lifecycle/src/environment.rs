@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use dhow_cnb::env::{self, EnvFile, Environment, PlainFile};
+use dhow_cnb::env::{self, EnvFile, Environment, LayerFiles, PlainFile};
 use dhow_cnb::{BuildpackRules, Distribution, Target};
 use dhow_fs::{FileKind, Root};
 
@@ -96,6 +96,26 @@ pub(crate) fn files(root: &Root, directory: &Path) -> Result<Vec<EnvFile>, GoPat
         files.push(EnvFile { name: entry.name, content: root.read(&path, LIMIT)? });
     }
     Ok(files)
+}
+
+/// The files of layers below a root, for the environment of processes.
+#[derive(Clone, Copy, Debug)]
+pub struct RootFiles<'a>(pub &'a Root);
+
+impl LayerFiles for RootFiles<'_> {
+    type Error = GoPathError;
+
+    fn exists(&self, path: &Path) -> Result<bool, GoPathError> {
+        match self.0.metadata(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn env_files(&self, directory: &Path) -> Result<Vec<EnvFile>, GoPathError> {
+        files(self.0, directory)
+    }
 }
 
 /// Returns what buildpacks build for: the run image's target, or what this machine's base says where that has no

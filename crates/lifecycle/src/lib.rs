@@ -21,7 +21,7 @@ mod program;
 pub mod rebase;
 pub mod restore;
 
-pub use environment::BuildEnvironment;
+pub use environment::{BuildEnvironment, RootFiles};
 pub use extract::ExtractError;
 pub use go_error::GoPathError;
 pub use log::{Level, Log, MemoryLog};

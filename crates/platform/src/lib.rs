@@ -24,8 +24,8 @@ mod user;
 mod volume;
 
 pub use build::{
-    BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, FailedBuildpack, Found, Machine,
-    PHASE_FAILURE_VARIABLE, PhaseFailure, StateError, Tag, build,
+    BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, CannotStart, ContentsError,
+    FailedBuildpack, Found, Machine, Missing, PHASE_FAILURE_VARIABLE, PhaseFailure, StateError, Tag, build,
 };
 pub use container::Network;
 pub use events::{Event, Events, OutputStream, Phase, Progress};

@@ -56,6 +56,10 @@ fn of_build(error: &BuildError, invocation: &Invocation) -> Option<String> {
         | BuildError::Detect { .. }
         | BuildError::Buildpack(_)
         | BuildError::Build { .. } => (!invocation.has(&["--verbose", "-v"])).then(|| invocation.with(VERBOSE, None)),
+        BuildError::CannotStart(_) => Some(format!(
+            "{} (a base that has the program; or --builder with a build environment of its own)",
+            invocation.with(&["--run-image"], Some("oci:run"))
+        )),
         BuildError::OtherPlatform { host, .. } => Some(invocation.with(&["--platform"], Some(&host.to_string()))),
         BuildError::HostSystem(HostSystemError::RustToolchain { wanted, .. }) => {
             Some(format!("rustup toolchain install {}", quoted(wanted)))

@@ -1,6 +1,7 @@
 //! The first command of the README: no builder named, this machine's own toolchains.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -128,4 +129,30 @@ fn an_app_with_a_procfile_gets_its_processes() {
         .says("-----> web: /workspace/busybox echo web");
     world.dhow(["run", "oci:app"]).run().success().answers("web\n");
     world.dhow(["run", "oci:app", "worker"]).run().success().answers("worker\n");
+}
+
+#[test]
+fn a_process_that_could_not_start_on_the_minimal_run_image_is_refused_before_anything_is_written() {
+    let world = World::new();
+    world.write("source/script", "#!/bin/sh\necho hello\n");
+    fs::set_permissions(world.path("source/script"), fs::Permissions::from_mode(0o755)).unwrap();
+    let cases = [
+        ("web: sh -c true\n", "process web cannot start: the image has no sh"),
+        ("web: cd sub && ./x\n", "process web cannot start: the image has no bash"),
+        ("web: exec ./x\n", "process web cannot start: the image has no bash"),
+        ("web: python app.py\n", "process web cannot start: the image has no python"),
+        ("web: ./nothing\n", "process web cannot start: the image has no ./nothing"),
+        (
+            "web: ./script\n",
+            "process web cannot start: ./script is a script for /bin/sh, which the image does not have",
+        ),
+    ];
+    for (procfile, expected) in cases {
+        world.write("source/Procfile", procfile);
+        let outcome = world.dhow(["build", "oci:app", "--path", "source"]).run().exits(62);
+        let (error, hint) = outcome.error_and_hint();
+        assert_eq!(error, expected);
+        assert!(hint.is_some_and(|hint| hint.contains("--run-image oci:run")), "{hint:?}");
+        assert!(!world.path("app").exists());
+    }
 }

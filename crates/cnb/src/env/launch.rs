@@ -2,8 +2,48 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
-use super::Environment;
+use super::{EnvFile, Environment, Phase, PlainFile, changes, roots};
+
+/// Where the files of layers are read.
+pub trait LayerFiles {
+    /// Why they cannot be.
+    type Error;
+
+    /// Tells whether something is at `path`; links are followed.
+    fn exists(&self, path: &Path) -> Result<bool, Self::Error>;
+
+    /// Returns the files of an env directory; one that is not there has none.
+    fn env_files(&self, directory: &Path) -> Result<Vec<EnvFile>, Self::Error>;
+}
+
+/// Applies what the launch layers of one buildpack ask for (platform.md, "Environment Variables", launch).
+///
+/// First come the directories that all layers put on paths, then the env directories of all layers, those of the process
+/// among them.
+pub fn apply_layers<F: LayerFiles>(
+    environment: &mut Environment,
+    layers: &[PathBuf],
+    process_type: Option<&str>,
+    files: &F,
+) -> Result<(), F::Error> {
+    for layer in layers {
+        for root in roots(Phase::Launch) {
+            if files.exists(&layer.join(root.directory))? {
+                root.changes(layer).for_each(|change| environment.apply(&change));
+            }
+        }
+    }
+    for layer in layers {
+        let for_launch = layer.join("env.launch");
+        let for_process = process_type.map(|process_type| for_launch.join(process_type));
+        for directory in [Some(layer.join("env")), Some(for_launch), for_process].iter().flatten() {
+            environment.apply_all(&changes(files.env_files(directory)?, PlainFile::Override));
+        }
+    }
+    Ok(())
+}
 
 /// Returns the part of the launcher's own environment that processes see: all of it but what is
 /// meant for the launcher, and without the launcher's own directories in `PATH`.

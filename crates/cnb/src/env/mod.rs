@@ -12,5 +12,5 @@ mod roots;
 pub use build::{inherited, platform_changes};
 pub use change::{Action, Change, EnvFile, PlainFile, changes};
 pub use environment::Environment;
-pub use launch::launch;
+pub use launch::{LayerFiles, apply_layers, launch};
 pub use roots::{Phase, Root, roots};

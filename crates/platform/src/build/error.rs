@@ -13,6 +13,7 @@ use dhow_sandbox::SandboxError;
 use dhow_store::{ArchiveError, LayoutError};
 
 use super::phase_failure::{FailedBuildpack, PhaseFailure};
+use super::startable::{CannotStart, ContentsError};
 use super::state::StateError;
 use crate::OpenError;
 use crate::app::{CopyError, FilterError, SourceError};
@@ -201,6 +202,12 @@ pub enum BuildError {
         /// Why, if the phase said so.
         source: Option<PhaseFailure>,
     },
+    /// Processes of the image could not start, so no image was made.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    CannotStart(Vec<CannotStart>),
+    /// It could not be told whether the processes can start.
+    #[error(transparent)]
+    Contents(#[from] ContentsError),
     /// Exporting failed.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -246,7 +253,7 @@ impl BuildError {
             Self::Detect { code, .. } | Self::Build { code, .. } => return u8::try_from(*code).unwrap_or(1),
             Self::Analyze(error) => error.exit_code(),
             Self::Restore(error) => error.exit_code(),
-            Self::Export(_) | Self::Publish(_) => ExitCode::Export,
+            Self::Export(_) | Self::Publish(_) | Self::CannotStart(_) => ExitCode::Export,
             _ => ExitCode::Generic,
         };
         code.number()

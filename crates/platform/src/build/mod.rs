@@ -13,6 +13,7 @@ mod report;
 mod request;
 mod run_image;
 mod sandboxed;
+mod startable;
 mod state;
 mod steps;
 
@@ -38,6 +39,7 @@ pub use error::BuildError;
 pub use phase_failure::{FailedBuildpack, PHASE_FAILURE_VARIABLE, PhaseFailure};
 pub use report::BuildReport;
 pub use request::{BuildRequest, Machine, Tag};
+pub use startable::{CannotStart, ContentsError, Missing};
 pub use state::StateError;
 
 use crate::app::Source;
@@ -137,6 +139,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     clock.begin(Phase::Export);
     let output = output::open(&request.output, &state, &work)?;
     let metadata = files::read_build_metadata(&root, Path::new("/layers/config/metadata.toml"))?;
+    build.require_startable(&group, &metadata, &run_image)?;
     let packing = Packing::new(&root, Owner { uid: builder.uid.into(), gid: builder.gid.into() }, &work);
     let launcher = launcher(request);
     let reference = run_image.image.reference();

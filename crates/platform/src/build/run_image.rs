@@ -17,6 +17,8 @@ use crate::{Events, Location, OpenError, Opened, open};
 pub(crate) struct RunImage {
     pub(crate) image: SourceImage,
     pub(crate) names: RunImageNames,
+    /// Whether it is dhow's own, which holds no program.
+    pub(crate) is_embedded: bool,
 }
 
 /// Opens the run image that the user named, else one that the builder names, else the embedded one.
@@ -58,6 +60,7 @@ fn found(opened: Opened, known: &RunFile) -> RunImage {
     // An image without a name has its digest alone: a path means nothing elsewhere, and would tell where this is.
     let name = base_name.clone().unwrap_or_default();
     RunImage {
+        is_embedded: false,
         names: if name.is_empty() { RunImageNames::default() } else { run_image_names(known, &name) },
         image: SourceImage {
             image: opened.image.clone(),
@@ -75,6 +78,7 @@ fn embedded(request: &BuildRequest, work: &Arc<Work>, events: &dyn Events) -> Re
         .map_err(|error| BuildError::EmbeddedRunImage(Box::new(error)))?;
     let name = made.reference.familiar();
     Ok(RunImage {
+        is_embedded: true,
         names: RunImageNames { image: name.clone(), mirrors: Vec::new() },
         image: SourceImage {
             named: made.image.descriptor(),

@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
+use dhow_cnb::launch::Metadata;
 use dhow_cnb::{Analyzed, Group, LauncherMetadata};
 use dhow_fs::{Root, Work};
 use dhow_lifecycle::cache::LayoutCache;
@@ -18,6 +19,7 @@ use super::error::BuildError;
 use super::request::{BuildRequest, Tag};
 use super::run_image::RunImage;
 use super::sandboxed::{Program, Sandboxed};
+use super::startable::Contents;
 use super::state::BuildState;
 use super::{LAYERS, output, project};
 use crate::app::{AppCopy, Source};
@@ -257,6 +259,29 @@ impl Build<'_> {
             let _collected = output.gc(&|| {});
         }
         Ok(published)
+    }
+
+    /// Fails if a process could not start on the embedded run image, of which all contents are known.
+    pub(super) fn require_startable(
+        &self,
+        group: &Group,
+        metadata: &Metadata,
+        run_image: &RunImage,
+    ) -> Result<(), BuildError> {
+        if !run_image.is_embedded {
+            return Ok(());
+        }
+        let contents = Contents {
+            root: self.root,
+            layers: Path::new(LAYERS),
+            app: &self.request.workspace,
+            buildpacks: &group.buildpacks,
+            path: run_image.image.image.config().value().env("PATH").unwrap_or_default(),
+        };
+        match contents.cannot_start(&metadata.processes)? {
+            broken if broken.is_empty() => Ok(()),
+            broken => Err(BuildError::CannotStart(broken)),
+        }
     }
 
     pub(super) fn write_outputs(&self, report: &dhow_cnb::Report) -> Result<(), BuildError> {
