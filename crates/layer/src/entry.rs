@@ -1,21 +1,9 @@
-//! What a tar holds, as values.
+//! What a layer is made of, as values.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An owner and a group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owner {
-    /// The user.
-    pub uid: u64,
-    /// The group.
-    pub gid: u64,
-}
-
-impl Owner {
-    /// User 0 and group 0.
-    pub const ROOT: Self = Self { uid: 0, gid: 0 };
-}
+use dhow_tar::{Header, MemberKind, Owner};
 
 /// One entry of a tar that is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,5 +95,19 @@ impl Entry {
             EntryKind::File(source) => source.size(),
             _ => 0,
         }
+    }
+
+    /// Returns what the entry's header says.
+    pub(crate) fn header(&self, modified: i64) -> Header<'_> {
+        let kind: MemberKind<&Path> = match &self.kind {
+            EntryKind::Directory => MemberKind::Directory,
+            EntryKind::File(_) => MemberKind::File,
+            EntryKind::Symlink(target) => MemberKind::Symlink(target),
+            EntryKind::HardLink(target) => MemberKind::HardLink(target),
+            EntryKind::Fifo => MemberKind::Fifo,
+            EntryKind::CharDevice { major, minor } => MemberKind::CharDevice { major: *major, minor: *minor },
+            EntryKind::BlockDevice { major, minor } => MemberKind::BlockDevice { major: *major, minor: *minor },
+        };
+        Header { path: &self.path, kind, mode: self.mode, owner: self.owner, size: self.size(), modified }
     }
 }

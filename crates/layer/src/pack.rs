@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use dhow_fs::{Operation, PathError, Root, Work};
 use dhow_oci::DiffId;
+use dhow_tar::{BLOCK, HeaderError};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::block::BlockWriter;
-use crate::header::{BLOCK, HeaderError, write_header};
 use crate::pipeline::{PackOptions, Packed, PipelineError, run};
 use crate::{Compression, Entry, EntryKind, FileSource, LevelError};
 
@@ -112,8 +112,8 @@ impl<'a, 'b> TarWriter<'a, 'b> {
     fn write(mut self, entries: &[Entry]) -> Result<(), PackError> {
         for entry in entries {
             self.header.clear();
-            write_header(entry, self.modified, &mut self.header)
-                .map_err(|source| PackError::Header { path: entry.path.clone(), source })?;
+            let header = entry.header(self.modified);
+            header.write(&mut self.header).map_err(|source| PackError::Header { path: entry.path.clone(), source })?;
             self.output.write_all(&self.header).map_err(PackError::Output)?;
             match &entry.kind {
                 EntryKind::File(FileSource::Bytes(bytes)) => {

@@ -17,9 +17,8 @@ use std::path::{Path, PathBuf};
 use dhow_fs::{PathError, Root};
 use dhow_oci::DiffId;
 
-use crate::read::{Member, MemberKind, ReadError, Reader};
 use crate::stream::hashed;
-use crate::{Encoding, Owner, decompress};
+use crate::{Encoding, Member, MemberKind, Owner, ReadError, Reader, decompress};
 pub use options::{Owners, Rules, UnpackOptions, Whiteouts};
 use place::Unpacker;
 

@@ -2,8 +2,7 @@
 
 use dhow_fs::Work;
 
-use crate::Encoding;
-use crate::read::Limits;
+use crate::{Encoding, Limits};
 
 /// What is done with entries that say that something of a lower layer is gone (image-spec `layer.md`, "Whiteouts").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,8 +15,7 @@ use rustix::io::Errno;
 use super::tree::{Links, Missing, Tree, open_directory};
 use super::whiteout::{Whiteout, make_opaque};
 use super::{Member, MemberKind, Owners, Rules, UnpackError, UnpackOptions, Whiteouts, components};
-use crate::Owner;
-use crate::read::ReadError;
+use crate::{Owner, ReadError};
 
 pub(super) struct Unpacker<'a> {
     pub(super) options: &'a UnpackOptions<'a>,

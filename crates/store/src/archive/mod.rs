@@ -1,6 +1,6 @@
 //! `oci-archive` files: the tar of a layout, read in place and written reproducibly.
 
-mod tar;
+mod members;
 mod write;
 
 use std::fs::File;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use dhow_fs::{FileKind, Operation, PathError, Root, Work};
 use dhow_oci::{Descriptor, Document, Index};
+use dhow_tar::ReadError;
 
 pub use write::{write, write_beside};
 
@@ -19,7 +20,7 @@ use crate::layout::{INDEX_LIMIT, require_version};
 use crate::staging::in_layout;
 use crate::verify::VerifiedReader;
 use crate::{BlobError, BlobSource, CopyError, ImageSource, LayoutError, Presence};
-use tar::{Catalogue, Member};
+use members::{Catalogue, Member};
 
 /// The largest `oci-layout` file that is read.
 const MARKER_LIMIT: u64 = 4096;
@@ -47,14 +48,12 @@ pub enum ArchiveError {
         format: &'static str,
     },
     /// The file is not a well-formed tar.
-    #[error("{} is not a tar archive of an OCI layout: {reason} at byte {offset}", .path.display())]
+    #[error("{} is not a tar archive of an OCI layout", .path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
-        reason: &'static str,
-        /// Where.
-        offset: u64,
+        /// What is wrong, and where.
+        source: ReadError,
     },
     /// A file of the layout is not in the archive.
     #[error("{} is no OCI archive: it has no regular file `{member}`", .path.display())]
@@ -82,7 +81,7 @@ impl Archive {
     /// Opens the archive at `path` and notes where its files are. Reads headers only.
     pub fn open(path: &Path, work: &Arc<Work>) -> Result<Self, ArchiveError> {
         let file = Root::host()?.open_file(path)?;
-        let members = tar::scan(&file, path)?;
+        let members = members::scan(&file, path)?;
         let archive = Self { path: path.to_owned(), file: Arc::new(file), members, work: Arc::clone(work) };
         let marker = archive.small("oci-layout", MARKER_LIMIT)?;
         require_version(&marker, path)?;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use dhow_fs::{AtomicFile, Operation, PathError};
 use dhow_oci::{Descriptor, Document, Index, annotation};
+use dhow_tar::{BLOCK, Header, MemberKind, Owner};
 
-use super::tar::{write_directory, write_end, write_file_header, write_padding};
 use super::{Archive, ArchiveError};
 use crate::graph::walk;
 use crate::layout::{SPARSE, marker};
@@ -100,14 +100,15 @@ fn entry(root: &Descriptor, name: Option<&str>, is_sparse: bool) -> Descriptor {
 
 fn write_blobs(archive: &mut impl Write, blobs: &Blobs<'_>, output: &Path) -> Result<(), ArchiveError> {
     let fail = |error: io::Error| PathError::new(Operation::Write, output, error);
-    write_directory(archive, "blobs/").map_err(fail)?;
+    write_header(archive, &directory_header(Path::new("blobs/"))).map_err(fail)?;
     let mut algorithm = "";
     for (path, (source, descriptor)) in &blobs.0 {
         if descriptor.digest.algorithm() != algorithm {
             algorithm = descriptor.digest.algorithm();
-            write_directory(archive, &format!("blobs/{algorithm}/")).map_err(fail)?;
+            let directory = format!("blobs/{algorithm}/");
+            write_header(archive, &directory_header(Path::new(&directory))).map_err(fail)?;
         }
-        write_file_header(archive, &path.to_string_lossy(), descriptor.size).map_err(fail)?;
+        write_header(archive, &file_header(path, descriptor.size)).map_err(fail)?;
         write_blob(archive, *source, descriptor, output)?;
         write_padding(archive, descriptor.size).map_err(fail)?;
     }
@@ -137,7 +138,34 @@ fn write_blob(
 }
 
 fn write_small(archive: &mut impl Write, name: &str, bytes: &[u8]) -> io::Result<()> {
-    write_file_header(archive, name, bytes.len() as u64)?;
+    write_header(archive, &file_header(Path::new(name), bytes.len() as u64))?;
     archive.write_all(bytes)?;
     write_padding(archive, bytes.len() as u64)
+}
+
+/// Returns the header of a directory, whose name ends in a slash.
+pub(super) fn directory_header(path: &Path) -> Header<'_> {
+    Header { path, kind: MemberKind::Directory, mode: 0o755, owner: Owner::ROOT, size: 0, modified: 0 }
+}
+
+/// Returns the header of a file; its content and [`write_padding`] must follow.
+pub(super) fn file_header(path: &Path, size: u64) -> Header<'_> {
+    Header { path, kind: MemberKind::File, mode: 0o644, owner: Owner::ROOT, size, modified: 0 }
+}
+
+pub(super) fn write_header(archive: &mut impl Write, header: &Header<'_>) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    header.write(&mut bytes).map_err(io::Error::other)?;
+    archive.write_all(&bytes)
+}
+
+/// Fills up the last block of a content of `size` bytes.
+pub(super) fn write_padding(archive: &mut impl Write, size: u64) -> io::Result<()> {
+    let missing = size.wrapping_neg() % BLOCK as u64;
+    archive.write_all(&[0; BLOCK][..usize::try_from(missing).unwrap_or(0)])
+}
+
+/// Writes the end of the archive.
+pub(super) fn write_end(archive: &mut impl Write) -> io::Result<()> {
+    archive.write_all(&[0; 2 * BLOCK])
 }

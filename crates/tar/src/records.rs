@@ -1,21 +1,24 @@
 //! PAX records: `<length> <key>=<value>\n`, the length counting the whole record.
 
+use crate::number::decimal;
+use crate::sparse::SparseRecords;
+
 /// The records that mean something here.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Records {
-    pub(super) path: Option<Vec<u8>>,
-    pub(super) linkpath: Option<Vec<u8>>,
-    pub(super) size: Option<u64>,
-    pub(super) uid: Option<u64>,
-    pub(super) gid: Option<u64>,
-    pub(super) modified: Option<i64>,
-    pub(super) sparse: bool,
-    pub(super) attributes: usize,
+pub(crate) struct Records {
+    pub(crate) path: Option<Vec<u8>>,
+    pub(crate) linkpath: Option<Vec<u8>>,
+    pub(crate) size: Option<u64>,
+    pub(crate) uid: Option<u64>,
+    pub(crate) gid: Option<u64>,
+    pub(crate) modified: Option<i64>,
+    pub(crate) sparse: SparseRecords,
+    pub(crate) attributes: usize,
 }
 
 impl Records {
     /// Reads all records. The last of several with the same key counts, an empty value takes the record back.
-    pub(super) fn parse(mut data: &[u8]) -> Result<Self, &'static str> {
+    pub(crate) fn parse(mut data: &[u8]) -> Result<Self, &'static str> {
         let mut records = Self::default();
         while !data.is_empty() {
             let (key, value, rest) = split(data).ok_or("a PAX record is malformed")?;
@@ -34,23 +37,39 @@ impl Records {
             b"gid" => self.gid = number(value)?,
             b"mtime" => self.modified = seconds(value)?,
             _ if key.contains(&0) => return Err("the key of a PAX record holds a NUL byte"),
-            _ if key.starts_with(b"GNU.sparse.") => self.sparse = true,
             _ if key.starts_with(b"SCHILY.xattr.") || key.starts_with(b"LIBARCHIVE.xattr.") => self.attributes += 1,
-            _ => {}
+            _ => {
+                if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                    self.sparse.set(key, value)?;
+                }
+            }
         }
         Ok(())
     }
 
     /// Tells whether readers that apply these records to later entries find other entries than readers that don't.
-    pub(super) fn changes_structure(&self) -> bool {
-        self.path.is_some() || self.linkpath.is_some() || self.size.is_some() || self.sparse
+    pub(crate) fn changes_structure(&self) -> bool {
+        self.path.is_some() || self.linkpath.is_some() || self.size.is_some() || !self.sparse.is_empty()
     }
+}
+
+/// Appends a record, whose length counts its own digits.
+pub(crate) fn push_record(key: &str, value: &[u8], data: &mut Vec<u8>) {
+    let rest = key.len() + value.len() + 3;
+    let digits = |number: usize| number.to_string().len();
+    let mut length = rest + digits(rest);
+    if rest + digits(length) != length {
+        length = rest + digits(length);
+    }
+    data.extend_from_slice(format!("{length} {key}=").as_bytes());
+    data.extend_from_slice(value);
+    data.push(b'\n');
 }
 
 /// Returns key, value, and what follows the first record.
 fn split(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = data.iter().take(20).position(|byte| *byte == b' ')?;
-    let length = usize::try_from(digits(&data[..space])?).ok()?;
+    let length = usize::try_from(decimal(&data[..space])?).ok()?;
     if length <= space || length > data.len() {
         return None;
     }
@@ -60,24 +79,20 @@ fn split(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((&body[..equals], &body[equals + 1..], rest))
 }
 
-fn text(value: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+/// Returns a name; none for an empty value.
+pub(crate) fn text(value: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     if value.contains(&0) {
         return Err("a name in a PAX record holds a NUL byte");
     }
     Ok((!value.is_empty()).then(|| value.to_vec()))
 }
 
-fn number(value: &[u8]) -> Result<Option<u64>, &'static str> {
+/// Returns a number; none for an empty value.
+pub(crate) fn number(value: &[u8]) -> Result<Option<u64>, &'static str> {
     if value.is_empty() {
         return Ok(None);
     }
-    digits(value).map(Some).ok_or("a number in a PAX record is malformed")
-}
-
-fn digits(value: &[u8]) -> Option<u64> {
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
-    let number = value.iter().try_fold(0_u64, |sum, byte| sum.checked_mul(10)?.checked_add(digit(byte)?))?;
-    (!value.is_empty() && i64::try_from(number).is_ok()).then_some(number)
+    decimal(value).map(Some).ok_or("a number in a PAX record is malformed")
 }
 
 /// Returns the whole seconds of a decimal number that may have a sign and a fraction.
@@ -92,7 +107,7 @@ fn seconds(value: &[u8]) -> Result<Option<i64>, &'static str> {
     if !fraction.iter().all(u8::is_ascii_digit) {
         return Err(MALFORMED);
     }
-    let whole = digits(&unsigned[..point]).and_then(|whole| i64::try_from(whole).ok()).ok_or(MALFORMED)?;
+    let whole = decimal(&unsigned[..point]).and_then(|whole| i64::try_from(whole).ok()).ok_or(MALFORMED)?;
     // The second that a time before 1970 lies in starts below it.
     let below = i64::from(negative && fraction.iter().any(|byte| *byte != b'0'));
     Ok(Some(if negative { -whole - below } else { whole }))
@@ -130,6 +145,16 @@ mod tests {
     fn the_last_record_counts_and_an_empty_one_takes_back() {
         let records = Records::parse(b"9 path=a\n9 path=b\n9 size=7\n8 size=\n").unwrap();
         assert_eq!(records, Records { path: Some(b"b".to_vec()), ..Records::default() });
+    }
+
+    #[test]
+    fn records_count_their_own_digits() {
+        for length in 0..1200 {
+            let mut data = Vec::new();
+            push_record("path", &b"x".repeat(length), &mut data);
+            let (key, value, rest) = split(&data).unwrap();
+            assert_eq!((key, value.len(), rest.len()), (&b"path"[..], length, 0));
+        }
     }
 
     #[test]

@@ -1,14 +1,12 @@
-//! Numbers in tar headers: octal text, or base 256 where the first bit is set.
-
-use crate::header::BLOCK;
+//! Numbers: in headers octal text, or base 256 where the first bit is set; in PAX records decimal.
 
 /// Returns a number that is not negative.
-pub(super) fn number(field: &[u8]) -> Option<u64> {
+pub(crate) fn number(field: &[u8]) -> Option<u64> {
     u64::try_from(signed_number(field)?).ok()
 }
 
 /// Returns a number; none if it is malformed or does not fit.
-pub(super) fn signed_number(field: &[u8]) -> Option<i64> {
+pub(crate) fn signed_number(field: &[u8]) -> Option<i64> {
     match field.first() {
         Some(first) if first & 0x80 != 0 => base256(field),
         _ => octal(field),
@@ -31,7 +29,7 @@ fn base256(field: &[u8]) -> Option<i64> {
 }
 
 /// Octal digits, with spaces and NULs around them; nothing at all is 0.
-fn octal(field: &[u8]) -> Option<i64> {
+pub(crate) fn octal(field: &[u8]) -> Option<i64> {
     let padding = |byte: &u8| matches!(byte, b' ' | 0);
     let start = field.iter().position(|byte| !padding(byte)).unwrap_or(field.len());
     let digits = &field[start..];
@@ -45,12 +43,27 @@ fn octal(field: &[u8]) -> Option<i64> {
     })
 }
 
-/// Tells whether the checksum is the sum of the header's bytes; old writers added them as signed.
-pub(super) fn checksum_holds(block: &[u8; BLOCK]) -> bool {
-    let summed = |(position, byte): (usize, &u8)| if (148..156).contains(&position) { b' ' } else { *byte };
-    let unsigned: i64 = block.iter().enumerate().map(|pair| i64::from(summed(pair))).sum();
-    let signed: i64 = block.iter().enumerate().map(|pair| i64::from(summed(pair).cast_signed())).sum();
-    octal(&block[148..156]).is_some_and(|sum| sum == unsigned || sum == signed)
+/// Tells whether a field of `width` bytes holds the number: as `width - 1` octal digits and a NUL.
+pub(crate) fn fits_octal(number: u64, width: usize) -> bool {
+    number < 1 << (3 * (width - 1))
+}
+
+/// Writes zero-padded octal digits and a NUL. A number that does not fit becomes 0; a PAX record has it.
+pub(crate) fn put_octal(field: &mut [u8], number: u64) {
+    let mut rest = if fits_octal(number, field.len()) { number } else { 0 };
+    let digits = field.len() - 1;
+    for digit in field[..digits].iter_mut().rev() {
+        *digit = b'0' + (rest % 8) as u8;
+        rest /= 8;
+    }
+    field[digits] = 0;
+}
+
+/// Returns a decimal number of digits alone that a signed one of 64 bits holds.
+pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let number = text.iter().try_fold(0_u64, |sum, byte| sum.checked_mul(10)?.checked_add(digit(byte)?))?;
+    (!text.is_empty() && i64::try_from(number).is_ok()).then_some(number)
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use dhow_layer::{Limits, Member, MemberKind, ReadError, Reader, decompress};
+use dhow_tar::{Member, MemberKind, ReadError, ReadLimits, Reader};
+
+const LIMITS: ReadLimits = ReadLimits { entries: 1000, bytes: 64 << 30 };
 
 fn header(name: &[u8], kind: u8, size: u64) -> [u8; 512] {
     let mut block = [0; 512];
@@ -58,7 +60,7 @@ fn read(parts: &[Vec<u8>]) -> Result<Entries, ReadError> {
 }
 
 fn read_bytes(bytes: &[u8]) -> Result<Entries, ReadError> {
-    let mut reader = Reader::new(bytes, Limits::default());
+    let mut reader = Reader::new(bytes, LIMITS);
     let mut members = Vec::new();
     while let Some(member) = reader.next_member()? {
         let mut data = Vec::new();
@@ -109,7 +111,6 @@ fn damage_is_found() {
 fn malformed_fields_are_refused() {
     let plain = header(b"f", b'0', 0);
     let negative = [0xff; 12];
-    let huge = [0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
     let cases: [(&str, [u8; 512], &str); 7] = [
         ("size", changed(plain, 124, b"0000000000x\0"), "the size is malformed"),
         ("negative size", changed(plain, 124, &negative), "the size is malformed"),
@@ -122,7 +123,24 @@ fn malformed_fields_are_refused() {
     for (name, block, expected) in cases {
         assert_eq!(reason(&[block.to_vec(), end()]), format!("no tar header at byte 0: {expected}"), "{name}");
     }
-    assert_eq!(reason(&[changed(plain, 124, &huge).to_vec()]), "the tar ends within an entry, at byte 512");
+}
+
+#[test]
+fn what_is_too_large_is_told_before_it_is_read() {
+    let huge = [0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    let claims = changed(header(b"f", b'0', 0), 124, &huge).to_vec();
+    let expected = "the tar has more than 68719476736 bytes with f, which has 9223372036854775807";
+    assert_eq!(reason(&[claims.clone()]), expected);
+    let unlimited = ReadLimits { bytes: u64::MAX, ..LIMITS };
+    let mut reader = Reader::new(claims.as_slice(), unlimited);
+    reader.next_member().unwrap();
+    assert!(matches!(reader.next_member(), Err(ReadError::Truncated(512))));
+
+    let tar = [with_data(b"first", b'0', &[1; 1024]), with_data(b"second", b'0', &[2; 10])].concat();
+    let mut reader = Reader::new(tar.as_slice(), ReadLimits { bytes: 2057, ..LIMITS });
+    reader.next_member().unwrap();
+    let error = reader.next_member().unwrap_err().to_string();
+    assert_eq!(error, "the tar has more than 2057 bytes with second, which has 10");
 }
 
 #[test]
@@ -212,23 +230,28 @@ fn global_records_may_only_comment() {
     }
 }
 
+/// Go forgets the records, GNU tar applies them: one of them finds `other`, the other one `f`.
 #[test]
-fn sparse_files_and_unknown_types_are_refused() {
-    let cases = [
-        (vec![header(b"s", b'S', 0).to_vec()], "the tar holds a sparse file, s, which is not supported"),
-        (
-            vec![pax("GNU.sparse.major", b"1"), header(b"s", b'0', 0).to_vec()],
-            "the tar holds a sparse file, s, which is not supported",
-        ),
-        (
-            vec![pax("GNU.sparse.map", b"0,1"), header(b"s", b'0', 0).to_vec()],
-            "the tar holds a sparse file, s, which is not supported",
-        ),
-        (vec![header(b"v", b'V', 0).to_vec()], "the tar holds v, an entry of unknown type `V`"),
-        (vec![header(b"v", 200, 0).to_vec()], "the tar holds v, an entry of unknown type `\\u{c8}`"),
-    ];
-    for (parts, expected) in cases {
-        assert_eq!(reason(&parts), expected);
+fn global_records_may_not_stand_between_an_entry_and_what_extends_it() {
+    let global = with_data(b"pax_global_header", b'g', &record("comment", b"abc"));
+    let long = with_data(b"././@LongLink", b'L', b"other\0");
+    let links = with_data(b"././@LongLink", b'K', b"other\0");
+    for (extension, at) in [(pax("path", b"other"), 1024), (long, 1024), (links, 1024)] {
+        let expected = format!("no tar header at byte {at}: global records between an entry and what extends it");
+        assert_eq!(reason(&[extension, global.clone(), header(b"f", b'0', 0).to_vec(), end()]), expected);
+    }
+    assert_eq!(
+        names(&[global, pax("path", b"other"), header(b"f", b'0', 0).to_vec(), end()]),
+        [PathBuf::from("other")]
+    );
+}
+
+#[test]
+fn unknown_types_are_refused() {
+    let cases = [(b'V', "`V`"), (200, "`\\u{c8}`"), (b'M', "`M`")];
+    for (kind, shown) in cases {
+        let expected = format!("the tar holds v, an entry of unknown type {shown}");
+        assert_eq!(reason(&[header(b"v", kind, 0).to_vec()]), expected);
     }
 }
 
@@ -236,10 +259,23 @@ fn sparse_files_and_unknown_types_are_refused() {
 fn prefixes_count_in_ustar_only() {
     let ustar = changed(header(b"name", b'0', 0), 345, b"prefix");
     assert_eq!(names(&[ustar.to_vec(), end()]), [PathBuf::from("prefix/name")]);
-    let gnu = changed(ustar, 257, b"ustar  \0");
-    assert_eq!(names(&[gnu.to_vec(), end()]), [PathBuf::from("name")]);
+    let gnu = changed(header(b"name", b'0', 0), 257, b"ustar  \0");
+    let accessed = changed(changed(gnu, 345, b"14722360300\0"), 357, b"14722360300\0");
+    assert_eq!(names(&[accessed.to_vec(), end()]), [PathBuf::from("name")], "GNU has times there");
     let old = changed(ustar, 257, &[0; 8]);
     assert_eq!(names(&[old.to_vec(), end()]), [PathBuf::from("name")]);
+}
+
+/// Go before 1.8 wrote it, and still reads it: what is neither time nor zeros is a prefix.
+#[test]
+fn a_gnu_header_may_have_a_prefix_as_go_has_written_it() {
+    let gnu = changed(header(b"name", b'0', 0), 257, b"ustar  \0");
+    let prefixed = changed(gnu, 345, b"prefix");
+    assert_eq!(names(&[prefixed.to_vec(), end()]), [PathBuf::from("prefix/name")]);
+    let late = changed(gnu, 345, b"7777777/77777777/77777777/7");
+    assert_eq!(names(&[late.to_vec(), end()]), [PathBuf::from("7777777/77777777/77777777/7/name")]);
+    let strange = changed(gnu, 345, "pr\u{e4}fix".as_bytes());
+    assert_eq!(names(&[strange.to_vec(), end()]), [PathBuf::from("name")]);
 }
 
 #[test]
@@ -249,53 +285,57 @@ fn old_types_are_files_and_directories() {
     assert_eq!(kinds, [MemberKind::Directory, MemberKind::File, MemberKind::File]);
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut encoder, bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn decompressed(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let (_, mut reader) = decompress(bytes)?;
-    let mut plain = Vec::new();
-    reader.read_to_end(&mut plain)?;
-    Ok(plain)
+/// GNU tar and libarchive take it for a directory. Go takes it for a file, and so do container tools.
+#[test]
+fn a_file_whose_name_ends_in_a_slash_is_a_file_as_to_go() {
+    let members = read(&[with_data(b"d/", b'0', b"data"), end()]).unwrap();
+    assert_eq!((members[0].0.kind.clone(), members[0].1.as_slice()), (MemberKind::File, &b"data"[..]));
 }
 
 #[test]
-fn members_and_frames_make_one_stream() {
-    let zstd = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
-    let skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc";
-    let cases = [
-        (b"plain".to_vec(), &b"plain"[..]),
-        (vec![], b""),
-        (b"a".to_vec(), b"a"),
-        ([gzip(b"one"), gzip(b""), gzip(b"two")].concat(), b"onetwo"),
-        ([zstd(b"one"), zstd(b"two")].concat(), b"onetwo"),
-        ([&skippable[..], &zstd(b"one"), skippable].concat(), b"one"),
-    ];
-    for (bytes, expected) in cases {
-        assert_eq!(decompressed(&bytes).unwrap(), expected);
-    }
+fn signed_checksums_are_accepted() {
+    let mut block = header("\u{e4}".as_bytes(), b'0', 0);
+    block[148..156].fill(b' ');
+    let sum: i32 = block.iter().map(|byte| i32::from(byte.cast_signed())).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    assert_eq!(names(&[block.to_vec(), end()]), [PathBuf::from("\u{e4}")]);
 }
 
 #[test]
-fn damaged_members_and_frames_are_errors() {
-    let whole = gzip(&[b'x'; 5000]);
-    let frame = zstd::bulk::compress(&[b'x'; 5000], 1).unwrap();
-    let mut wrong_sum = whole.clone();
-    let sum = whole.len() - 8;
-    wrong_sum[sum] ^= 1;
-    let huge_window = b"\x28\xb5\x2f\xfd\x00\xf8\x01\x00\x00";
-    let cases = [
-        ("cut gzip", whole[..whole.len() - 1].to_vec()),
-        ("gzip with something after", [whole.clone(), b"garbage".to_vec()].concat()),
-        ("wrong checksum", wrong_sum),
-        ("cut zstd", frame[..frame.len() - 1].to_vec()),
-        ("zstd with something after", [frame, b"garbage".to_vec()].concat()),
-        ("zstd with a huge window", huge_window.to_vec()),
+fn what_is_passed_over_by_seeking_is_the_same_tar() {
+    let parts = [
+        pax("path", b"first"),
+        with_data(b"f", b'0', &[7; 5000]),
+        with_data(b"second", b'0', b"data"),
+        with_data(b"last", b'0', &[8; 513]),
+        end(),
     ];
-    for (name, bytes) in cases {
-        assert!(decompressed(&bytes).is_err(), "{name}");
+    let tar = parts.concat();
+    let read = |mut reader: Reader<std::io::BufReader<std::io::Cursor<Vec<u8>>>>| {
+        let mut found = Vec::new();
+        loop {
+            match reader.next_member() {
+                Ok(Some(member)) => {
+                    let offset = reader.offset();
+                    let mut first = [0; 2];
+                    // Where there are fewer, the next call says so.
+                    let _some = reader.read(&mut first);
+                    found.push((member.path, offset, first));
+                }
+                Ok(None) => return Ok(found),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    };
+    let input = |bytes: &[u8]| std::io::BufReader::with_capacity(700, std::io::Cursor::new(bytes.to_vec()));
+    let seekable = |bytes: &[u8]| read(Reader::seekable(input(bytes), LIMITS).unwrap());
+    let found = seekable(&tar).unwrap();
+    assert_eq!(found.iter().map(|(_, offset, _)| *offset).collect::<Vec<_>>(), [1536, 7168, 8192]);
+    assert_eq!(found, read(Reader::new(input(&tar), LIMITS)).unwrap());
+    for length in [1300, 3000, 6655, 7169, 8705, 9000] {
+        let cut = &tar[..length];
+        let error = seekable(cut).unwrap_err();
+        assert_eq!(error, read(Reader::new(input(cut), LIMITS)).unwrap_err(), "{length}");
+        assert_eq!(error, format!("the tar ends within an entry, at byte {length}"));
     }
 }
