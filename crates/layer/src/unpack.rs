@@ -4,6 +4,7 @@
 //! component ([`tree`]), so links lead nowhere but inside. An entry replaces what is there rather
 //! than write through it. Modes and times of directories are set when all else is done.
 
+mod content;
 mod kept;
 mod options;
 mod place;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::tree::{Links, Missing, Tree, open_directory};
 use super::whiteout::{Whiteout, make_opaque};
-use super::{Member, MemberKind, Owners, Rules, UnpackError, UnpackOptions, Whiteouts, components};
+use super::{Member, MemberKind, Owners, Rules, UnpackError, UnpackOptions, Whiteouts, components, content};
 use crate::{Owner, ReadError};
 
 pub(super) struct Unpacker<'a> {
@@ -220,14 +220,7 @@ impl<'a> Unpacker<'a> {
             .instead(name, path, |tree| rustix::fs::openat(tree.current(), name, flags, private))
             .map_err(io::Error::from)?;
         let mut file = File::from(handle);
-        loop {
-            let bytes = data.fill_buf()?;
-            if bytes.is_empty() {
-                break;
-            }
-            let count = file.write(bytes)?;
-            data.consume(count);
-        }
+        content::write(&mut file, member, data)?;
         if self.options.owners == Owners::Set {
             let (uid, gid) = ids(member.owner)?;
             rustix::fs::fchown(&file, Some(uid), Some(gid))?;
