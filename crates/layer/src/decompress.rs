@@ -5,8 +5,6 @@ use std::io::{self, BufReader, Cursor, Read};
 use dhow_oci::MediaType;
 
 const BUFFER: usize = 256 * 1024;
-/// 128 MiB, as the zstd program allows without being asked.
-const WINDOW_LOG: u32 = 27;
 
 /// How a blob is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +63,8 @@ pub fn decompress<'a>(mut input: impl Read + Send + 'a) -> io::Result<(Encoding,
         Encoding::Plain => Box::new(whole),
         Encoding::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(BUFFER, whole))),
         Encoding::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(BufReader::with_capacity(BUFFER, whole))?;
-            decoder.window_log_max(WINDOW_LOG)?;
-            Box::new(decoder)
+            // The library takes windows of 128 MiB at most unless it is told to take more.
+            Box::new(zstd::stream::read::Decoder::with_buffer(BufReader::with_capacity(BUFFER, whole))?)
         }
     };
     Ok((encoding, reader))

@@ -118,6 +118,47 @@ fn a_file_that_changed_since_it_was_listed_is_an_error() {
     assert_eq!(outcome().to_string(), format!("cannot open {}", path.display()));
 }
 
+/// Of a file of more than one block, the first block is handed on before the rest is read.
+#[test]
+fn a_file_that_grows_or_shrinks_while_it_is_packed_is_an_error() {
+    struct Meanwhile<'a>(&'a Path, Option<u64>);
+    impl Write for Meanwhile<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if let Some(size) = self.1.take() {
+                std::fs::File::options().write(true).open(self.0)?.set_len(size)?;
+            }
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f");
+    let root = Root::open(directory.path()).unwrap();
+    let work = Work::default();
+    let options =
+        PackOptions { compression: Compression::None, threads: NonZero::<usize>::MIN, ..PackOptions::new(&work) };
+    let size = 3 << 20;
+    for (later, expected) in
+        [(size + 1, Some(size + 1)), (size + 5000, Some(size + 1)), (size, None), (2 << 20, Some(2 << 20))]
+    {
+        std::fs::write(&path, noise(3 << 20, 1)).unwrap();
+        let entry = Entry {
+            kind: EntryKind::File(FileSource::InRoot { path: "/f".into(), size }),
+            ..Entry::file("/f", *b"", 0o644, Owner::ROOT)
+        };
+        let outcome = pack(&root, &[entry], &mut Meanwhile(&path, Some(later)), &options);
+        match (outcome, expected) {
+            (Ok(_), None) => {}
+            (Err(PackError::Changed { path, expected, found }), Some(later)) => {
+                assert_eq!((path.as_path(), expected, found), (Path::new("/f"), size, later));
+            }
+            (outcome, _) => panic!("{later}: {outcome:?}"),
+        }
+    }
+}
+
 #[test]
 fn an_output_that_fails_ends_the_pipeline() {
     struct Full(usize);
