@@ -2,9 +2,20 @@
 
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::fs::{Access, AtFlags, CWD, FsWord};
 
 use crate::{Operation, PathError};
+
+/// Tells whether what is written to an overlay can go to a directory at `path`: it must be on a disk of this machine.
+///
+/// The kernel refuses an overlay whose writes go to another overlay or to a network. `true` where it cannot be told.
+#[must_use]
+pub fn takes_overlay_writes(path: &Path) -> bool {
+    rustix::fs::statfs(path).map_or(true, |found| !REFUSED_BY_OVERLAYS.contains(&found.f_type))
+}
+
+/// The numbers of overlayfs, NFS, FUSE, 9p, SMB and CIFS (statfs(2)).
+const REFUSED_BY_OVERLAYS: [FsWord; 6] = [0x794c_7630, 0x6969, 0x6573_5546, 0x0102_1997, 0xfe53_4d42, 0xff53_4d42];
 
 /// Fails unless entries can be made in the directory at `path`.
 ///

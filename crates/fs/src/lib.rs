@@ -16,7 +16,7 @@ mod temporary;
 mod walk;
 mod work;
 
-pub use access::is_writable;
+pub use access::{is_writable, takes_overlay_writes};
 pub use atomic::{AtomicFile, is_unfinished, rename_replacing, sync_filesystem, sync_path};
 pub use copy::{CopyMethod, copy_file, share_file, touch};
 pub use directories::{make_directories, remove_empty_directory};

@@ -1,11 +1,12 @@
 //! What containers of builds and of runs have in common.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use dhow_fs::{Ownership, PathError, Root};
-use dhow_sandbox::{HostIds, IdMap, Mount, MountKind, TmpfsOwner, plan_id_map};
+use dhow_sandbox::{HostIds, IdMap, Mount, plan_id_map};
 
 use crate::embedded::host_system::{ScratchOwner, SystemMount};
+use crate::scratch::ScratchSpace;
 use crate::{Access, Volume};
 
 /// The largest file of this machine's `/etc` that is handed in, in bytes.
@@ -88,22 +89,46 @@ fn volume_mount(volume: &Volume) -> Result<Mount, PathError> {
     })
 }
 
-/// Returns the mounts of the plan that shows this machine's own system directories.
-pub(crate) fn system_mounts(plan: &[SystemMount]) -> Vec<Mount> {
-    plan.iter().map(system_mount).collect()
+/// Returns the mounts of the plan that shows this machine's own system directories; its empty directories are made in
+/// `scratch`, and those of the buildpacks belong to `owner` if one is given.
+pub(crate) fn system_mounts(
+    plan: &[SystemMount],
+    scratch: &ScratchSpace,
+    owner: Option<(u32, u32)>,
+) -> Result<Vec<Mount>, PathError> {
+    let mount = |mount: &SystemMount| {
+        Ok(match mount {
+            SystemMount::Machine { source, destination } => Mount::read_only(source, destination),
+            SystemMount::Symlink { target, destination } => Mount::symlink(target, destination),
+            SystemMount::File { content, destination } => Mount::file(destination, content.clone()),
+            SystemMount::Scratch { mode, owner: whose, destination } => {
+                let owner = owner.filter(|_| *whose == ScratchOwner::Buildpacks);
+                Mount::read_write(scratch.directory(*mode, owner)?, destination)
+            }
+        })
+    };
+    plan.iter().map(mount).collect()
 }
 
-fn system_mount(mount: &SystemMount) -> Mount {
-    match mount {
-        SystemMount::Machine { source, destination } => Mount::read_only(source, destination),
-        SystemMount::Symlink { target, destination } => Mount::symlink(target, destination),
-        SystemMount::File { content, destination } => Mount::file(destination, content.clone()),
-        SystemMount::Scratch { mode, owner, destination } => {
-            let owner = match owner {
-                ScratchOwner::Root => TmpfsOwner::Root,
-                ScratchOwner::Buildpacks => TmpfsOwner::Job,
-            };
-            Mount { destination: destination.clone(), kind: MountKind::Tmpfs { mode: *mode, owner, bytes: None } }
+/// Tells whether a path that an image names is a place below its root: not `/` itself, and none of the container's own
+/// directories. Accounts without a home name such (`/`, `/dev/null`).
+pub(crate) fn is_place_of_image(path: &Path) -> bool {
+    let is_plain = path.components().skip(1).all(|part| matches!(part, Component::Normal(_)));
+    let is_of_container = ["/proc", "/dev", "/sys"].iter().any(|directory| path.starts_with(directory));
+    path.is_absolute() && path.components().count() > 1 && is_plain && !is_of_container
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_of_an_image_is_below_its_root_and_not_the_containers_own() {
+        for path in ["/home/cnb", "/nonexistent", "/workspace/", "/devices", "//srv"] {
+            assert!(is_place_of_image(Path::new(path)), "{path}");
+        }
+        for path in ["/", "//", "/dev/null", "/proc/1", "/sys", "/home/../etc", "home", ""] {
+            assert!(!is_place_of_image(Path::new(path)), "{path}");
         }
     }
 }

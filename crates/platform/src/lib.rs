@@ -19,6 +19,7 @@ mod rebase;
 mod rootfs;
 mod run;
 mod sbom;
+mod scratch;
 mod tree;
 mod user;
 mod volume;

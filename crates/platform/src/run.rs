@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{PathError, Root, TemporaryDirectory, Work};
+use dhow_fs::{PathError, Root, Work};
 use dhow_oci::{Image, ImageConfig};
-use dhow_sandbox::{Identity, Job, JobHandle, Mount, Privileges, RootFs, SandboxError, Scratch, Streams};
+use dhow_sandbox::{Identity, Job, JobHandle, Mount, Privileges, RootFs, SandboxError, Streams};
 use dhow_store::BlobSource;
 
-use crate::container::{caller, hosts_files, sandbox_network, volume_mounts};
+use crate::container::{caller, hosts_files, is_place_of_image, sandbox_network, volume_mounts};
 use crate::rootfs::{Owned, RootfsError, lower_directories};
+use crate::scratch::ScratchSpace;
 use crate::user::{self, ACCOUNTS_LIMIT, User, UserError};
 use crate::{Events, Network, Volume};
 
@@ -95,21 +96,20 @@ pub fn run(
     let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
     let lower = lower_directories(image, blobs, cache, owned, &Work::default(), events)?;
     let user = user_of(request.user.as_deref().unwrap_or(&config.config.user), &lower)?;
-    let runs = cache.join("run");
-    Root::host()?.create_directories(&runs, 0o700)?;
-    TemporaryDirectory::sweep(&runs);
-    let scratch = TemporaryDirectory::create_in(&runs)?;
+    let scratch = ScratchSpace::create(cache)?;
     let network = request.network.unwrap_or(Network::Host);
-    let mut mounts = vec![Mount::temporary("/tmp")];
-    mounts.extend(hosts_files(network)?);
-    mounts.extend(volume_mounts(&request.volumes)?);
     let working_directory = match &request.working_directory {
         Some(path) => path.clone(),
         None if config.config.working_dir.is_empty() => PathBuf::from("/"),
         None => PathBuf::from(&config.config.working_dir),
     };
+    let mut mounts = vec![Mount::open_to_all("/tmp")];
+    mounts.extend(hosts_files(network)?);
+    // As docker and podman do, before volumes are there: nothing is made on this machine.
+    mounts.extend(is_place_of_image(&working_directory).then(|| Mount::directory(&working_directory)));
+    mounts.extend(volume_mounts(&request.volumes)?);
     let job = Job {
-        root: RootFs::Overlay { lower, scratch: Scratch::Directory(scratch.path().to_owned()) },
+        root: RootFs::Overlay { lower, scratch: scratch.of_root()? },
         root_access: dhow_sandbox::Access::ReadWrite,
         mounts,
         identity: Identity { uid: user.uid, gid: user.gid, supplementary: Vec::new() },

@@ -65,6 +65,16 @@ pub(crate) fn resolve(text: &str, passwd: &str, group: &str) -> Result<User, Use
     Ok(User { uid, gid, home: home.unwrap_or_else(|| "/".to_owned()) })
 }
 
+/// Returns the home directory that `/etc/passwd` gives to a user, if it is an absolute path.
+pub(crate) fn home_of(uid: u32, passwd: &str) -> Option<String> {
+    let home = passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [_, _, id, _, _, home, ..] = fields.as_slice() else { return None };
+        (numeric_id(id) == Some(uid)).then_some(*home)
+    });
+    home.filter(|home| home.starts_with('/')).map(str::to_owned)
+}
+
 fn group_id(name: &str, group: &str) -> Result<u32, UserError> {
     group
         .lines()
@@ -118,6 +128,16 @@ mod tests {
         assert_eq!(ids("cnb:web"), Ok((1000, 33)));
         assert_eq!(ids("7:8"), Ok((7, 8)));
         assert_eq!(ids("7"), Ok((7, 0)));
+    }
+
+    #[test]
+    fn a_home_is_what_passwd_says_of_the_id() {
+        let passwd = format!("{PASSWD}other:x:1000:1::/home/other:\nnone:x:7:7:::\nodd:x:8:8::home:\n");
+        assert_eq!(home_of(1000, &passwd).as_deref(), Some("/home/cnb"), "the first entry counts");
+        assert_eq!(home_of(0, &passwd).as_deref(), Some("/root"));
+        for uid in [7, 8, 9] {
+            assert_eq!(home_of(uid, &passwd), None);
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ fn main() -> Answer<()> {
     place.create_directories(&own.join("layer/usr"), 0o755)?;
     place.create_directories(&own.join("scratch"), 0o755)?;
     let in_memory =
-        RootFs::Overlay { lower: vec![directory.join("layer")], scratch: Scratch::Memory { bytes: 64 << 20 } };
+        RootFs::Overlay { lower: vec![directory.join("layer")], scratch: Scratch::Memory { bytes: Some(64 << 20) } };
     let overlay = RootFs::Overlay {
         lower: vec![directory.join("layer")],
         scratch: Scratch::Directory(directory.join("scratch")),

@@ -66,7 +66,7 @@ fn staging() -> Result<&'static Path, Failure> {
 /// It must be attached somewhere (below the root-to-be) for parts of it to be mounted elsewhere.
 fn hidden(job: &Job, staging: &Path) -> Result<OwnedFd, Failure> {
     let bytes = match &job.root {
-        RootFs::Overlay { scratch: Scratch::Memory { bytes }, .. } => Some(*bytes),
+        RootFs::Overlay { scratch: Scratch::Memory { bytes }, .. } => *bytes,
         _ => None,
     };
     let hidden = tmpfs(0o755, bytes, None, 0).during(Step::Root)?;

@@ -15,6 +15,15 @@ pub(crate) fn clone_tree(source: BorrowedFd<'_>, access: Access, attributes: u64
     clone_with(source, harmless | attributes | read_only(access))
 }
 
+/// Returns a private copy of the tree at `source` that has this access, whatever the access of its mount is.
+pub(crate) fn clone_part(source: BorrowedFd<'_>, access: Access) -> Result<OwnedFd, Errno> {
+    let tree = clone_tree(source, access, 0)?;
+    if access == Access::ReadWrite {
+        sys::mount_clear_attributes(tree.as_fd(), libc::MOUNT_ATTR_RDONLY)?;
+    }
+    Ok(tree)
+}
+
 /// Returns a private copy of a device node's mount, on which the device works.
 pub(crate) fn clone_device(source: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     clone_with(source, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC)

@@ -3,15 +3,16 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use dhow_fs::chmod_handle;
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, StatxFlags, Uid};
 use rustix::io::Errno;
 
 use crate::assemble::{Container, empty_directory, open_path};
-use crate::attach::{clone_tree, move_onto, tmpfs};
+use crate::attach::{clone_part, clone_tree, move_onto, tmpfs};
 use crate::channel::retry;
 use crate::failure::{During, Failure, Step};
 use crate::job::Access;
-use crate::mount::{Execution, Missing, Mount, MountKind, TmpfsOwner};
+use crate::mount::{DirectoryOwner, Execution, Existing, Missing, Mount, MountKind};
 use crate::process_files::{is_directory, null_device};
 
 /// Opens the sources of bind mounts, with the caller's own ids. `None` for what has no source, or none any more.
@@ -26,6 +27,7 @@ pub(crate) fn open_sources(mounts: &[Mount]) -> Result<Vec<Option<OwnedFd>>, Fai
             MountKind::Tmpfs { .. }
             | MountKind::File { .. }
             | MountKind::Directory { .. }
+            | MountKind::Part { .. }
             | MountKind::Symlink { .. }
             | MountKind::Mask => Ok(None),
         })
@@ -34,18 +36,36 @@ pub(crate) fn open_sources(mounts: &[Mount]) -> Result<Vec<Option<OwnedFd>>, Fai
 
 /// Mounts in the order given.
 pub(crate) fn mount_all(container: &Container<'_>, sources: Vec<Option<OwnedFd>>) -> Result<(), Failure> {
+    let mut of_root = vec![mount_id(&container.mount).during(Step::Root)?];
     for (number, (mount, source)) in container.job.mounts.iter().zip(sources).enumerate() {
-        mount_one(container, number, mount, source)?;
+        mount_one(container, number, mount, source, &mut of_root)?;
     }
     Ok(())
 }
 
-fn mount_one(container: &Container<'_>, number: usize, mount: &Mount, source: Option<OwnedFd>) -> Result<(), Failure> {
+/// Mounts one thing. `of_root` are the mounts that show the root file system: its own, and those of its parts.
+fn mount_one(
+    container: &Container<'_>,
+    number: usize,
+    mount: &Mount,
+    source: Option<OwnedFd>,
+    of_root: &mut Vec<u64>,
+) -> Result<(), Failure> {
     let destination = mount.destination.as_path();
     let failed = |source: Errno| Step::Mount.failed_at(destination, source);
     let tree = match &mount.kind {
-        MountKind::Directory { mode } => {
-            return container.root.create_directories(destination, *mode).during_at(Step::Destination, destination);
+        MountKind::Directory { mode, owner, existing } => {
+            return directory(container, destination, *mode, *owner, *existing);
+        }
+        MountKind::Part { access } => {
+            match existing(container, destination).during_at(Step::Destination, destination)? {
+                Some(part) if of_root.contains(&mount_id(&part).map_err(failed)?) => {
+                    let tree = clone_part(part.as_fd(), *access).map_err(failed)?;
+                    of_root.push(mount_id(&tree).map_err(failed)?);
+                    tree
+                }
+                _ => return Ok(()),
+            }
         }
         MountKind::Symlink { target } => return link(container, target, destination),
         MountKind::Bind { access, execution, .. } => {
@@ -56,14 +76,7 @@ fn mount_one(container: &Container<'_>, number: usize, mount: &Mount, source: Op
             };
             clone_tree(source.as_fd(), *access, attributes).map_err(failed)?
         }
-        MountKind::Tmpfs { mode, owner, bytes } => {
-            let identity = &container.job.identity;
-            let owner = match owner {
-                TmpfsOwner::Root => None,
-                TmpfsOwner::Job => Some((identity.uid, identity.gid)),
-            };
-            tmpfs(*mode, *bytes, owner, 0).map_err(failed)?
-        }
+        MountKind::Tmpfs { mode, owner, bytes } => tmpfs(*mode, *bytes, ids(container, *owner), 0).map_err(failed)?,
         MountKind::File { content, mode } => file(container, number, content, *mode).map_err(failed)?,
         MountKind::Mask => match existing(container, destination).during_at(Step::Destination, destination)? {
             None => return Ok(()),
@@ -75,6 +88,46 @@ fn mount_one(container: &Container<'_>, number: usize, mount: &Mount, source: Op
     };
     let target = mount_point(container, destination, is_directory(tree.as_fd()).map_err(failed)?)?;
     move_onto(tree.as_fd(), target.as_fd()).map_err(failed)
+}
+
+/// Returns the ids of an owner; `None` for who makes everything in a container.
+fn ids(container: &Container<'_>, owner: DirectoryOwner) -> Option<(u32, u32)> {
+    let identity = &container.job.identity;
+    match owner {
+        DirectoryOwner::Root => None,
+        DirectoryOwner::Job => Some((identity.uid, identity.gid)),
+    }
+}
+
+fn directory(
+    container: &Container<'_>,
+    destination: &Path,
+    mode: u32,
+    owner: DirectoryOwner,
+    kept: Existing,
+) -> Result<(), Failure> {
+    let failed = |source: Errno| Step::Destination.failed_at(destination, source);
+    let is_there = existing(container, destination).map_err(failed)?.is_some();
+    container.root.create_directories(destination, 0o755).during_at(Step::Destination, destination)?;
+    if is_there && kept == Existing::Kept {
+        return Ok(());
+    }
+    let Some(handle) = existing(container, destination).map_err(failed)? else { return Err(failed(Errno::NOENT)) };
+    let stat = rustix::fs::fstat(&handle).map_err(failed)?;
+    if let Some((uid, gid)) = ids(container, owner).filter(|ids| *ids != (stat.st_uid, stat.st_gid)) {
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        rustix::fs::chownat(&handle, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH).map_err(failed)?;
+    }
+    let found = if is_there { stat.st_mode & 0o7777 } else { 0 };
+    match found | mode {
+        wanted if wanted == stat.st_mode & 0o7777 => Ok(()),
+        wanted => chmod_handle(handle.as_fd(), wanted).map_err(failed),
+    }
+}
+
+/// Returns the number of the mount that something is in.
+fn mount_id(handle: &OwnedFd) -> Result<u64, Errno> {
+    rustix::fs::statx(handle, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).map(|stat| stat.stx_mnt_id)
 }
 
 /// Returns a read-only mount of a new file with this content.

@@ -62,10 +62,10 @@ pub enum Scratch {
     ///
     /// After a crash they may be left, owned by subordinate ids: [`remove_tree`](crate::remove_tree) removes them.
     Directory(#[serde(with = "crate::bytes")] PathBuf),
-    /// Memory, at most this many bytes. Needs Linux 6.6 for directories that replace those below.
+    /// Memory. Needs Linux 6.6 for directories that replace those below.
     Memory {
-        /// The limit.
-        bytes: u64,
+        /// How many bytes at most; `None` for the kernel's default, half of the memory.
+        bytes: Option<u64>,
     },
 }
 

@@ -42,7 +42,7 @@ pub use error::{Barrier, SandboxError};
 pub use host::HostIds;
 pub use id_map::{IdMap, MapWriter, plan_id_map};
 pub use job::{Access, Identity, Job, Network, Privileges, RootFs, Scratch};
-pub use mount::{Execution, Missing, Mount, MountKind, TmpfsOwner};
+pub use mount::{DirectoryOwner, Execution, Existing, Missing, Mount, MountKind};
 pub use probe::{Probe, probe};
 pub use remove::remove_tree;
 pub use spawn::{Exit, JobHandle, Running, Streams, spawn, try_id_map};

@@ -38,7 +38,7 @@ pub enum MountKind {
         /// The permission bits of its root.
         mode: u32,
         /// Who owns its root.
-        owner: TmpfsOwner,
+        owner: DirectoryOwner,
         /// How many bytes it holds at most; `None` for the kernel's default, half of the memory.
         bytes: Option<u64>,
     },
@@ -50,10 +50,22 @@ pub enum MountKind {
         /// The permission bits.
         mode: u32,
     },
-    /// A directory, made in whatever file system is there; one that is there is kept.
+    /// A directory, made in whatever file system is there. What is made above it has mode 0755.
     Directory {
         /// The permission bits of a new one.
         mode: u32,
+        /// Who owns a new one.
+        owner: DirectoryOwner,
+        /// What happens to one that is there.
+        existing: Existing,
+    },
+    /// What the root file system has at that place, once more, with an access of its own: a part that can be written of a
+    /// root that cannot, or the reverse. Mounts that are there already are left as they are.
+    ///
+    /// Where nothing is, nothing is done.
+    Part {
+        /// Whether it can be written to.
+        access: Access,
     },
     /// A symbolic link, made in whatever file system is there; it is an error if something else is there.
     Symlink {
@@ -84,9 +96,18 @@ pub enum Missing {
     Skip,
 }
 
-/// Who owns the root of a tmpfs.
+/// What happens to a directory that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum TmpfsOwner {
+pub enum Existing {
+    /// It stays as it is.
+    Kept,
+    /// It gets the owner, and the permission bits besides those that it has.
+    Opened,
+}
+
+/// Who owns a directory that is made for the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DirectoryOwner {
     /// The container's user 0, or the job's user where 0 is not mapped.
     Root,
     /// The job's user and group.
@@ -106,7 +127,7 @@ impl Mount {
 
     /// Returns a tmpfs that everyone can write to, as `/tmp` is.
     pub fn temporary(destination: impl Into<PathBuf>) -> Self {
-        let kind = MountKind::Tmpfs { mode: 0o1777, owner: TmpfsOwner::Root, bytes: None };
+        let kind = MountKind::Tmpfs { mode: 0o1777, owner: DirectoryOwner::Root, bytes: None };
         Self { destination: destination.into(), kind }
     }
 
@@ -120,9 +141,27 @@ impl Mount {
         Self { destination: destination.into(), kind: MountKind::Symlink { target: target.into() } }
     }
 
-    /// Returns a directory of mode 0755.
+    /// Returns a directory of mode 0755 that is the job's, unless one is there.
     pub fn directory(destination: impl Into<PathBuf>) -> Self {
-        Self { destination: destination.into(), kind: MountKind::Directory { mode: 0o755 } }
+        let kind = MountKind::Directory { mode: 0o755, owner: DirectoryOwner::Job, existing: Existing::Kept };
+        Self { destination: destination.into(), kind }
+    }
+
+    /// Returns a directory that everyone can write to, as `/tmp` is, with what the root file system has in it.
+    pub fn open_to_all(destination: impl Into<PathBuf>) -> Self {
+        let kind = MountKind::Directory { mode: 0o1777, owner: DirectoryOwner::Root, existing: Existing::Opened };
+        Self { destination: destination.into(), kind }
+    }
+
+    /// Returns a directory that is the job's, with what the root file system has in it.
+    pub fn open_to_job(destination: impl Into<PathBuf>) -> Self {
+        let kind = MountKind::Directory { mode: 0o700, owner: DirectoryOwner::Job, existing: Existing::Opened };
+        Self { destination: destination.into(), kind }
+    }
+
+    /// Returns a part of the root file system with an access of its own.
+    pub fn part(destination: impl Into<PathBuf>, access: Access) -> Self {
+        Self { destination: destination.into(), kind: MountKind::Part { access } }
     }
 
     /// Returns a mask over `destination`.

@@ -129,6 +129,15 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 
 /// Adds attributes to a mount, with everything below it if `recursive`, and makes it private.
 pub(crate) fn mount_setattr(mount: BorrowedFd<'_>, attributes: u64, recursive: bool) -> Result<(), Errno> {
+    change_mount(mount, attributes, 0, recursive)
+}
+
+/// Takes attributes from a mount, but not from what is mounted below it, and makes it private.
+pub(crate) fn mount_clear_attributes(mount: BorrowedFd<'_>, attributes: u64) -> Result<(), Errno> {
+    change_mount(mount, 0, attributes, false)
+}
+
+fn change_mount(mount: BorrowedFd<'_>, set: u64, clear: u64, recursive: bool) -> Result<(), Errno> {
     #[repr(C)]
     struct MountAttributes {
         set: u64,
@@ -136,7 +145,7 @@ pub(crate) fn mount_setattr(mount: BorrowedFd<'_>, attributes: u64, recursive: b
         propagation: u64,
         user_namespace: u64,
     }
-    let change = MountAttributes { set: attributes, clear: 0, propagation: libc::MS_PRIVATE, user_namespace: 0 };
+    let change = MountAttributes { set, clear, propagation: libc::MS_PRIVATE, user_namespace: 0 };
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the structure is the kernel's `struct mount_attr`, its size is told, and it lives through the call.
     check(unsafe {

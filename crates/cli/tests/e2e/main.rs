@@ -15,6 +15,7 @@ mod support;
 mod archives;
 mod bad_input;
 mod bases;
+mod build_places;
 mod builder_image;
 mod concurrency;
 mod debian;

@@ -219,6 +219,32 @@ fn a_program_writes_to_a_copy_that_no_other_run_sees() {
 }
 
 #[test]
+fn the_images_own_tmp_is_seen_and_writable_and_what_is_written_is_dropped() {
+    let world = World::with_script(PROCESSES);
+    world.build("oci:app", "source", &["--workspace", "/tmp/app"]).success();
+    let run = |script: &str| world.dhow(["run", "oci:app", "--", "sh", "-c", script]).run().success().stdout;
+    assert_eq!(run("pwd; ls; echo x >/tmp/new; echo x >new; ls /tmp"), "/tmp/app\nbuild.sh\napp\nnew\n");
+    assert_eq!(run("ls /tmp . ; awk '$5 == \"/tmp\"' /proc/self/mountinfo"), ".:\nbuild.sh\n\n/tmp:\napp\n");
+    assert_eq!(world.dhow(["run", "oci:app"]).run().success().stdout, "default\n");
+}
+
+#[test]
+fn a_working_directory_that_the_image_lacks_is_made_and_is_the_users() {
+    let world = World::new();
+    let layer = Base::of(&world).busybox();
+    let config = serde_json::json!({ "User": "1000:1000", "Env": ["PATH=/bin"], "WorkingDir": "/srv/made/deep" });
+    write_image(&world.path("image"), "latest", &[layer], &config, &serde_json::json!({}), Media::Oci);
+    let run = |flags: &[&str], script: &str| {
+        world.dhow(["run", "oci:image"]).args(flags).args(["--", "sh", "-c", script]).run().success().stdout
+    };
+    assert_eq!(run(&[], "pwd; echo x >file; ls; stat -c '%u:%g %a' ."), "/srv/made/deep\nfile\n1000:1000 755\n");
+    assert_eq!(run(&["--workdir", "/made/by/flag"], "pwd; echo x >file; ls"), "/made/by/flag\nfile\n");
+    // What is there stays as it is.
+    assert_eq!(run(&["--workdir", "/etc", "--user", "7:7"], "stat -c %a ."), "755\n");
+    assert_eq!(run(&["--workdir", "/proc"], "pwd"), "/proc\n");
+}
+
+#[test]
 fn a_program_that_cannot_be_run_gives_the_exit_code_of_shells() {
     let entrypoint = |program: &str| run(&["--entrypoint", program]);
     entrypoint("/no/such/program").exits(127);

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use dhow_cnb::toml_write::{Node, Table};
 use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile};
 use dhow_fs::{Root, TemporaryDirectory, Work, sync_filesystem};
-use dhow_sandbox::Mount;
+use dhow_sandbox::{Access, Mount};
 
 use super::choice::BuildpackChoice;
 use super::error::BuildError;
 use super::project::{Project, Wanted};
 use super::request::BuildRequest;
-use crate::container::{Caller, hosts_files, system_mounts};
+use crate::container::{Caller, hosts_files, is_place_of_image};
 use crate::embedded::buildpacks::{self, BUILDPACKS};
-use crate::embedded::host_system::{HOME, HostFacts, HostSystem, NameResolution};
+use crate::embedded::host_system::{HOME, HostFacts, HostSystem, NameResolution, SystemMount};
 use crate::rootfs::{Owned, lower_directories};
 use crate::{Events, Location, Network, open, user};
 
@@ -54,7 +54,7 @@ pub(crate) struct Builder {
 #[derive(Debug)]
 pub(crate) enum View {
     /// Parts of this machine.
-    Machine,
+    Machine(Vec<SystemMount>),
     /// Unpacked layers, topmost first.
     Layers(Vec<PathBuf>),
 }
@@ -70,7 +70,7 @@ pub(crate) struct MountedBuildpack {
 impl Builder {
     /// Tells whether this is the embedded builder.
     pub(crate) fn is_embedded(&self) -> bool {
-        matches!(self.view, View::Machine)
+        matches!(self.view, View::Machine(_))
     }
 }
 
@@ -93,8 +93,6 @@ pub(crate) fn resolve(
         Some(location) => of_image(request, location, caller, work, events)?,
         None => embedded(request, events)?,
     };
-    builder.uid = request.uid.unwrap_or(builder.uid);
-    builder.gid = request.gid.unwrap_or(builder.gid);
     choose_buildpacks(&mut builder, project)?;
     Ok(builder)
 }
@@ -139,8 +137,8 @@ fn embedded(request: &BuildRequest, events: &dyn Events) -> Result<Builder, Buil
     });
     Ok(Builder {
         name: format!("embedded (dhow {}, this machine)", env!("CARGO_PKG_VERSION")),
-        view: View::Machine,
-        mounts: system_mounts(&system.mounts),
+        view: View::Machine(system.mounts),
+        mounts: Vec::new(),
         environment,
         uid,
         gid,
@@ -196,7 +194,8 @@ fn of_image(
             value: text.to_owned(),
         })
     };
-    let (uid, gid) = (id("CNB_USER_ID")?, id("CNB_GROUP_ID")?);
+    let uid = request.uid.map_or_else(|| id("CNB_USER_ID"), Ok)?;
+    let gid = request.gid.map_or_else(|| id("CNB_GROUP_ID"), Ok)?;
     let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
     let lower = lower_directories(&opened.image, opened.blobs(), &request.cache_directory, owned, work, events)?;
     let order = required(&lower, "/cnb/order.toml")
@@ -209,13 +208,22 @@ fn of_image(
         None => stack_run_image(&lower, &name)?,
     };
     let mut environment: Vec<(String, String)> =
-        vec![("PATH".into(), DEFAULT_PATH.into()), ("HOME".into(), "/home/cnb".into())];
+        vec![("PATH".into(), DEFAULT_PATH.into()), ("HOME".into(), HOME.into())];
     for (key, value) in config.config.env.iter().filter_map(|entry| entry.split_once('=')) {
         environment.retain(|(existing, _)| existing != key);
         environment.push((key.to_owned(), value.to_owned()));
     }
-    let home = environment.iter().find(|(key, _)| key == "HOME").map_or("/home/cnb", |(_, home)| home.as_str());
-    let mut mounts = vec![Mount::temporary("/tmp"), Mount::temporary("/var/tmp"), Mount::temporary(home)];
+    let passwd = required(&lower, "/etc/passwd").unwrap_or_default();
+    if let Some(home) = user::home_of(uid, &passwd) {
+        environment.retain(|(existing, _)| existing != "HOME");
+        environment.push(("HOME".to_owned(), home));
+    }
+    let mut mounts = vec![Mount::open_to_all("/tmp"), Mount::open_to_all("/var/tmp")];
+    let home = environment.iter().find(|(key, _)| key == "HOME").map(|(_, home)| Path::new(home));
+    let home = home.filter(|home| is_place_of_image(home) && !home.starts_with("/cnb"));
+    mounts.extend(home.map(Mount::open_to_job));
+    let parts: Vec<Mount> = mounts.iter().map(|mount| Mount::part(&mount.destination, Access::ReadWrite)).collect();
+    mounts.extend(parts);
     mounts.extend(hosts_files(request.network)?);
     Ok(Builder {
         name,

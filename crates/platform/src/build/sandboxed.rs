@@ -4,22 +4,21 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
 
-use dhow_fs::Root;
-use dhow_sandbox::{Identity, Job, Mount, MountKind, Privileges, RootFs, SandboxError, Scratch, Streams, TmpfsOwner};
+use dhow_fs::{PathError, Root};
+use dhow_sandbox::{Identity, Job, Mount, Privileges, RootFs, SandboxError, Streams};
 
 use super::builder::{Builder, View};
 use super::phase_failure::{FILE, PHASE_FAILURE_VARIABLE, PhaseFailure};
 use super::request::BuildRequest;
 use super::state::BuildState;
-use crate::container::{Caller, sandbox_network, volume_mounts};
+use crate::container::{Caller, sandbox_network, system_mounts, volume_mounts};
+use crate::scratch::ScratchSpace;
 use crate::{Event, Events, OutputStream};
 
 /// The directory in which phases hand each other their files.
 pub(crate) const CONTROL: &str = "/cnb/control";
 const PROGRAM: &str = "/cnb/lifecycle/lifecycle";
 const HOSTNAME: &str = "dhow";
-/// Memory for what is written into a root file system that is read-only anyway: mount points.
-const SCRATCH_BYTES: u64 = 16 << 20;
 
 /// The two phases that run buildpacks' programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +41,8 @@ pub(crate) struct Sandboxed<'a> {
 impl Sandboxed<'_> {
     /// Runs a phase program to its end and returns its exit code; its output becomes events as it comes.
     pub(crate) fn run(&self, program: Program) -> Result<i32, SandboxError> {
-        let job = self.job(program).map_err(SandboxFailure::into_error)?;
+        let scratch = ScratchSpace::create(&self.request.cache_directory).map_err(into_error)?;
+        let job = self.job(program, &scratch).map_err(into_error)?;
         let mut running = dhow_sandbox::spawn(&job, Streams::captured())?;
         let (output, error) = (running.stdout.take(), running.stderr.take());
         std::thread::scope(|scope| {
@@ -62,19 +62,17 @@ impl Sandboxed<'_> {
         PhaseFailure::read(&Root::open(&directory).ok()?, &Path::new("/").join(name))
     }
 
-    fn job(&self, program: Program) -> Result<Job, SandboxFailure> {
+    fn job(&self, program: Program, scratch: &ScratchSpace) -> Result<Job, PathError> {
         let Builder { uid, gid, .. } = *self.builder;
         let root = match &self.builder.view {
-            View::Machine => RootFs::Empty,
-            View::Layers(lower) => {
-                RootFs::Overlay { lower: lower.clone(), scratch: Scratch::Memory { bytes: SCRATCH_BYTES } }
-            }
+            View::Machine(_) => RootFs::Empty,
+            View::Layers(lower) => RootFs::Overlay { lower: lower.clone(), scratch: scratch.of_root()? },
         };
         Ok(Job {
             root,
             // Everything that a buildpack may write is a mount of its own.
             root_access: dhow_sandbox::Access::ReadOnly,
-            mounts: self.mounts(program)?,
+            mounts: self.mounts(program, scratch)?,
             identity: Identity { uid, gid, supplementary: Vec::new() },
             id_map: self.caller.id_map(uid, gid),
             argv: [PROGRAM, program.word()].map(OsString::from).to_vec(),
@@ -86,9 +84,14 @@ impl Sandboxed<'_> {
         })
     }
 
-    fn mounts(&self, program: Program) -> Result<Vec<Mount>, SandboxFailure> {
+    fn mounts(&self, program: Program, scratch: &ScratchSpace) -> Result<Vec<Mount>, PathError> {
         let root = self.state.root_path();
-        let mut mounts = self.builder.mounts.clone();
+        let owner = self.caller.is_root().then_some((self.builder.uid, self.builder.gid));
+        let mut mounts = match &self.builder.view {
+            View::Machine(plan) => system_mounts(plan, scratch, owner)?,
+            View::Layers(_) => Vec::new(),
+        };
+        mounts.extend(self.builder.mounts.clone());
         mounts.push(Mount::read_only(&self.request.executable, PROGRAM));
         for buildpack in &self.builder.buildpacks {
             mounts.push(Mount::read_only(&buildpack.source, buildpack.destination()));
@@ -102,8 +105,7 @@ impl Sandboxed<'_> {
             Program::Detect => {
                 mounts.push(Mount::read_write(control, CONTROL));
                 // What a build left is none of detection's business.
-                let kind = MountKind::Tmpfs { mode: 0o755, owner: TmpfsOwner::Job, bytes: None };
-                mounts.push(Mount { destination: "/layers".into(), kind });
+                mounts.push(Mount::read_write(scratch.directory(0o755, owner)?, "/layers"));
             }
             Program::Build => {
                 mounts.push(Mount::read_only(control, CONTROL));
@@ -161,19 +163,9 @@ impl Program {
     }
 }
 
-/// A volume of the user that cannot be named.
-struct SandboxFailure(dhow_fs::PathError);
-
-impl From<dhow_fs::PathError> for SandboxFailure {
-    fn from(error: dhow_fs::PathError) -> Self {
-        Self(error)
-    }
-}
-
-impl SandboxFailure {
-    fn into_error(self) -> SandboxError {
-        SandboxError::Open { path: self.0.path, source: self.0.source }
-    }
+/// What cannot be named or made for the container.
+fn into_error(error: PathError) -> SandboxError {
+    SandboxError::Open { path: error.path, source: error.source }
 }
 
 fn forward(from: Option<impl Read>, stream: OutputStream, events: &dyn Events) {

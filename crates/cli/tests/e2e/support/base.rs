@@ -130,6 +130,16 @@ impl<'a> Base<'a> {
 
     /// Writes a builder with buildpacks of `tests/fixtures`.
     pub(crate) fn write_builder(&self, layout: &Path, busybox: &Layer, order: &str, buildpacks: &[&str]) {
+        self.write_builder_on(layout, std::slice::from_ref(busybox), &[], order, buildpacks);
+    }
+
+    /// Writes a builder of these layers and variables besides the usual, whose one buildpack is `test/script`.
+    pub(crate) fn write_script_builder(&self, layout: &Path, layers: &[Layer], variables: &[&str]) {
+        let order = "[[order]]\n[[order.group]]\nid = \"test/script\"\nversion = \"1.0\"\n";
+        self.write_builder_on(layout, layers, variables, order, &["script"]);
+    }
+
+    fn write_builder_on(&self, layout: &Path, layers: &[Layer], variables: &[&str], order: &str, buildpacks: &[&str]) {
         let tree = self.world.path(format!("trees/{}", layout.file_name().unwrap().display()));
         for name in buildpacks {
             let source = fixture("buildpacks").join(name);
@@ -144,12 +154,13 @@ impl<'a> Base<'a> {
         }
         write(&tree.join("cnb/order.toml"), order);
         write(&tree.join("cnb/run.toml"), "[[images]]\nimage = \"example.test/run:1\"\n");
+        let environment = [&["PATH=/bin", "CNB_USER_ID=1000", "CNB_GROUP_ID=1000"], variables].concat();
         let config = json!({
             "User": "1000:1000",
-            "Env": ["PATH=/bin", "CNB_USER_ID=1000", "CNB_GROUP_ID=1000"],
+            "Env": environment,
             "Labels": { "io.buildpacks.base.distro.name": "busybox", "io.buildpacks.base.distro.version": "1" },
         });
-        write_image(layout, "latest", &[busybox.clone(), Layer::of(&tree)], &config, &json!({}), Media::Oci);
+        write_image(layout, "latest", &[layers, &[Layer::of(&tree)]].concat(), &config, &json!({}), Media::Oci);
     }
 }
 
@@ -161,18 +172,17 @@ pub(crate) enum Media {
 }
 
 impl Layer {
-    /// Makes a layer of a directory: everything root's, except home and workspace.
+    /// Makes a layer of a directory: everything is root's.
     pub(crate) fn of(tree: &Path) -> Self {
+        Self::owned(tree, 0)
+    }
+
+    /// Makes a layer of a directory: everything belongs to this user and the group of the same number.
+    pub(crate) fn owned(tree: &Path, id: u32) -> Self {
+        let ids = [format!("--owner={id}"), format!("--group={id}")];
         let output = Command::new(tool("tar"))
-            .args([
-                "--create",
-                "--format=gnu",
-                "--sort=name",
-                "--mtime=@1",
-                "--owner=0",
-                "--group=0",
-                "--numeric-owner",
-            ])
+            .args(["--create", "--format=gnu", "--sort=name", "--mtime=@1", "--numeric-owner"])
+            .args(ids)
             .arg("--directory")
             .arg(tree)
             .args(fs::read_dir(tree).unwrap().map(|entry| entry.unwrap().file_name()))

@@ -82,7 +82,7 @@ pub enum SystemMount {
         /// Where it is.
         destination: PathBuf,
     },
-    /// An empty directory in memory.
+    /// An empty directory, in which what is written is not kept.
     Scratch {
         /// Its permission bits.
         mode: u32,
@@ -93,7 +93,7 @@ pub enum SystemMount {
     },
 }
 
-/// Who owns a directory in memory.
+/// Who owns an empty directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each variant is its own word")]
 pub enum ScratchOwner {

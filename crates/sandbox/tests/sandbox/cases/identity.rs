@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use dhow_sandbox::{HostIds, Identity, MapWriter, Mount, MountKind, Privileges, TmpfsOwner, plan_id_map};
+use dhow_sandbox::{DirectoryOwner, HostIds, Identity, MapWriter, Mount, MountKind, Privileges, plan_id_map};
 
 use crate::fixture::{GID, UID, job, run, script, words};
 use crate::harness::Case;
@@ -90,7 +90,7 @@ fn another_owners_file_cannot_be_written() {
     if job.id_map.writer == MapWriter::Single {
         return;
     }
-    let kind = MountKind::Tmpfs { mode: 0o755, owner: TmpfsOwner::Root, bytes: None };
+    let kind = MountKind::Tmpfs { mode: 0o755, owner: DirectoryOwner::Root, bytes: None };
     job.mounts.push(Mount { destination: "/rootly".into(), kind });
     assert_eq!(run(&job).text(), "0\n");
 }

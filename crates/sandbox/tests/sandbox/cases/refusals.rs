@@ -74,7 +74,7 @@ fn an_unreadable_layer_is_named() {
         return;
     }
     let mut job = script("true");
-    let scratch = Scratch::Memory { bytes: 1 << 20 };
+    let scratch = Scratch::Memory { bytes: Some(1 << 20) };
     job.root = RootFs::Overlay { lower: vec!["/root/layer".into()], scratch };
     assert_eq!(chain(&error(&job)), "cannot open /root/layer to mount it: Permission denied (os error 13)");
 }

@@ -14,6 +14,10 @@ pub(crate) const ALL: &[Case] = &[
     ("nothing_of_the_machine_is_seen_but_what_is_mounted", nothing_of_the_machine_is_seen),
     ("a_read_only_mount_cannot_be_written", a_read_only_mount_cannot_be_written),
     ("a_read_only_root_cannot_be_written", a_read_only_root_cannot_be_written),
+    ("a_part_of_a_read_only_root_can_be_writable", a_part_can_be_writable),
+    ("a_part_of_a_writable_root_can_be_read_only", a_part_can_be_read_only),
+    ("a_directory_is_opened_to_the_job_with_what_is_in_it", a_directory_is_opened),
+    ("a_missing_directory_is_made_for_the_job", a_missing_directory_is_made),
     ("a_file_can_be_mounted_where_nothing_was", a_file_can_be_mounted_where_nothing_was),
     ("a_source_path_may_hold_any_bytes", a_source_path_may_hold_any_bytes),
     ("a_destination_behind_a_link_of_the_image_stays_inside", a_linked_destination_stays_inside),
@@ -71,6 +75,74 @@ fn a_read_only_root_cannot_be_written() {
     let text = run(&job).text();
     assert_eq!(text.matches("Read-only file system").count(), 2, "{text}");
     assert!(text.ends_with("tmp\n"), "{text}");
+}
+
+fn a_part_can_be_writable() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "cat /data/file; echo new > /data/file; cat /data/file; touch /data/more /other;
+        touch /data/below/file; touch /data/below/open/file && echo deepest";
+    let mut job = script(text);
+    job.root = layers(directory.path(), &["layer"]);
+    job.root_access = Access::ReadOnly;
+    let data = directory.path().join("layer/data");
+    std::fs::write(data.join("file"), "old\n").unwrap();
+    std::fs::create_dir_all(data.join("below/open")).unwrap();
+    for path in [data.join("file"), data.join("below/open"), data.join("below"), data.clone()] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+    }
+    let (writable, read_only) = (Access::ReadWrite, Access::ReadOnly);
+    let parts =
+        [("/data", writable), ("/data/below", read_only), ("/data/below/open", writable), ("/absent", writable)];
+    job.mounts.extend(parts.map(|(path, access)| Mount::part(path, access)));
+    let outcome = run(&job);
+    assert_eq!(outcome.stdout, "old\nnew\ndeepest\n");
+    assert_eq!(outcome.stderr.matches("Read-only file system").count(), 2, "{}", outcome.stderr);
+    assert_eq!(std::fs::read_to_string(data.join("file")).unwrap(), "old\n");
+    assert_eq!(std::fs::read_dir(directory.path().join("scratch")).unwrap().count(), 0);
+}
+
+fn a_part_can_be_read_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut job = script("touch /data/more 2>&1; touch /data/link/more 2>&1; touch /tmp/more && echo tmp");
+    job.root = layers(directory.path(), &["layer"]);
+    let data = directory.path().join("layer/data");
+    std::fs::set_permissions(&data, PermissionsExt::from_mode(0o777)).unwrap();
+    symlink("/tmp", data.join("link")).unwrap();
+    job.mounts.push(Mount::part("/data", Access::ReadOnly));
+    // What is mounted by now keeps its access.
+    job.mounts.push(Mount::part("/data/link", Access::ReadOnly));
+    let text = run(&job).text();
+    assert_eq!(text.matches("Read-only file system").count(), 1, "{text}");
+    assert!(text.ends_with("tmp\n"), "{text}");
+}
+
+fn a_directory_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut job =
+        script("cat /data/home/.rc; echo x > /data/home/new && stat -c '%a %u %g' /data/home; echo x > /all/new");
+    job.root = layers(directory.path(), &["layer"]);
+    let home = directory.path().join("layer/data/home");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::create_dir(directory.path().join("layer/all")).unwrap();
+    std::fs::write(home.join(".rc"), "of the image\n").unwrap();
+    std::fs::set_permissions(&home, PermissionsExt::from_mode(0o555)).unwrap();
+    job.mounts.push(Mount::open_to_job("/data/home"));
+    job.mounts.push(Mount::open_to_all("/all"));
+    assert_eq!(run(&job).text(), "of the image\n755 1000 1001\n");
+    assert_eq!(std::fs::metadata(&home).unwrap().permissions().mode() & 0o777, 0o555);
+}
+
+fn a_missing_directory_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut job = script("pwd; echo x > file; stat -c '%a %u %g' . ..; echo y > /data/file || echo kept");
+    job.root = layers(directory.path(), &["layer"]);
+    std::fs::set_permissions(directory.path().join("layer/data"), PermissionsExt::from_mode(0o555)).unwrap();
+    job.mounts.push(Mount::directory("/made/deep"));
+    job.mounts.push(Mount::directory("/data"));
+    job.cwd = "/made/deep".into();
+    let text = run(&job).text();
+    let root = if job.id_map.contains(0, 0) { "0 0" } else { "1000 1001" };
+    assert_eq!(text, format!("/made/deep\n755 1000 1001\n755 {root}\nkept\n"));
 }
 
 fn a_file_can_be_mounted_where_nothing_was() {
@@ -153,7 +225,7 @@ fn scratch_in_memory() {
     std::fs::create_dir(directory.path().join("layer/tmp")).unwrap();
     std::fs::set_permissions(directory.path().join("layer/tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
     job.mounts.retain(|mount| mount.destination != Path::new("/tmp"));
-    job.root = RootFs::Overlay { lower, scratch: Scratch::Memory { bytes: 1 << 20 } };
+    job.root = RootFs::Overlay { lower, scratch: Scratch::Memory { bytes: Some(1 << 20) } };
     assert_eq!(run(&job).text(), "ok\n");
     assert_eq!(std::fs::read_dir(directory.path().join("layer/tmp")).unwrap().count(), 0);
 }

@@ -1,0 +1,134 @@
+//! Where a build on a builder image can write, what it finds there, and that nobody keeps it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::support::{Base, Layer, Media, World};
+
+/// What a buildpack finds out of its home.
+const HOME: &str = r#"
+echo "home $HOME"
+cat "$HOME/.m2/settings.xml" && mkdir -p "$HOME/.m2/repository/a" && echo x >"$HOME/.m2/repository/a/b" && echo "kept $HOME"
+cd && pwd && mkdir .cache && echo x >.cache/file && echo written $(ls -A)
+"#;
+
+/// A world with a builder of busybox and further layers, and an app with this build.
+fn world(script: &str, variables: &[&str], layers: impl FnOnce(&World) -> Vec<Layer>) -> World {
+    let world = World::new();
+    let base = Base::of(&world);
+    let busybox = base.busybox();
+    base.write_run_image(&base.repository("example.test/run/1"), "1", std::slice::from_ref(&busybox), Media::Oci);
+    let layers = [vec![busybox], layers(&world)].concat();
+    base.write_script_builder(&world.path("builder"), &layers, variables);
+    world.script_app("source", script);
+    world
+}
+
+fn set_mode(path: impl AsRef<Path>, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The scratch directories of containers that are there.
+fn scratches(world: &World) -> usize {
+    fs::read_dir(world.path("home/.cache/dhow/run")).unwrap().count()
+}
+
+/// A layer with a user list that names a home, and one with what a company puts there.
+fn homes(world: &World, home: &str) -> Vec<Layer> {
+    let passwd = format!("root:x:0:0::/root:/bin/sh\nheroku:x:1000:1000::{home}:/bin/sh\n");
+    world.write("trees/users/etc/passwd", passwd);
+    world.write("trees/home/home/heroku/.m2/settings.xml", "of the company\n");
+    vec![Layer::of(&world.path("trees/users")), Layer::owned(&world.path("trees/home"), 1000)]
+}
+
+#[test]
+fn home_is_what_the_builders_passwd_says_with_what_is_in_it_and_what_is_written_is_dropped() {
+    let world = world(HOME, &["HOME=/elsewhere"], |world| homes(world, "/home/heroku"));
+    for _ in 0..2 {
+        // What the first build wrote would stop the second.
+        let outcome = world.build("oci:app", "source", &[]).success();
+        let outcome = outcome.says("home /home/heroku\nof the company\nkept /home/heroku\n/home/heroku\n");
+        outcome.says("written .cache .m2\n");
+        assert_eq!(scratches(&world), 0);
+    }
+}
+
+#[test]
+fn a_home_that_is_not_there_or_not_the_users_is_made_so() {
+    let world = world(HOME, &[], |world| homes(world, "/data/of/heroku"));
+    world.build("oci:app", "source", &[]).success().says("home /data/of/heroku\n").says("written .cache\n");
+    let mut layers = homes(&world, "/home/heroku");
+    layers.pop();
+    set_mode(world.path("trees/home/home/heroku"), 0o555);
+    layers.push(Layer::of(&world.path("trees/home")));
+    let base = Base::of(&world);
+    let layers = [vec![base.busybox()], layers].concat();
+    base.write_script_builder(&world.path("builder"), &layers, &[]);
+    world.build("oci:app", "source", &[]).success().says("of the company\n").says("written .cache .m2\n");
+}
+
+#[test]
+fn a_user_without_an_entry_has_the_home_of_the_images_environment_or_the_usual_one() {
+    let users = |_: &World| Vec::new();
+    let script = "echo \"home $HOME\"; echo x >\"$HOME/file\"";
+    let named = world(script, &["HOME=/of/the/image"], users);
+    named.build("oci:app", "source", &["--uid", "4321"]).success().says("home /of/the/image\n");
+    let usual = world(script, &[], users);
+    usual.build("oci:app", "source", &["--uid", "4321"]).success().says("home /home/cnb\n");
+    // The user that the flag names counts, not the builder's.
+    let world = world(script, &[], |world| {
+        world.write("trees/users/etc/passwd", "a:x:1000:1000::/home/a:/bin/sh\nb:x:4321:4321::/home/b:/bin/sh\n");
+        vec![Layer::of(&world.path("trees/users"))]
+    });
+    world.build("oci:app", "source", &["--uid", "4321"]).success().says("home /home/b\n");
+}
+
+#[test]
+fn temporary_directories_are_on_the_disk_with_what_the_image_has_in_them() {
+    let script = r#"
+        cat /tmp/of/the/image && echo x >/tmp/new && mv /tmp/new /tmp/newer && echo x >/var/tmp/new && ls /tmp
+        awk '$5 == "/tmp" || $5 == "/var/tmp" || $5 == "/home/cnb" { for (i = 7; $i != "-"; i++); print $5 " is " $(i + 1) }' /proc/self/mountinfo
+    "#;
+    let world = world(script, &[], |world| {
+        world.write("trees/temporary/tmp/of/the/image", "of the image\n");
+        vec![Layer::of(&world.path("trees/temporary"))]
+    });
+    let outcome = world.build("oci:app", "source", &[]).success();
+    let outcome = outcome.says("of the image\nnewer\nof\n");
+    for place in ["/tmp", "/var/tmp", "/home/cnb"] {
+        assert!(outcome.stderr.contains(&format!("{place} is overlay\n")), "{place} in {}", outcome.stderr);
+    }
+    assert_eq!(scratches(&world), 0);
+}
+
+#[test]
+fn the_embedded_builders_temporary_directories_are_on_the_disk_and_empty() {
+    let world = World::new();
+    let extra = world.extra_buildpack();
+    let script = "#!/bin/sh\nset -e\necho x >/tmp/new\necho x >/var/tmp/new\necho x >~/new\nls -A ~\ngrep -c ' /tmp ' /proc/self/mountinfo\n\
+                  echo tmpfs $(grep -c -E ' (/tmp|/var/tmp|/home/cnb) .* tmpfs ' /proc/self/mountinfo)\n";
+    fs::write(extra.join("bin/build"), script).unwrap();
+    world.write("source/file", "");
+    let build = || world.dhow(["build", "oci:app", "--path", "source", "--buildpack", "extra"]).run().success();
+    build().says("new\n1\ntmpfs 0\n");
+    build().says("new\n1\ntmpfs 0\n");
+    assert_eq!(scratches(&world), 0);
+}
+
+#[test]
+fn what_a_killed_build_wrote_is_removed_by_the_next_command() {
+    use std::io::BufReader;
+    let world = world("echo x >/tmp/file; echo written; sleep 60", &[], |_| Vec::new());
+    let mut child = world.build_command("oci:app", "source", &[]).spawn();
+    crate::support::await_line(&mut BufReader::new(child.stderr.take().unwrap()), "written");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(scratches(&world), 1);
+    let run = || world.dhow(["run", "example.test/run:1", "--", "true"]).run().success();
+    // Its container may be a moment longer about its end.
+    assert!((0..100).any(|_| {
+        run();
+        scratches(&world) == 0
+    }));
+}
