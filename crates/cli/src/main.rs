@@ -22,7 +22,6 @@ mod timestamp;
 mod units;
 mod variables;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -51,7 +50,7 @@ fn main() -> ExitCode {
     let style = Style::new(verbosity, global.no_color, global.timestamps, &variables);
     // Whoever waits for a lock tells it at any time until the process ends.
     let console: &'static Console = Box::leak(Box::new(Console::new(style)));
-    dhow_fs::announce_waits(|path| console.say(&waiting(path)));
+    dhow_fs::announce_waits(|holder| console.say(&waiting(holder)));
     let outcome = commands::settings(&arguments, &variables, console).and_then(|settings| {
         let context = Context { settings: &settings, variables: &variables, console };
         commands::dispatch(arguments, &context)
@@ -62,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns what is said when another process has the lock of a layout.
-fn waiting(path: &Path) -> String {
-    format!("Waiting for another process that locked {}", path.display())
+/// Returns what is said when a lock is held by another process, such as `another writer of PATH`.
+fn waiting(holder: &str) -> String {
+    format!("Waiting for {holder}")
 }

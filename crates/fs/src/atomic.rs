@@ -1,56 +1,28 @@
 //! Files that appear whole or not at all.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::{Operation, PathError};
-
-/// Writes everything of the file system that holds `path` to the disk (`syncfs(2)`).
-///
-/// One call before an index is renamed is cheaper than an fsync for each blob.
-pub fn sync_filesystem(path: &Path) -> Result<(), PathError> {
-    let directory = open_directory(path)?;
-    rustix::fs::syncfs(&directory).map_err(|source| PathError::new(Operation::Sync, path, source))
-}
-
-/// Writes one file or directory to the disk (`fsync(2)`); one that is there already costs next to nothing.
-pub fn sync_path(path: &Path) -> Result<(), PathError> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let sync = || rustix::fs::fsync(rustix::fs::open(path, flags, Mode::empty())?);
-    sync().map_err(|source: rustix::io::Errno| PathError::new(Operation::Sync, path, source))
-}
-
-/// Renames a file, synced only if it replaces another: whoever relied on that finds a whole file under the name after a
-/// crash too. Tells whether it was synced.
-pub fn rename_replacing(from: &Path, to: &Path) -> Result<bool, PathError> {
-    let fail = |source| PathError::new(Operation::Rename, to, source);
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(false),
-        // Some file systems cannot tell.
-        Err(Errno::EXIST | Errno::INVAL) => {
-            sync_path(from)?;
-            rustix::fs::rename(from, to).map_err(fail)?;
-            Ok(true)
-        }
-        Err(source) => Err(fail(source)),
-    }
-}
+use crate::durable::{rename_replacing, sync_entry};
+use crate::{Operation, PathError, Root};
 
 /// A file that is written beside its final name and renamed over it by [`AtomicFile::commit`].
 ///
-/// Dropped without commit it leaves nothing. The name of the temporary file starts with `.dhow-`.
+/// Dropped without commit it leaves nothing. The name of the temporary file starts with `.dhow-`. The directory is opened
+/// once: a file is never renamed into another directory that has taken its name meanwhile.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: File,
-    temporary: PathBuf,
+    directory: OwnedFd,
+    temporary: String,
+    name: OsString,
     destination: PathBuf,
     synced: bool,
     committed: bool,
@@ -59,49 +31,48 @@ pub struct AtomicFile {
 impl AtomicFile {
     /// Creates the temporary file in the destination's directory, with `mode` whatever the umask is.
     pub fn create(destination: &Path, mode: u32) -> Result<Self, PathError> {
-        let directory = destination.parent().unwrap_or(Path::new("."));
-        Self::create_in(directory, destination, mode)
+        Self::create_at(&Root::host()?, destination, mode)
     }
 
-    /// As [`AtomicFile::create`], with the temporary file in `directory`, which must be of the same file system.
-    pub fn create_in(directory: &Path, destination: &Path, mode: u32) -> Result<Self, PathError> {
-        let temporary = directory.join(unique_name());
-        let file = File::options()
-            .write(true)
-            .read(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temporary)
-            .map_err(|source| PathError::new(Operation::Create, destination, source))?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
-            .map_err(|source| PathError::new(Operation::SetMode, destination, source))?;
-        Ok(Self { file, temporary, destination: destination.to_owned(), synced: false, committed: false })
+    /// As [`AtomicFile::create`], for a destination below `root`.
+    pub fn create_at(root: &Root, destination: &Path, mode: u32) -> Result<Self, PathError> {
+        let (directory, name) = root.parent(destination, Operation::Create)?;
+        let (temporary, destination) = (unique_name(), root.host_path(destination));
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&directory, &temporary, flags, Mode::from_raw_mode(mode))
+            .map_err(|source| PathError::new(Operation::Create, &destination, source))?;
+        let (name, file) = (name.to_owned(), File::from(file));
+        let created = Self { file, directory, temporary, name, destination, synced: false, committed: false };
+        rustix::fs::fchmod(&created.file, Mode::from_raw_mode(mode))
+            .map_err(|source| PathError::new(Operation::SetMode, &created.destination, source))?;
+        Ok(created)
     }
 
     /// Writes `bytes` to `destination` atomically and durably.
     pub fn replace(destination: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError> {
-        let mut file = Self::create(destination, mode)?;
-        file.write_all(bytes).map_err(|source| PathError::new(Operation::Write, destination, source))?;
-        file.commit()
+        Self::replace_at(&Root::host()?, destination, bytes, mode)
+    }
+
+    /// As [`AtomicFile::replace`], for a destination below `root`.
+    pub fn replace_at(root: &Root, destination: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError> {
+        Self::holding(root, destination, bytes, mode)?.commit()
     }
 
     /// As [`AtomicFile::replace`], but not durably: for what is made anew when a crash takes it.
     pub fn replace_unsynced(destination: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError> {
-        let mut file = Self::create(destination, mode)?;
-        file.write_all(bytes).map_err(|source| PathError::new(Operation::Write, destination, source))?;
-        file.commit_unsynced(destination)
+        Self::holding(&Root::host()?, destination, bytes, mode)?.commit_unsynced()
+    }
+
+    fn holding(root: &Root, destination: &Path, bytes: &[u8], mode: u32) -> Result<Self, PathError> {
+        let mut file = Self::create_at(root, destination, mode)?;
+        file.write_all(bytes).map_err(|source| PathError::new(Operation::Write, &file.destination, source))?;
+        Ok(file)
     }
 
     /// Returns the open file.
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
-    }
-
-    /// Returns the temporary path.
-    #[must_use]
-    pub fn temporary_path(&self) -> &Path {
-        &self.temporary
     }
 
     /// Writes the file's content to the disk, unless it is there since the last write.
@@ -116,26 +87,55 @@ impl AtomicFile {
     /// Syncs the file, renames it over the destination, and syncs the directory.
     pub fn commit(mut self) -> Result<(), PathError> {
         self.sync()?;
-        let destination = self.destination.clone();
-        self.commit_unsynced(&destination)?;
-        let directory = destination.parent().unwrap_or(Path::new("."));
-        let handle = open_directory(directory)?;
-        rustix::fs::fsync(&handle).map_err(|source| PathError::new(Operation::Sync, directory, source))
+        self.rename(RenameFlags::empty())?;
+        self.sync_directory()
     }
 
-    /// Renames the file to `destination` as [`rename_replacing`] does.
-    pub fn commit_replacing(mut self, destination: &Path) -> Result<bool, PathError> {
-        let is_synced = rename_replacing(&self.temporary, destination)?;
+    /// As [`AtomicFile::commit`], but fails with [`std::io::ErrorKind::AlreadyExists`] if something is at the destination.
+    pub fn commit_new(mut self) -> Result<(), PathError> {
+        self.sync()?;
+        match self.rename(RenameFlags::NOREPLACE) {
+            // Some file systems cannot tell; a link can.
+            Err(error) if error.source.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+                let (directory, fail) =
+                    (&self.directory, |source| PathError::new(Operation::Link, &self.destination, source));
+                rustix::fs::linkat(directory, &self.temporary, directory, &self.name, AtFlags::empty())
+                    .map_err(fail)?;
+            }
+            other => other?,
+        }
+        self.sync_directory()
+    }
+
+    /// Renames the file over its destination without syncing; the caller syncs the file system later.
+    pub fn commit_unsynced(mut self) -> Result<(), PathError> {
+        self.rename(RenameFlags::empty())
+    }
+
+    /// Renames the file to `destination` below `root`, as [`Root::rename_replacing`] does.
+    pub fn commit_replacing(mut self, root: &Root, destination: &Path) -> Result<bool, PathError> {
+        let (directory, name) = root.parent(destination, Operation::Rename)?;
+        let is_synced = rename_replacing((&self.directory, OsStr::new(&self.temporary)), (&directory, name))
+            .map_err(|source| root.error(Operation::Rename, destination, source))?;
         self.committed = true;
         Ok(is_synced)
     }
 
-    /// Renames the file to `destination` without syncing; the caller syncs the file system later.
-    pub fn commit_unsynced(mut self, destination: &Path) -> Result<(), PathError> {
-        rustix::fs::rename(&self.temporary, destination)
-            .map_err(|source| PathError::new(Operation::Rename, destination, source))?;
+    fn rename(&mut self, flags: RenameFlags) -> Result<(), PathError> {
+        let directory = &self.directory;
+        match flags.is_empty() {
+            true => rustix::fs::renameat(directory, &self.temporary, directory, &self.name),
+            false => rustix::fs::renameat_with(directory, &self.temporary, directory, &self.name, flags),
+        }
+        .map_err(|source| PathError::new(Operation::Rename, &self.destination, source))?;
         self.committed = true;
         Ok(())
+    }
+
+    fn sync_directory(&self) -> Result<(), PathError> {
+        let directory = self.destination.parent().unwrap_or(Path::new("."));
+        sync_entry(&self.directory, OsStr::new("."))
+            .map_err(|source| PathError::new(Operation::Sync, directory, source))
     }
 }
 
@@ -153,15 +153,9 @@ impl Write for AtomicFile {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if !self.committed {
-            let _unlinked = rustix::fs::unlink(&self.temporary);
+            let _unlinked = rustix::fs::unlinkat(&self.directory, &self.temporary, AtFlags::empty());
         }
     }
-}
-
-fn open_directory(path: &Path) -> Result<impl AsFd, PathError> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|source| PathError::new(Operation::Open, path, source))
 }
 
 /// How the names of unfinished files and directories begin.

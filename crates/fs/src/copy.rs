@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 
-use crate::{AtomicFile, Operation, PathError};
+use crate::{AtomicFile, Operation, PathError, Root};
 
 const BLOCK: usize = 1024 * 1024;
 
@@ -27,42 +27,45 @@ pub enum CopyMethod {
 /// A hard link is made only of a regular file that the caller owns, of mode 0644: its content then
 /// cannot be changed by someone else through the other name. Not synced.
 pub fn copy_file(source: &Path, destination: &Path) -> Result<CopyMethod, PathError> {
-    let directory = destination.parent().unwrap_or(Path::new("."));
-    if let Some(method) = share_file(source, destination, directory)? {
+    if let Some(method) = share_file(source, &Root::host()?, destination)? {
         return Ok(method);
     }
     let handle = open_source(source)?;
     let mut target = AtomicFile::create(destination, 0o644)?;
     let bytes = copy_bytes(source, File::from(handle), destination, &mut target)?;
-    target.commit_unsynced(destination)?;
+    target.commit_unsynced()?;
     Ok(CopyMethod::Bytes(bytes))
 }
 
-/// As [`copy_file`], but only if no byte has to be copied: by hard link, else by reflink, else `None`
-/// and nothing is changed. A reflink is made in `staging`, a directory of the same file system; it is synced if it
-/// replaces what is there, as by [`crate::rename_replacing`].
-pub fn share_file(source: &Path, destination: &Path, staging: &Path) -> Result<Option<CopyMethod>, PathError> {
+/// As [`copy_file`], to a destination below `root`, but only if no byte has to be copied: by hard link, else by reflink,
+/// else `None` and nothing is changed. A reflink is synced if it replaces what is there, as by
+/// [`Root::rename_replacing`].
+pub fn share_file(source: &Path, root: &Root, destination: &Path) -> Result<Option<CopyMethod>, PathError> {
     let handle = open_source(source)?;
     let stat = rustix::fs::fstat(&handle).map_err(|cause| PathError::new(Operation::Copy, source, cause))?;
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     let is_own = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o7777 == 0o644;
-    if is_file && is_own && rustix::fs::link(source, destination).is_ok() {
+    let (directory, name) = root.parent(destination, Operation::Copy)?;
+    if is_file && is_own && rustix::fs::linkat(CWD, source, &directory, name, AtFlags::empty()).is_ok() {
         return Ok(Some(CopyMethod::HardLink));
     }
-    let target = AtomicFile::create_in(staging, destination, 0o644)?;
+    let target = AtomicFile::create_at(root, destination, 0o644)?;
     if rustix::fs::ioctl_ficlone(target.file(), &handle).is_err() {
         return Ok(None);
     }
-    target.commit_replacing(destination)?;
+    target.commit_replacing(root, destination)?;
     Ok(Some(CopyMethod::Reflink))
 }
 
-/// Sets the times of `path` itself to now, which moves its ctime too.
-pub fn touch(path: &Path) -> Result<(), PathError> {
-    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-    let times = Timestamps { last_access: now, last_modification: now };
-    rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|source| PathError::new(Operation::SetTimes, path, source))
+impl Root {
+    /// Sets the access time of `path` itself to now. That moves its ctime too, and leaves its mtime.
+    pub fn touch(&self, path: &Path) -> Result<(), PathError> {
+        let (directory, name) = self.parent(path, Operation::SetTimes)?;
+        let at = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+        let times = Timestamps { last_access: at(UTIME_NOW), last_modification: at(UTIME_OMIT) };
+        rustix::fs::utimensat(&directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|source| self.error(Operation::SetTimes, path, source))
+    }
 }
 
 /// Without NONBLOCK a fifo put in the source's place would block the open for ever.

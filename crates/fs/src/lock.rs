@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::{Operation, PathError};
+use crate::{Operation, Ownership, PathError, Root, Stat};
 
 /// Whether others may hold the lock at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +22,13 @@ pub enum LockMode {
 /// A held lock. Dropping it releases it.
 #[derive(Debug)]
 pub struct Lock {
-    _file: OwnedFd,
+    file: OwnedFd,
 }
 
 /// Why a lock could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// The lock file cannot be opened or locked.
+    /// What is to be locked cannot be opened or locked.
     #[error(transparent)]
     Path(#[from] PathError),
     /// Someone else holds it, and the caller did not want to wait.
@@ -36,65 +36,89 @@ pub enum LockError {
     Held(PathBuf),
 }
 
-/// Has every wait of [`Lock::take_announced`] in this process told to `tell`, once for each path.
+/// Has every wait for a lock in this process told to `tell`, as `another writer of PATH`, once for each holder.
 ///
-/// As with a logger, the first caller decides, and without one nothing is told: a lock may be waited for deep below a
+/// As with a logger, the first caller decides, and without one nothing is told. A lock may be waited for deep below a
 /// stream of bytes, where nobody who could tell a person is at hand.
-pub fn announce_waits(tell: impl Fn(&Path) + Send + Sync + 'static) {
+pub fn announce_waits(tell: impl Fn(&str) + Send + Sync + 'static) {
     let _first_decides = LISTENER.set(Listener { tell: Box::new(tell), told: Mutex::default() });
 }
 
 static LISTENER: OnceLock<Listener> = OnceLock::new();
 
 struct Listener {
-    tell: Box<dyn Fn(&Path) + Send + Sync>,
-    told: Mutex<BTreeSet<PathBuf>>,
+    tell: Box<dyn Fn(&str) + Send + Sync>,
+    told: Mutex<BTreeSet<String>>,
 }
 
 impl Listener {
-    fn hear(&self, path: &Path) {
+    fn hear(&self, holder: String) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(path.to_owned()) {
-            (self.tell)(path);
+        if !told.contains(&holder) {
+            (self.tell)(&holder);
+            told.insert(holder);
         }
     }
 }
 
 impl Lock {
-    /// Takes the lock of the file or directory at `path`, creating an empty file if nothing is there.
+    /// Takes the lock of the file or directory at `path`, which must be there.
     ///
-    /// Calls `on_wait` once, before blocking, when someone else holds it.
-    pub fn take(path: &Path, mode: LockMode, on_wait: impl FnOnce()) -> Result<Self, LockError> {
-        Self::await_free(path, open(path)?, mode, on_wait)
+    /// Blocks while somebody else holds it. Before that, `holder` says who that is, for [`announce_waits`].
+    pub fn take(root: &Root, path: &Path, mode: LockMode, holder: impl FnOnce() -> String) -> Result<Self, LockError> {
+        let file = root.resolve(path, FLAGS, Mode::empty(), Operation::Lock)?;
+        Self::await_free(root, path, file, mode, holder)
     }
 
-    /// As [`Lock::take`], of something that is there, with waits told to whom [`announce_waits`] named.
-    pub fn take_announced(path: &Path, mode: LockMode) -> Result<Self, LockError> {
-        let file = open_existing(path).map_err(|source| PathError::new(Operation::Lock, path, source))?;
-        Self::await_free(path, file, mode, || {
-            if let Some(listener) = LISTENER.get() {
-                listener.hear(path);
+    /// As [`Lock::take`], but makes an empty file where nothing is.
+    pub fn take_file(
+        root: &Root,
+        path: &Path,
+        mode: LockMode,
+        holder: impl FnOnce() -> String,
+    ) -> Result<Self, LockError> {
+        // Opened without writing where possible, so that one that is read-only can still be locked.
+        let file = match root.resolve(path, FLAGS, Mode::empty(), Operation::Lock) {
+            Err(error) if error.is_not_found() => {
+                root.resolve(path, FLAGS | OFlags::CREATE, Mode::from_raw_mode(0o644), Operation::Lock)
             }
-        })
+            other => other,
+        };
+        Self::await_free(root, path, file?, mode, holder)
     }
 
-    fn await_free(path: &Path, file: OwnedFd, mode: LockMode, on_wait: impl FnOnce()) -> Result<Self, LockError> {
-        let fail = |source| PathError::new(Operation::Lock, path, source);
-        if try_flock(&file, mode).map_err(fail)? {
-            return Ok(Self { _file: file });
+    /// Takes the lock of what is at `path` if it is free; [`LockError::Held`] if it is not.
+    pub fn attempt(root: &Root, path: &Path, mode: LockMode) -> Result<Self, LockError> {
+        let file = root.resolve(path, FLAGS, Mode::empty(), Operation::Lock)?;
+        let place = root.host_path(path);
+        match try_flock(&file, mode).map_err(|source| PathError::new(Operation::Lock, &place, source))? {
+            true => Ok(Self { file }),
+            false => Err(LockError::Held(place)),
         }
-        on_wait();
-        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, blocking(mode))).map_err(fail)?;
-        Ok(Self { _file: file })
     }
 
-    /// Takes the lock if it is free; [`LockError::Held`] if it is not.
-    pub fn attempt(path: &Path, mode: LockMode) -> Result<Self, LockError> {
-        let file = open(path)?;
-        match try_flock(&file, mode).map_err(|source| PathError::new(Operation::Lock, path, source))? {
-            true => Ok(Self { _file: file }),
-            false => Err(LockError::Held(path.to_owned())),
+    /// Returns the facts of what is locked, whatever its name leads to by now.
+    pub fn stat(&self) -> Result<Stat, PathError> {
+        let stat = rustix::fs::fstat(&self.file);
+        let stat = stat.map_err(|source| PathError::new(Operation::Inspect, Path::new("a locked file"), source))?;
+        Ok(Stat::of(&stat, &Ownership::Real))
+    }
+
+    fn await_free(
+        root: &Root,
+        path: &Path,
+        file: OwnedFd,
+        mode: LockMode,
+        holder: impl FnOnce() -> String,
+    ) -> Result<Self, LockError> {
+        let fail = |source| PathError::new(Operation::Lock, root.host_path(path), source);
+        if !try_flock(&file, mode).map_err(fail)? {
+            if let Some(listener) = LISTENER.get() {
+                listener.hear(holder());
+            }
+            rustix::io::retry_on_intr(|| rustix::fs::flock(&file, blocking(mode))).map_err(fail)?;
         }
+        Ok(Self { file })
     }
 }
 
@@ -119,17 +143,4 @@ fn blocking(mode: LockMode) -> FlockOperation {
 }
 
 /// A pipe in a lock's place makes nobody wait for its other end.
-const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
-
-/// Opens without writing where possible, so that a read-only layout can still be locked for reading.
-fn open(path: &Path) -> Result<OwnedFd, PathError> {
-    let result = match open_existing(path) {
-        Err(Errno::NOENT) => rustix::fs::open(path, FLAGS | OFlags::CREATE, Mode::from_raw_mode(0o644)),
-        other => other,
-    };
-    result.map_err(|source| PathError::new(Operation::Lock, path, source))
-}
-
-fn open_existing(path: &Path) -> Result<OwnedFd, Errno> {
-    rustix::fs::open(path, FLAGS, Mode::empty())
-}
+const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);

@@ -272,6 +272,13 @@ impl Root {
         }
     }
 
+    /// Removes a directory that is empty; anything else is an error.
+    pub fn remove_empty_directory(&self, path: &Path) -> Result<(), PathError> {
+        let (parent, name) = self.parent(path, Operation::Remove)?;
+        rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR)
+            .map_err(|source| self.error(Operation::Remove, path, source))
+    }
+
     /// Removes whatever is at `path`, a directory with all that is in it. Links are not followed;
     /// nothing there is success. Directories that deny access are made accessible first.
     pub fn remove_all(&self, path: &Path) -> Result<(), PathError> {
@@ -311,7 +318,14 @@ impl Root {
         Ok((handle, name))
     }
 
-    fn resolve(&self, path: &Path, flags: OFlags, mode: Mode, operation: Operation) -> Result<OwnedFd, PathError> {
+    /// Opens `path` with these flags.
+    pub(crate) fn resolve(
+        &self,
+        path: &Path,
+        flags: OFlags,
+        mode: Mode,
+        operation: Operation,
+    ) -> Result<OwnedFd, PathError> {
         let flags = flags | OFlags::CLOEXEC;
         let result = if self.confined {
             let path = if path.as_os_str().is_empty() { Path::new("/") } else { path };
@@ -330,7 +344,7 @@ impl Root {
         result.map_err(|source| self.error(operation, path, source))
     }
 
-    fn error(&self, operation: Operation, path: &Path, source: Errno) -> PathError {
+    pub(crate) fn error(&self, operation: Operation, path: &Path, source: Errno) -> PathError {
         PathError::new(operation, self.host_path(path), source)
     }
 }

@@ -3,7 +3,8 @@
 //! Each is locked (flock) by its owner until it is removed. The lock of a killed process is free, by which
 //! [`TemporaryDirectory::sweep`] knows what it may remove.
 
-use std::os::fd::OwnedFd;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -11,24 +12,36 @@ use rustix::io::Errno;
 
 use crate::atomic::{is_unfinished, unique_name};
 use crate::lock::try_flock;
+use crate::remove::remove_at;
 use crate::{FileKind, LockMode, Operation, PathError, Root};
 
 /// A directory that is removed, with all that is in it, when dropped. Its name starts with `.dhow-`.
 #[derive(Debug)]
 pub struct TemporaryDirectory {
     path: PathBuf,
+    parent: OwnedFd,
+    name: String,
+    is_kept: bool,
     _lock: OwnedFd,
 }
 
 impl TemporaryDirectory {
     /// Creates a directory of mode 0700 in `parent`.
     pub fn create_in(parent: &Path) -> Result<Self, PathError> {
+        Self::create_at(&Root::host()?, parent)
+    }
+
+    /// As [`TemporaryDirectory::create_in`], for a parent below `root`.
+    pub fn create_at(root: &Root, parent: &Path) -> Result<Self, PathError> {
         loop {
-            let path = parent.join(unique_name());
-            rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700))
-                .map_err(|source| PathError::new(Operation::CreateDirectory, &path, source))?;
-            if let Some(lock) = lock_own(&path)? {
-                return Ok(Self { path, _lock: lock });
+            let name = unique_name();
+            let place = parent.join(&name);
+            let fail = |operation, source: Errno| root.error(operation, &place, source);
+            let (parent, _) = root.parent(&place, Operation::CreateDirectory)?;
+            rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o700))
+                .map_err(|source| fail(Operation::CreateDirectory, source))?;
+            if let Some(lock) = lock_own(&parent, &name).map_err(|source| fail(Operation::Lock, source))? {
+                return Ok(Self { path: root.host_path(&place), parent, name, is_kept: false, _lock: lock });
             }
         }
     }
@@ -45,7 +58,8 @@ impl TemporaryDirectory {
                 continue;
             }
             // The lock is held until it is gone, so that its maker, if it lives after all, makes itself another.
-            let Ok(Some(_free)) = attempt(&root.host_path(&path)) else { continue };
+            let Ok((parent, name)) = root.parent(&path, Operation::Lock) else { continue };
+            let Ok(Some(_free)) = attempt(&parent, name) else { continue };
             removed += usize::from(root.remove_all(&path).is_ok());
         }
         removed
@@ -57,35 +71,42 @@ impl TemporaryDirectory {
         &self.path
     }
 
+    /// Returns the directory's name in its parent.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Keeps the directory and returns its path.
     #[must_use]
     pub fn keep(mut self) -> PathBuf {
+        self.is_kept = true;
         std::mem::take(&mut self.path)
     }
 }
 
 impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
-            drop(Root::host().and_then(|root| root.remove_all(&self.path)));
+        if !self.is_kept {
+            // What cannot be removed is swept later.
+            let _left = remove_at(self.parent.as_fd(), OsStr::new(&self.name));
         }
     }
 }
 
 /// Locks a directory that was just made; `None` if a sweep took it for a dead process's.
-fn lock_own(path: &Path) -> Result<Option<OwnedFd>, PathError> {
-    let fail = |source: Errno| PathError::new(Operation::Lock, path, source);
-    match attempt(path) {
-        Ok(Some(lock)) if rustix::fs::fstat(&lock).map_err(fail)?.st_nlink > 0 => Ok(Some(lock)),
+fn lock_own(parent: &OwnedFd, name: &str) -> Result<Option<OwnedFd>, Errno> {
+    match attempt(parent, OsStr::new(name)) {
+        Ok(Some(lock)) if rustix::fs::fstat(&lock)?.st_nlink > 0 => Ok(Some(lock)),
         Ok(_) | Err(Errno::NOENT) => Ok(None),
-        Err(source) => Err(fail(source)),
+        Err(source) => Err(source),
     }
 }
 
-/// Locks the directory at `path`; `None` if somebody holds it.
-fn attempt(path: &Path) -> Result<Option<OwnedFd>, Errno> {
+/// Locks a directory; `None` if somebody holds it.
+fn attempt(parent: &OwnedFd, name: &OsStr) -> Result<Option<OwnedFd>, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = rustix::fs::open(path, flags, Mode::empty())?;
+    let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
     Ok(try_flock(&directory, LockMode::Exclusive)?.then_some(directory))
 }
 

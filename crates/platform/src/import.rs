@@ -134,13 +134,12 @@ impl ImportError {
 pub fn import(
     request: &ImportRequest<'_>,
     work: &Arc<Work>,
-    on_wait: &dyn Fn(),
     events: &dyn Events,
 ) -> Result<ImportedImage, ImportError> {
     check(request)?;
     let tar = Root::host().and_then(|host| host.open_file(request.rootfs)).map_err(ImportError::Open)?;
     let size = tar.metadata().ok().map(|metadata| metadata.len());
-    import_from(request, tar, size, work, on_wait, events)
+    import_from(request, tar, size, work, events)
 }
 
 /// As [`import`], of a tar that comes from elsewhere; `request.rootfs` is what messages call it.
@@ -149,7 +148,6 @@ pub fn import_from(
     mut tar: impl Read + Send,
     size: Option<u64>,
     work: &Arc<Work>,
-    on_wait: &dyn Fn(),
     events: &dyn Events,
 ) -> Result<ImportedImage, ImportError> {
     check(request)?;
@@ -190,7 +188,7 @@ pub fn import_from(
     let image = Image::assemble(config(request, distribution.as_ref()), &[layer], BTreeMap::new());
     let known = request.name.or(request.destination.reference.as_ref());
     let tag = request.destination.output_tag();
-    let written = write_image(&layout, image, &tag, known, Completeness::Full, &[], on_wait).map_err(write_error)?;
+    let written = write_image(&layout, image, &tag, known, Completeness::Full, &[]).map_err(write_error)?;
     let unpacked_size = packed.unpacked_size;
     Ok(ImportedImage { image: written.image, entry: written.entry, distribution, entries, unpacked_size })
 }
@@ -320,7 +318,7 @@ mod tests {
             created: Some(0),
             ..request(&rootfs, &place, &platform)
         };
-        let imported = import(&request, &fixture.work, &|| {}, &Silent).unwrap();
+        let imported = import(&request, &fixture.work, &Silent).unwrap();
         assert_eq!(imported.distribution, Some(Distribution { name: "debian".into(), version: "12".into() }));
         assert_eq!(imported.entries, 2);
         let layout = Layout::open(&place.path, &fixture.work).unwrap();
@@ -345,7 +343,7 @@ mod tests {
         let platform = Platform::host();
         let digest = |rootfs: &Path, layout: &str| {
             let place = fixture.place(layout);
-            let imported = import(&request(rootfs, &place, &platform), &fixture.work, &|| {}, &Silent).unwrap();
+            let imported = import(&request(rootfs, &place, &platform), &fixture.work, &Silent).unwrap();
             imported.image.manifest().digest().clone()
         };
         let other = fixture.directory.path().join("other.tar");
@@ -357,7 +355,7 @@ mod tests {
     fn without_os_release_there_are_no_labels_and_path_has_a_default() {
         let fixture = Fixture::new(&[file("a", "x")]);
         let (rootfs, place, platform) = (fixture.tar(), fixture.place("base"), Platform::host());
-        let imported = import(&request(&rootfs, &place, &platform), &fixture.work, &|| {}, &Silent).unwrap();
+        let imported = import(&request(&rootfs, &place, &platform), &fixture.work, &Silent).unwrap();
         let config = imported.image.config().value();
         assert_eq!(config.config.env, [format!("PATH={DEFAULT_PATH}")]);
         assert!(config.config.labels.is_empty());
@@ -367,7 +365,7 @@ mod tests {
     fn bad_input_is_refused_and_leaves_nothing() {
         let fixture = Fixture::new(&[file("a", "x")]);
         let (rootfs, place, platform) = (fixture.tar(), fixture.place("base"), Platform::host());
-        let refusal = |request: ImportRequest<'_>| import(&request, &fixture.work, &|| {}, &Silent).unwrap_err();
+        let refusal = |request: ImportRequest<'_>| import(&request, &fixture.work, &Silent).unwrap_err();
         let plain = || request(&rootfs, &place, &platform);
         let variable = texts(&[("", "x")]);
         assert!(matches!(refusal(ImportRequest { environment: &variable, ..plain() }), ImportError::Variable(_)));

@@ -81,7 +81,7 @@ impl Fixture {
             platform: &Platform::host(),
             created: None,
         };
-        import(&request, &fixture.work, &|| {}, &Silent).unwrap();
+        import(&request, &fixture.work, &Silent).unwrap();
         fixture
     }
 
@@ -110,7 +110,7 @@ impl Fixture {
             labels: &[("org.example".to_owned(), "yes".to_owned())],
             programs: LifecyclePrograms { phases: &self.path("dhow"), launcher: Arc::from(*b"the launcher") },
         };
-        create(&request, &self.work, &|| {}).map(|created| created.image)
+        create(&request, &self.work).map(|created| created.image)
     }
 
     /// The entries of the image's layers above the base, as `mode owner path`, with small files' content.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_fs::{AtomicFile, Operation, PathError, Root, Work, sync_path};
+use dhow_fs::{AtomicFile, Operation, PathError, Root, Work};
 use dhow_oci::{Digest, Hasher};
 
 use crate::layout::{Session, exclude_gc};
@@ -24,16 +24,16 @@ pub struct BlobWriter {
     file: AtomicFile,
     hasher: Option<Hasher>,
     size: u64,
-    layout: PathBuf,
+    root: Arc<Root>,
     work: Option<Arc<Work>>,
     session: Arc<Session>,
 }
 
 impl BlobWriter {
-    pub(crate) fn create(layout: &Path, session: Arc<Session>, work: Option<Arc<Work>>) -> Result<Self, BlobError> {
-        let file = AtomicFile::create_in(session.directory(), &session.directory().join("blob"), FILE_MODE)?;
+    pub(crate) fn create(root: &Arc<Root>, session: Arc<Session>, work: Option<Arc<Work>>) -> Result<Self, BlobError> {
+        let file = AtomicFile::create_at(root, &session.directory().join("blob"), FILE_MODE)?;
         let hasher = Some(Hasher::sha256());
-        Ok(Self { file, hasher, size: 0, layout: layout.to_owned(), work, session })
+        Ok(Self { file, hasher, size: 0, root: Arc::clone(root), work, session })
     }
 
     /// Returns this writer without its hasher, for a caller that hashes and ends with [`BlobWriter::finish_known`].
@@ -54,7 +54,7 @@ impl BlobWriter {
 
     /// Names the blob by a digest that the caller computed. What was counted and hashed here must agree.
     pub fn finish_known(mut self, digest: &Digest, size: u64) -> Result<Stored, BlobError> {
-        let (digest, path) = (digest.clone(), blob_path(&self.layout, digest));
+        let (digest, path) = (digest.clone(), blob_path(self.root.location(), digest));
         if size != self.size {
             return Err(BlobError::Size { digest, path, expected: size, found: self.size });
         }
@@ -70,16 +70,16 @@ impl BlobWriter {
     /// The rename replaces what is there, so a corrupt blob of that name is healed. An index may lead to that name, so
     /// the new blob is synced before.
     fn publish(self, stored: Stored) -> Result<Stored, BlobError> {
-        ensure_blob_directory(&self.layout, stored.digest.algorithm())?;
-        let _no_gc = exclude_gc(&self.layout)?;
-        let is_synced = self.file.commit_replacing(&blob_path(&self.layout, &stored.digest))?;
+        ensure_blob_directory(&self.root, stored.digest.algorithm())?;
+        let _no_gc = exclude_gc(&self.root)?;
+        let is_synced = self.file.commit_replacing(&self.root, &in_layout(&stored.digest))?;
         self.session.note_written(&stored.digest, is_synced);
         Ok(stored)
     }
 
     /// Who writes to this as to any stream has only the error to learn the path from. The kind stays.
     fn naming_the_layout(&self, error: io::Error) -> io::Error {
-        io::Error::new(error.kind(), PathError::new(Operation::Write, self.layout.join("blobs"), error))
+        io::Error::new(error.kind(), PathError::new(Operation::Write, self.root.location().join("blobs"), error))
     }
 }
 
@@ -113,15 +113,14 @@ pub(crate) fn in_layout(digest: &Digest) -> PathBuf {
 }
 
 /// Creates `blobs/<algorithm>` where it is missing, durably.
-pub(crate) fn ensure_blob_directory(layout: &Path, algorithm: &str) -> Result<(), PathError> {
-    let root = Root::open(layout)?;
+pub(crate) fn ensure_blob_directory(root: &Root, algorithm: &str) -> Result<(), PathError> {
     for directory in [Path::new("/blobs").to_owned(), Path::new("/blobs").join(algorithm)] {
         match root.symlink_metadata(&directory) {
             Ok(_) => {}
             Err(error) if error.is_not_found() => {
                 root.create_directory(&directory, DIRECTORY_MODE)?;
                 root.set_mode(&directory, DIRECTORY_MODE)?;
-                sync_path(&root.host_path(directory.parent().unwrap_or(Path::new("/"))))?;
+                root.sync(directory.parent().unwrap_or(Path::new("/")))?;
             }
             Err(error) => return Err(error),
         }

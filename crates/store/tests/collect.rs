@@ -13,7 +13,7 @@ use dhow_store::{BlobSink, BlobSource, Completeness, Layout, Presence};
 use proptest::prelude::*;
 
 fn collect(path: &Path) -> dhow_store::GcReport {
-    Layout::open(path, &work()).unwrap().gc(&|| {}).unwrap()
+    Layout::open(path, &work()).unwrap().gc().unwrap()
 }
 
 fn findings(path: &Path) -> Vec<String> {
@@ -92,7 +92,7 @@ fn gc_removes_nothing_when_a_manifest_that_is_kept_is_damaged() {
     let bytes = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, bytes.replace("schemaVersion\":2", "schemaVersion\":3")).unwrap();
     let before = tree(&path);
-    let error = Layout::open(&path, &work()).unwrap().gc(&|| {}).unwrap_err();
+    let error = Layout::open(&path, &work()).unwrap().gc().unwrap_err();
     assert!(error.to_string().contains(image.manifest().digest().as_str()));
     assert_eq!(tree(&path), before);
 }
@@ -159,7 +159,7 @@ fn a_sparse_image_over_a_full_one_drops_what_no_full_image_needs() {
     tag(&layout, "other", &other);
     let base: Vec<Digest> = shared.manifest().value().layers[..2].iter().map(|layer| layer.digest.clone()).collect();
     assert_eq!(layout.drop_unneeded(&base).unwrap(), [], "a full tag needs both");
-    layout.tag("app", shared.descriptor(), Completeness::Sparse, &|| {}).unwrap();
+    layout.tag("app", shared.descriptor(), Completeness::Sparse).unwrap();
     let mut candidates = base.clone();
     candidates.push(shared.config().digest().clone());
     assert_eq!(layout.drop_unneeded(&candidates).unwrap(), base[..1]);
@@ -170,7 +170,7 @@ fn a_sparse_image_over_a_full_one_drops_what_no_full_image_needs() {
     assert_eq!(findings(&path), [""; 0]);
     assert_eq!(collect(&path).removed, []);
     let layout = Layout::open(&path, &work()).unwrap();
-    assert!(layout.tag("app", shared.descriptor(), Completeness::Full, &|| {}).is_err());
+    assert!(layout.tag("app", shared.descriptor(), Completeness::Full).is_err());
     layout.store(b"base 1", MediaType::OciLayer).unwrap();
     tag(&layout, "app", &shared);
 }
@@ -180,7 +180,7 @@ fn blobs_that_another_writer_may_need_are_not_dropped() {
     let scratch = Scratch::new();
     let layout = scratch.layout("layout");
     let image = store_image(&layout, "linux/amd64", &["base"]);
-    layout.tag("app", image.descriptor(), Completeness::Sparse, &|| {}).unwrap();
+    layout.tag("app", image.descriptor(), Completeness::Sparse).unwrap();
     let base = image.manifest().value().layers[0].clone();
     let other = Layout::open(layout.path(), &work()).unwrap();
     other.adopt(&layout, &base).unwrap();
@@ -233,7 +233,7 @@ fn rich_layout(scratch: &Scratch, name: &str) -> (std::path::PathBuf, Vec<Digest
     let one = store_image(&layout, "linux/amd64", &["base", "app"]);
     let two = store_image(&layout, "linux/arm64", &["other"]);
     let index = store_index(&layout, MediaType::OciIndex, vec![one.descriptor(), two.descriptor()]);
-    layout.tag("latest", index, Completeness::Full, &|| {}).unwrap();
+    layout.tag("latest", index, Completeness::Full).unwrap();
     referrer(&layout, &one.descriptor(), "sbom");
     let mut digests: Vec<Digest> = tree(&layout.path().join("blobs/sha256"))
         .into_iter()
@@ -314,7 +314,7 @@ fn a_sparse_image_may_lack_layers_but_not_its_config() {
     let scratch = Scratch::new();
     let layout = scratch.layout("layout");
     let image = store_image(&layout, "linux/amd64", &["base", "app"]);
-    layout.tag("x", image.descriptor(), Completeness::Sparse, &|| {}).unwrap();
+    layout.tag("x", image.descriptor(), Completeness::Sparse).unwrap();
     let path = layout.path().to_owned();
     drop(layout);
     std::fs::remove_file(blob(&path, &image.manifest().value().layers[0].digest)).unwrap();

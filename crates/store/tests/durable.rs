@@ -111,6 +111,6 @@ fn many_blobs_are_synced_with_their_file_system() {
     let contents: Vec<String> = (0..100).map(|number| format!("layer {number}")).collect();
     let contents: Vec<&str> = contents.iter().map(String::as_str).collect();
     let image = store_image(&layout, "linux/amd64", &contents);
-    layout.tag("app", image.descriptor(), Completeness::Full, &|| {}).unwrap();
+    layout.tag("app", image.descriptor(), Completeness::Full).unwrap();
     assert_eq!(work.report().syncs, 2, "it and the index");
 }

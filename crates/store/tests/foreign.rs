@@ -119,7 +119,7 @@ fn an_index_that_skopeo_copied_whole_is_resolved_by_platform() {
     let images = ["linux/amd64", "linux/arm64/v8"].map(|platform| unpackable(&layout, platform));
     let manifests = images.iter().map(dhow_oci::Image::descriptor).collect();
     let index = store_index(&layout, MediaType::OciIndex, manifests);
-    layout.tag("all", index.clone(), Completeness::Full, &|| {}).unwrap();
+    layout.tag("all", index.clone(), Completeness::Full).unwrap();
     let theirs = scratch.path("theirs");
     skopeo(&["copy", "--all", "--preserve-digests", &oci(layout.path(), "all"), &oci(&theirs, "all")]);
     let theirs = Layout::open(&theirs, &work()).unwrap();
@@ -169,7 +169,7 @@ fn umoci_lists_unpacks_and_collects_what_was_written() {
     let layout = Layout::open(Path::new(&path), &work()).unwrap();
     assert_eq!(layout.closure(&ours).unwrap(), []);
     assert!(layout.check().unwrap().is_empty());
-    assert_eq!(layout.gc(&|| {}).unwrap().removed, [], "umoci found the same garbage");
+    assert_eq!(layout.gc().unwrap().removed, [], "umoci found the same garbage");
     let resolved = layout.resolve(Some(&Selector::Tag("v2".into())), &platform("linux/amd64")).unwrap();
     assert_eq!(resolved.descriptor.digest, *ours.manifest().digest());
 }

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use common::{Scratch, blob, image, platform, store_documents, store_image, tag, tree, work};
-use dhow_fs::{Lock, LockMode};
+use dhow_fs::{Lock, LockMode, Root};
 use dhow_oci::{Descriptor, DiffId, Digest, Index, LayerRef, MediaType, Selector};
 use dhow_store::{
     Adopted, BlobError, BlobSink, BlobSource, Completeness, ImageSource, Layout, LayoutError, Presence, SPARSE,
@@ -118,7 +118,7 @@ fn an_image_that_is_not_all_there_gets_no_name_but_a_sparse_one() {
     let absent =
         LayerRef { descriptor: Descriptor::of(MediaType::OciLayer, b"base"), diff_id: DiffId(Digest::of(b"base")) };
     let image = image("linux/amd64", std::slice::from_ref(&absent));
-    let name = |completeness| layout.tag("app", image.descriptor(), completeness, &|| {});
+    let name = |completeness| layout.tag("app", image.descriptor(), completeness);
     assert!(name(Completeness::Sparse).is_err(), "without its manifest not even a sparse one");
     store_documents(&layout, &image);
     let error = name(Completeness::Full).unwrap_err();
@@ -245,8 +245,8 @@ fn untagging_removes_the_name_and_keeps_the_blobs() {
     let image = store_image(&layout, "linux/amd64", &["base"]);
     tag(&layout, "a", &image);
     tag(&layout, "b", &image);
-    assert!(layout.untag("a", &|| {}).unwrap());
-    assert!(!layout.untag("a", &|| {}).unwrap());
+    assert!(layout.untag("a").unwrap());
+    assert!(!layout.untag("a").unwrap());
     let Index { manifests, .. } = layout.index().unwrap().value().clone();
     assert_eq!(manifests.iter().map(Descriptor::ref_name).collect::<Vec<_>>(), [Some("b")]);
     assert_eq!(layout.closure(&image).unwrap(), []);
@@ -257,16 +257,64 @@ fn whoever_waits_for_another_writer_says_so_once() {
     let scratch = Scratch::new();
     let layout = scratch.layout("layout");
     let image = store_image(&layout, "linux/amd64", &["base"]);
-    let other = Lock::take(layout.path(), LockMode::Exclusive, || {}).unwrap();
-    let held = std::cell::RefCell::new(vec![other]);
-    let waited = std::cell::Cell::new(0);
-    let on_wait = || {
-        waited.set(waited.get() + 1);
-        held.borrow_mut().clear();
-    };
-    layout.tag("x", image.descriptor(), Completeness::Full, &on_wait).unwrap();
-    layout.tag("y", image.descriptor(), Completeness::Full, &on_wait).unwrap();
-    assert_eq!(waited.get(), 1);
+    let (told, waits) = std::sync::mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let here = format!("another writer of {}", layout.path().display());
+    dhow_fs::announce_waits(move |holder| {
+        if holder == here {
+            told.lock().unwrap().send(()).unwrap();
+        }
+    });
+    let hold = || Lock::attempt(&Root::host().unwrap(), layout.path(), LockMode::Exclusive).unwrap();
+    let other = hold();
+    std::thread::scope(|scope| {
+        scope.spawn(|| layout.tag("x", image.descriptor(), Completeness::Full).unwrap());
+        waits.recv().unwrap();
+        assert!(layout.index().unwrap().value().manifests.is_empty());
+        drop(other);
+    });
+    let other = hold();
+    std::thread::scope(|scope| {
+        scope.spawn(|| layout.tag("y", image.descriptor(), Completeness::Full).unwrap());
+        drop(other);
+    });
+    assert!(waits.try_recv().is_err());
+}
+
+#[test]
+fn a_layout_that_is_replaced_while_it_is_open_gets_nothing_and_no_success_is_told() {
+    let scratch = Scratch::new();
+    let path = scratch.path("layout");
+    let (layout, work) = (scratch.layout("layout"), work());
+    let image = store_image(&layout, "linux/amd64", &["old"]);
+    std::fs::rename(&path, scratch.path("moved")).unwrap();
+    let new = Layout::open_or_create(&path, &work).unwrap();
+    tag(&new, "new", &store_image(&new, "linux/amd64", &["new"]));
+    drop(new);
+    let before = tree(&path);
+    layout.store(b"later", MediaType::OciLayer).unwrap();
+    assert!(matches!(layout.tag("old", image.descriptor(), Completeness::Full), Err(LayoutError::Moved(_))));
+    assert!(matches!(layout.untag("new"), Err(LayoutError::Moved(_))));
+    drop(layout);
+    assert_eq!(tree(&path), before);
+    assert_eq!(Layout::open(&path, &work).unwrap().check().unwrap().len(), 0);
+    assert_eq!(tree(&scratch.path("moved")).iter().filter(|name| name.starts_with(".dhow")).count(), 0);
+}
+
+#[test]
+fn where_a_layout_vanished_nothing_is_made() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let image = store_image(&layout, "linux/amd64", &["base"]);
+    std::fs::remove_dir_all(layout.path()).unwrap();
+    assert!(layout.store(b"later", MediaType::OciLayer).is_err());
+    assert!(layout.stage().is_err());
+    assert!(layout.gc().is_err());
+    assert!(layout.drop_unneeded(&[]).is_err());
+    assert!(matches!(layout.tag("x", image.descriptor(), Completeness::Full), Err(LayoutError::Moved(_))));
+    let path = layout.path().to_owned();
+    drop(layout);
+    assert!(std::fs::symlink_metadata(path).is_err());
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn several_images_without_a_name_are_ambiguous_unless_one_is_preferred() {
     let prefer = |tag| layout.find(&Query { wanted: Wanted::Preferably(tag), platform: Some(&amd64) });
     assert_eq!(prefer("two").unwrap().descriptor.digest, *two.manifest().digest());
     assert!(prefer("three").is_err());
-    layout.untag("one", &|| {}).unwrap();
+    layout.untag("one").unwrap();
     assert_eq!(prefer("one").unwrap().descriptor.digest, *two.manifest().digest());
 }
 
@@ -306,7 +306,7 @@ fn a_docker_image_normalised_is_oci_with_the_same_config() {
         manifest.layers[1].media_type = MediaType::DockerLayerGzip;
     });
     let stored = layout.store(docker.bytes(), MediaType::DockerManifest).unwrap();
-    layout.tag("x", stored, Completeness::Full, &|| {}).unwrap();
+    layout.tag("x", stored, Completeness::Full).unwrap();
     let loaded = layout.image(None, &platform("linux/amd64")).unwrap();
     let normal = normalise(loaded.image);
     assert_eq!(normal.config().bytes(), image.config().bytes());

@@ -37,8 +37,7 @@ pub(crate) fn create(arguments: &BuilderCreateArguments, context: &Context<'_>) 
         labels: &pairs(&arguments.label, "label")?,
         programs: LifecyclePrograms { phases: &build::executable()?, launcher: Arc::from(launcher::bytes()) },
     };
-    let waiting = || context.console.say(&format!("Waiting for another writer of {}", arguments.image));
-    let created = create_builder(&request, &Arc::new(Work::default()), &waiting)?;
+    let created = create_builder(&request, &Arc::new(Work::default()))?;
     let noun = if created.buildpacks == 1 { "buildpack" } else { "buildpacks" };
     context.console.say(&format!("{} {noun}", created.buildpacks));
     answer(&format!("{}\n", location.at_digest(created.image.manifest().digest())));

@@ -29,11 +29,10 @@ pub(crate) fn run(arguments: &ImportArguments, context: &Context<'_>) -> Result<
         platform: &platform,
         created: arguments.created,
     };
-    let waiting = || context.console.say(&format!("Waiting for another writer of {}", arguments.image));
     let work = Arc::new(Work::default());
     let imported = match arguments.rootfs == Path::new("-") {
-        true => import_from(&request, std::io::stdin(), None, &work, &waiting, context.console)?,
-        false => import(&request, &work, &waiting, context.console)?,
+        true => import_from(&request, std::io::stdin(), None, &work, context.console)?,
+        false => import(&request, &work, context.console)?,
     };
     context.console.say(&format!("{} entries, {} unpacked", imported.entries, bytes(imported.unpacked_size)));
     if let Some(distribution) = &imported.distribution {

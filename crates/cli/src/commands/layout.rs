@@ -9,7 +9,6 @@ use dhow_store::Layout;
 use serde_json::json;
 
 use crate::arguments::{Format, LayoutCheckArguments, LayoutGcArguments};
-use crate::commands::Context;
 use crate::console::{answer, answer_json};
 use crate::failure::Failure;
 use crate::shown;
@@ -28,10 +27,9 @@ pub(crate) fn check(arguments: &LayoutCheckArguments) -> Result<u8, Failure> {
     Ok(u8::from(!findings.is_empty()))
 }
 
-pub(crate) fn gc(arguments: &LayoutGcArguments, context: &Context<'_>) -> Result<(), Failure> {
+pub(crate) fn gc(arguments: &LayoutGcArguments) -> Result<(), Failure> {
     let path = arguments.path.display();
-    let report =
-        open(&arguments.path)?.gc(&|| context.console.say(&format!("Waiting for another writer of {path}")))?;
+    let report = open(&arguments.path)?.gc()?;
     match arguments.format {
         Format::Json => answer_json(&json!({
             "path": arguments.path,

@@ -38,7 +38,7 @@ pub(crate) fn dispatch(arguments: Arguments, context: &Context<'_>) -> Result<u8
         Command::Builder(BuilderCommand::Create(arguments)) => builder::create(&arguments, context)?,
         Command::Sbom(SbomCommand::Download(arguments)) => sbom::download(&arguments, context)?,
         Command::Layout(LayoutCommand::Check(arguments)) => return layout::check(&arguments),
-        Command::Layout(LayoutCommand::Gc(arguments)) => layout::gc(&arguments, context)?,
+        Command::Layout(LayoutCommand::Gc(arguments)) => layout::gc(&arguments)?,
         Command::Config(arguments) => config::run(&arguments, context)?,
         Command::Version(arguments) => version::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),

@@ -168,7 +168,7 @@ fn run(
     terminal.level =
         level.ok_or_else(|| Failure::new(ExitCode::Generic, "failed to parse log level: invalid level"))?;
     let talk = terminal.twin();
-    dhow_fs::announce_waits(move |path| talk.info(&crate::waiting(path)));
+    dhow_fs::announce_waits(move |holder| talk.info(&crate::waiting(holder)));
     let session = Session::new(program, given, variables.clone(), terminal)?;
     session.start();
     phases::run(program, session)?;

@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use dhow_fs::{Lock, LockMode};
+use dhow_fs::{Lock, LockMode, Root};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Base, Image, Outcome, World, await_line, blobs, tool};
@@ -70,10 +70,10 @@ fn a_second_build_of_one_tag_waits_and_says_so() {
 fn a_build_that_waits_for_its_layout_says_so_once_and_others_say_nothing_of_waiting() {
     let world = World::with_script(APP);
     world.build("oci:app", "source", &["--env", "SEED=1"]).success().does_not_say("Waiting");
-    let lock = Lock::take(&world.path("app"), LockMode::Exclusive, || {}).unwrap();
+    let lock = Lock::attempt(&Root::host().unwrap(), &world.path("app"), LockMode::Exclusive).unwrap();
     let mut build = world.build_command("oci:app", "source", &["--env", "SEED=2"]).spawn();
     let mut talk = BufReader::new(build.stderr.take().unwrap());
-    await_line(&mut talk, "Waiting for another process that locked app");
+    await_line(&mut talk, "Waiting for another writer of app");
     assert!(build.try_wait().unwrap().is_none());
     drop(lock);
     let mut rest = String::new();

@@ -126,7 +126,7 @@ impl LayerCache for LayoutCache {
         let image = Image::assemble(config, &self.layers, BTreeMap::new());
         self.layout.store(image.config().bytes(), MediaType::OciConfig)?;
         self.layout.store(image.manifest().bytes(), MediaType::OciManifest)?;
-        self.layout.tag(&self.tag, image.descriptor(), Completeness::Full, &|| {})?;
+        self.layout.tag(&self.tag, image.descriptor(), Completeness::Full)?;
         if let Some(previous) = self.previous.replace(image) {
             let mut old = vec![previous.descriptor().digest];
             old.extend(previous.blobs().into_iter().map(|blob| blob.digest.clone()));

@@ -82,10 +82,10 @@ pub fn publish(
 ) -> Result<Published, PublishError> {
     let (first, others) = targets.split_first().ok_or(PublishError::NoTarget)?;
     log.info(&format!("Saving {}...", first.name));
-    let entry = save(publication, first, first.layout, log)?;
+    let entry = save(publication, first, first.layout)?;
     let digest = publication.image.manifest().digest().clone();
     let outcomes: Vec<Result<Descriptor, PublishError>> =
-        others.iter().map(|target| save(publication, target, first.layout, log)).collect();
+        others.iter().map(|target| save(publication, target, first.layout)).collect();
 
     log.info(&format!("*** Images ({}@{digest}):", first.name));
     log.info(&format!("      {}", first.name));
@@ -114,12 +114,7 @@ pub fn publish(
     Ok(Published { digest, entry, report })
 }
 
-fn save(
-    publication: &Publication<'_>,
-    target: &Target<'_>,
-    from: &Layout,
-    log: &dyn Log,
-) -> Result<Descriptor, PublishError> {
+fn save(publication: &Publication<'_>, target: &Target<'_>, from: &Layout) -> Result<Descriptor, PublishError> {
     let Publication { image, completeness, base_layers, .. } = *publication;
     let manifest = image.manifest().value();
     target.layout.store(image.config().bytes(), manifest.config.media_type.clone())?;
@@ -137,6 +132,5 @@ fn save(
     if !missing.is_empty() {
         return Err(PublishError::Incomplete { name: target.name.to_owned(), missing });
     }
-    let waiting = || log.info(&format!("Waiting for another writer of {}", target.layout.path().display()));
-    Ok(target.layout.tag(target.tag, image.descriptor(), completeness, &waiting)?)
+    Ok(target.layout.tag(target.tag, image.descriptor(), completeness)?)
 }

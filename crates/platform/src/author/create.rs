@@ -122,11 +122,7 @@ pub enum CreateError {
 /// Makes a builder. It depends on the request's content alone: the same parts give the same digest.
 ///
 /// Everything is checked before the first byte is written.
-pub fn create(
-    request: &CreateRequest<'_>,
-    work: &Arc<Work>,
-    on_wait: &dyn Fn(),
-) -> Result<CreatedBuilder, CreateError> {
+pub fn create(request: &CreateRequest<'_>, work: &Arc<Work>) -> Result<CreatedBuilder, CreateError> {
     let destination = request.destination;
     if destination.medium == Medium::Archive {
         return Err(CreateError::Archive(destination.path.clone()));
@@ -136,7 +132,7 @@ pub fn create(
     let image = parts.write(request, work).map_err(write_error)?;
     let layout = image.0;
     let (tag, known) = (destination.output_tag(), destination.reference.as_ref());
-    let written = write_image(&layout, image.1, &tag, known, Completeness::Full, &[], on_wait).map_err(write_error)?;
+    let written = write_image(&layout, image.1, &tag, known, Completeness::Full, &[]).map_err(write_error)?;
     Ok(CreatedBuilder { image: written.image, entry: written.entry, buildpacks: parts.buildpacks.len() })
 }
 

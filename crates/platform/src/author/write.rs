@@ -63,7 +63,6 @@ pub(crate) fn write_image(
     known: Option<&Reference>,
     completeness: Completeness,
     annotations: &[(&str, String)],
-    on_wait: &dyn Fn(),
 ) -> Result<Written, WriteError> {
     layout.store(image.config().bytes(), MediaType::OciConfig)?;
     layout.store(image.manifest().bytes(), image.manifest().value().media_type())?;
@@ -74,6 +73,6 @@ pub(crate) fn write_image(
     for (key, value) in annotations {
         descriptor.annotations.insert((*key).to_owned(), value.clone());
     }
-    let entry = layout.tag(tag, descriptor, completeness, on_wait)?;
+    let entry = layout.tag(tag, descriptor, completeness)?;
     Ok(Written { image, entry })
 }

@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_layer_for_image_and_cache_keeps_its_blob_for_the_next_build() {
         let scratch = tempfile::tempdir().unwrap();
-        let state = BuildState::open(scratch.path(), "image", || {}).unwrap();
+        let state = BuildState::open(scratch.path(), "image", "app").unwrap();
         let root = Root::open(&state.root_path()).unwrap();
         let directory = Path::new("/layers/x_bp/one");
         root.create_directories(directory, 0o755).unwrap();

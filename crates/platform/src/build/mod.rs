@@ -69,10 +69,10 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
     for place in std::iter::once(&request.output).chain(request.tags.iter().filter_map(Tag::place)) {
         output::check_writable(place, &work)?;
     }
-    let state = open_state(request, events)?;
+    let state = open_state(request)?;
     let project = project::read(request, &source, &state.directory().join("inline"), events)?;
     let builder = builder::resolve(request, &project, &caller, &work, events)?;
-    let run_image = run_image::resolve(request, &builder, &work, events)?;
+    let run_image = run_image::resolve(request, &builder, &work)?;
     let rules = PlatformRules::of(PLATFORM_API);
     let root = Root::open(&state.root_path())?.with_ownership(caller.ownership(builder.uid, builder.gid));
     let build = Build { request, state: &state, builder: &builder, caller: &caller, root: &root, work: &work, events };
@@ -206,7 +206,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
             for layer in &cached {
                 kept.record_cached(&layer.directory, &layer.diff_id)?;
             }
-            let _collected = cache_layout.gc(&|| {});
+            let _collected = cache_layout.gc();
         }
         // The image is written; the next build just finds less.
         Err(error) => events.warn(&format!("cannot cache layers: {error}")),

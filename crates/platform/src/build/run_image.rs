@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::error::BuildError;
 use super::request::BuildRequest;
 use crate::embedded::run_image;
-use crate::{Events, Location, OpenError, Opened, open};
+use crate::{Location, OpenError, Opened, open};
 
 /// The run image with the names that the builder knows for it.
 pub(crate) struct RunImage {
@@ -22,18 +22,13 @@ pub(crate) struct RunImage {
 }
 
 /// Opens the run image that the user named, else one that the builder names, else the embedded one.
-pub(crate) fn resolve(
-    request: &BuildRequest,
-    builder: &Builder,
-    work: &Arc<Work>,
-    events: &dyn Events,
-) -> Result<RunImage, BuildError> {
+pub(crate) fn resolve(request: &BuildRequest, builder: &Builder, work: &Arc<Work>) -> Result<RunImage, BuildError> {
     if let Some(location) = &request.run_image {
         let opened = opened(request, location, work)?;
         return Ok(found(opened, &builder.run_images));
     }
     if builder.is_embedded() {
-        return embedded(request, work, events);
+        return embedded(request, work);
     }
     let names = builder.run_images.images.first().ok_or_else(|| BuildError::NoRunImage(builder.name.clone()))?;
     let mut looked_at = Vec::new();
@@ -72,9 +67,8 @@ fn found(opened: Opened, known: &RunFile) -> RunImage {
     }
 }
 
-fn embedded(request: &BuildRequest, work: &Arc<Work>, events: &dyn Events) -> Result<RunImage, BuildError> {
-    let waiting = || events.info("Waiting for another process that makes the embedded run image");
-    let made = run_image::ensure(&request.layout_repository, work, &waiting)
+fn embedded(request: &BuildRequest, work: &Arc<Work>) -> Result<RunImage, BuildError> {
+    let made = run_image::ensure(&request.layout_repository, work)
         .map_err(|error| BuildError::EmbeddedRunImage(Box::new(error)))?;
     let name = made.reference.familiar();
     Ok(RunImage {

@@ -54,13 +54,15 @@ pub enum StateError {
 impl BuildState {
     /// Opens the state below `cache` for the image that `identity` names, making it if need be.
     ///
-    /// Waits while another process builds the same image; `on_wait` is called before that.
-    pub(crate) fn open(cache: &Path, identity: &str, on_wait: impl FnOnce()) -> Result<Self, StateError> {
+    /// Waits while another process builds the same image, which people call `name`.
+    pub(crate) fn open(cache: &Path, identity: &str, name: &str) -> Result<Self, StateError> {
         let key = Digest::of(identity.as_bytes());
         let directory = cache.join("builds").join(&key.hex()[..32]);
         let host = Root::host()?;
         host.create_directories(&directory, 0o700)?;
-        let lock = Lock::take(&directory.join("lock"), LockMode::Exclusive, on_wait)?;
+        let lock = Lock::take_file(&host, &directory.join("lock"), LockMode::Exclusive, || {
+            format!("another build of {name}")
+        })?;
         let state = Self { directory, _lock: lock };
         // Where the caller is root, the buildpacks' user must get through to its mounts; for others 0700 would do.
         for path in [state.root_path(), state.index_directory(), state.app_directory()] {

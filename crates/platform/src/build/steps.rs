@@ -256,7 +256,7 @@ impl Build<'_> {
         }
         if request.output.medium == Medium::Archive {
             // What earlier images of the archive were made of serves nobody any more.
-            let _collected = output.gc(&|| {});
+            let _collected = output.gc();
         }
         Ok(published)
     }
@@ -322,14 +322,12 @@ pub(super) fn launcher(request: &BuildRequest) -> Launcher<'static> {
     }
 }
 
-pub(super) fn open_state(request: &BuildRequest, events: &dyn Events) -> Result<BuildState, BuildError> {
+pub(super) fn open_state(request: &BuildRequest) -> Result<BuildState, BuildError> {
     let cache = request.cache.as_ref().unwrap_or(&request.cache_directory);
     let place = &request.output;
     let path = std::path::absolute(&place.path).unwrap_or_else(|_| place.path.clone());
     let identity = format!("{}\n{}\n{}", path.display(), place.output_tag(), request.workspace.display());
-    let state = BuildState::open(cache, &identity, || {
-        events.info(&format!("Waiting for another build of {}", request.output_name));
-    })?;
+    let state = BuildState::open(cache, &identity, &request.output_name)?;
     if request.clear_cache {
         state.clear()?;
     }

@@ -55,14 +55,14 @@ pub fn reference() -> Reference {
 /// Returns the run image, written into the layout repository unless it is there already.
 ///
 /// One that is there is recognised by what it was made from; no layer of it is read.
-pub fn ensure(repository: &Path, work: &Arc<Work>, on_wait: &dyn Fn()) -> Result<RunImage, RunImageError> {
+pub fn ensure(repository: &Path, work: &Arc<Work>) -> Result<RunImage, RunImageError> {
     let reference = reference();
     let path = repository.join(reference.layout_path());
     let fail = |source: WriteError| RunImageError { path: path.clone(), source };
     let layout = Layout::prepare(&path, work).map_err(|error| fail(error.into()))?;
     let image = match existing(&layout, &reference) {
         Some(image) => image,
-        None => write(&layout, &reference, work, on_wait).map_err(fail)?.image,
+        None => write(&layout, &reference, work).map_err(fail)?.image,
     };
     Ok(RunImage { reference, path, layout, image })
 }
@@ -75,12 +75,12 @@ fn existing(layout: &Layout, reference: &Reference) -> Option<Image> {
     (is_same && is_whole).then_some(image)
 }
 
-fn write(layout: &Layout, reference: &Reference, work: &Work, on_wait: &dyn Fn()) -> Result<Written, WriteError> {
+fn write(layout: &Layout, reference: &Reference, work: &Work) -> Result<Written, WriteError> {
     let root = Root::host().map_err(|source: PathError| dhow_store::BlobError::from(source))?;
     let layer = pack_layer(layout, &root, &entries(), "the embedded root filesystem", work)?;
     let image = Image::assemble(config(), &[layer], std::collections::BTreeMap::new());
     let annotations = [(IDENTITY, identity())];
-    write_image(layout, image, reference.identifier(), Some(reference), Completeness::Full, &annotations, on_wait)
+    write_image(layout, image, reference.identifier(), Some(reference), Completeness::Full, &annotations)
 }
 
 fn config() -> ImageConfig {
@@ -189,7 +189,7 @@ mod tests {
 
     fn ensured(directory: &Path) -> (RunImage, Arc<Work>) {
         let work = Arc::new(Work::default());
-        (ensure(directory, &work, &|| {}).unwrap(), work)
+        (ensure(directory, &work).unwrap(), work)
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::path::Path;
 
-use dhow_fs::{CopyMethod, Root};
+use dhow_fs::CopyMethod;
 use dhow_oci::{Descriptor, MANIFEST_LIMIT};
 
 use super::{Layout, Session, exclude_gc};
 use crate::blob::is_document;
-use crate::staging::{blob_path, ensure_blob_directory, write_error};
+use crate::staging::{ensure_blob_directory, in_layout, write_error};
 use crate::verify::{BLOCK, VerifiedReader, read_through};
 use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, Presence, read_document};
 
@@ -51,20 +51,20 @@ impl Layout {
     /// Links the blob beside the others, and gives it its name once it is checked: what is checked is what is named.
     fn link(&self, source: &Path, descriptor: &Descriptor, check: Check) -> Result<bool, BlobError> {
         let session = self.session()?;
-        ensure_blob_directory(&self.path, descriptor.digest.algorithm())?;
+        ensure_blob_directory(&self.root, descriptor.digest.algorithm())?;
         let staged = session.directory().join(descriptor.digest.hex());
-        let method = dhow_fs::share_file(source, &staged, session.directory())?;
+        let method = dhow_fs::share_file(source, &self.root, &staged)?;
         if !matches!(method, Some(CopyMethod::HardLink | CopyMethod::Reflink)) {
             return Ok(false);
         }
-        let linked = self.name(&session, &staged, source, descriptor, check);
+        let linked = self.give_name(&session, &staged, source, descriptor, check);
         if linked.is_err() {
-            let _removed = Root::host()?.remove_file(&staged);
+            let _removed = self.root.remove_file(&staged);
         }
         linked.map(|()| true)
     }
 
-    fn name(
+    fn give_name(
         &self,
         session: &Session,
         staged: &Path,
@@ -75,15 +75,15 @@ impl Layout {
         if check == Check::Digest {
             self.verify(staged, source, descriptor)?;
         }
-        let _no_gc = exclude_gc(&self.path)?;
-        let is_synced = dhow_fs::rename_replacing(staged, &blob_path(&self.path, &descriptor.digest))?;
+        let _no_gc = exclude_gc(&self.root)?;
+        let is_synced = self.root.rename_replacing(staged, &in_layout(&descriptor.digest))?;
         session.note_written(&descriptor.digest, is_synced);
         Ok(())
     }
 
     /// Reads the file at `path` to its end; errors speak of `shown`.
     fn verify(&self, path: &Path, shown: &Path, descriptor: &Descriptor) -> Result<(), BlobError> {
-        let file = Root::host()?.open_file_nofollow(path)?;
+        let file = self.root.open_file_nofollow(path)?;
         let work = self.counted(&descriptor.media_type);
         if let Some(work) = &work {
             work.blobs_opened.add(1);
@@ -95,7 +95,7 @@ impl Layout {
     fn copy(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<(), BlobError> {
         let mut reader = from.open(descriptor)?;
         // The reader verifies; hashing again while writing would double the cost.
-        let mut writer = BlobWriter::create(&self.path, self.session()?, None)?.without_hashing();
+        let mut writer = BlobWriter::create(&self.root, self.session()?, None)?.without_hashing();
         let mut buffer = vec![0; BLOCK];
         loop {
             let read = reader.read(&mut buffer);

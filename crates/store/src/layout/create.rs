@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{AtomicFile, FileKind, Lock, LockMode, Root, is_unfinished, make_directories};
+use dhow_fs::{AtomicFile, FileKind, LockMode, Root, is_unfinished, make_directories};
 use dhow_oci::{Document, Index, go_json};
 use serde::{Deserialize, Serialize};
 
-use super::{LayoutError, found};
+use super::{LayoutError, found, session};
 use crate::staging::{DIRECTORY_MODE, FILE_MODE, ensure_blob_directory};
 
 /// The only version there is.
@@ -79,18 +79,18 @@ pub(super) fn ensure_layout(path: &Path) -> Result<Made, LayoutError> {
     if is_complete(&root) {
         return Ok(made);
     }
-    let _lock = Lock::take_announced(path, LockMode::Exclusive)?;
+    let _lock = session::lock(&root, LockMode::Exclusive)?;
     if version(&root, path)?.is_none() {
         let held = held(&root)?;
         if !held.is_empty() {
             return not_a_layout(path, format!("it has no `oci-layout` file; it holds {held}"));
         }
-        AtomicFile::replace(&path.join("oci-layout"), &marker(), FILE_MODE)?;
+        AtomicFile::replace_at(&root, Path::new("/oci-layout"), &marker(), FILE_MODE)?;
         made.layout = true;
     }
-    ensure_blob_directory(path, "sha256")?;
+    ensure_blob_directory(&root, "sha256")?;
     if found(root.symlink_metadata(Path::new("/index.json")))?.is_none() {
-        AtomicFile::replace(&path.join("index.json"), Document::of(Index::default()).bytes(), FILE_MODE)?;
+        AtomicFile::replace_at(&root, Path::new("/index.json"), Document::of(Index::default()).bytes(), FILE_MODE)?;
     }
     Ok(made)
 }

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{PathError, sync_filesystem, sync_path};
+use dhow_fs::PathError;
 use dhow_oci::{Descriptor, Digest, Index};
 
 use super::Layout;
-use crate::staging::blob_path;
+use crate::staging::in_layout;
 use crate::{Completeness, graph};
 
 /// Up to so many blobs are synced one by one: `syncfs` is quicker for more, but waits for what others write.
@@ -49,13 +49,13 @@ impl Layout {
 
     /// Syncs blobs, then the directories that hold them.
     fn sync(&self, blobs: &BTreeSet<Digest>) -> Result<(), PathError> {
-        let blobs: Vec<PathBuf> = blobs.iter().map(|digest| blob_path(&self.path, digest)).collect();
+        let blobs: Vec<PathBuf> = blobs.iter().map(in_layout).collect();
         let directories: BTreeSet<&Path> = blobs.iter().filter_map(|path| path.parent()).collect();
         let paths: Vec<&Path> = blobs.iter().map(PathBuf::as_path).chain(directories).collect();
         if blobs.len() > FEW_BLOBS {
             return self.sync_all();
         }
-        match paths.iter().try_for_each(|path| sync_path(path)) {
+        match paths.iter().try_for_each(|path| self.root.sync(path)) {
             // A blob of another user may be unreadable. Any other error says that the data is lost, and a later sync
             // would not say so again.
             Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => self.sync_all(),
@@ -69,6 +69,6 @@ impl Layout {
 
     fn sync_all(&self) -> Result<(), PathError> {
         self.work.syncs.add(1);
-        sync_filesystem(&self.path)
+        self.root.sync_filesystem()
     }
 }

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use dhow_fs::{AtomicFile, Lock, LockMode, Operation, PathError, Stat};
+use dhow_fs::{AtomicFile, Lock, LockMode, Operation, PathError, Root, Stat};
 use dhow_oci::{Descriptor, Document, Index, annotation};
 
-use super::{Layout, LayoutError, found};
+use super::{Layout, LayoutError, found, session};
 use crate::staging::FILE_MODE;
 use crate::{Completeness, graph};
 
@@ -25,36 +25,49 @@ impl Layout {
     ///
     /// Fails if blobs that the image needs are not here (for [`Completeness::Sparse`]: manifests and
     /// configs). Durable when it returns: of the blobs, those that this value wrote, and those that the index did not
-    /// lead to before, are synced before it is replaced. Blocks while another process edits; `on_wait` is called before that.
+    /// lead to before, are synced before it is replaced. Blocks while another process edits.
     pub fn tag(
         &self,
         name: &str,
         descriptor: Descriptor,
         completeness: Completeness,
-        on_wait: &dyn Fn(),
     ) -> Result<Descriptor, LayoutError> {
         check_name(name)?;
+        self.require_place()?;
         let entry = entry(name, descriptor, completeness);
         // Before the lock, so that writers wait for each other's index only.
         let synced = self.sync_written()?;
-        let _lock = self.lock(on_wait)?;
+        let _lock = self.lock()?;
         // Under the lock, so that no `gc` comes between the look and the name.
         let blobs = self.require_closure(name, &entry, completeness)?;
         let sync_others = |index: &Index| self.sync_unnamed(&blobs, &synced, index);
         self.edit_index(sync_others, |index| replace(index, name, &entry))?;
+        self.require_place()?;
         Ok(entry)
     }
 
     /// Removes every entry with exactly this name; tells whether there was one. Its blobs stay until `gc`.
-    pub fn untag(&self, name: &str, on_wait: &dyn Fn()) -> Result<bool, LayoutError> {
-        let _lock = self.lock(on_wait)?;
+    pub fn untag(&self, name: &str) -> Result<bool, LayoutError> {
+        let _lock = self.lock()?;
+        self.require_place()?;
         let before = self.index()?.value().manifests.len();
         self.edit_index(|_| Ok(()), |index| index.manifests.retain(|entry| entry.ref_name() != Some(name)))?;
         Ok(self.index()?.value().manifests.len() < before)
     }
 
-    pub(super) fn lock(&self, on_wait: &dyn Fn()) -> Result<Lock, LayoutError> {
-        Ok(Lock::take(&self.path, LockMode::Exclusive, on_wait)?)
+    /// Fails if the layout's path leads to another directory by now. What is written goes to the one that was opened, so
+    /// whoever looks at the path would not find it.
+    fn require_place(&self) -> Result<(), LayoutError> {
+        let there = found(Root::host()?.metadata(&self.path))?;
+        let here = self.root.metadata(Path::new("/"))?;
+        match there.is_some_and(|there| there.identity() == here.identity()) {
+            true => Ok(()),
+            false => Err(LayoutError::Moved(self.path.clone())),
+        }
+    }
+
+    pub(super) fn lock(&self) -> Result<Lock, LayoutError> {
+        Ok(session::lock(&self.root, LockMode::Exclusive)?)
     }
 
     /// Returns the blobs of the image that are here; fails if one is missing that must not be.
@@ -90,7 +103,7 @@ impl Layout {
                 return Ok(());
             }
             before(current.value())?;
-            let file = written(&path, &edited)?;
+            let file = self.written(&edited)?;
             if self.index_stat()? == stat {
                 self.work.syncs.add(1);
                 return Ok(file.commit()?);
@@ -99,16 +112,18 @@ impl Layout {
         Err(LayoutError::Unsettled(path))
     }
 
+    /// Writes the document beside `index.json`, on the disk and not under that name yet.
+    fn written(&self, document: &Document<Index>) -> Result<AtomicFile, PathError> {
+        let mut file = AtomicFile::create_at(&self.root, Path::new("/index.json"), FILE_MODE)?;
+        let fail = |source| PathError::new(Operation::Write, self.path.join("index.json"), source);
+        file.write_all(document.bytes()).map_err(fail)?;
+        file.sync()?;
+        Ok(file)
+    }
+
     fn index_stat(&self) -> Result<Option<Stat>, PathError> {
         found(self.root.symlink_metadata(Path::new("/index.json")))
     }
-}
-
-fn written(path: &Path, document: &Document<Index>) -> Result<AtomicFile, PathError> {
-    let mut file = AtomicFile::create(path, FILE_MODE)?;
-    file.write_all(document.bytes()).map_err(|source| PathError::new(Operation::Write, path, source))?;
-    file.sync()?;
-    Ok(file)
 }
 
 /// Returns `descriptor` as `index.json` lists it under `name`.

@@ -57,6 +57,9 @@ pub enum LayoutError {
     /// `index.json` was replaced again and again by a program that takes no lock.
     #[error("{} is being rewritten by another program", .0.display())]
     Unsettled(PathBuf),
+    /// The directory that was opened is not at its path any more.
+    #[error("the layout at {} was moved, replaced or removed while it was in use", .0.display())]
+    Moved(PathBuf),
     /// A document that decides what is kept cannot be read, so nothing was removed.
     #[error("cannot tell what {digest} refers to; nothing was removed")]
     Unreadable {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{FileKind, Lock, LockMode};
+use dhow_fs::FileKind;
 use dhow_oci::{Descriptor, Digest, MANIFEST_LIMIT, MediaType};
 
 use super::session::sweep;
@@ -35,9 +35,9 @@ impl Layout {
     /// Kept is what any descriptor of `index.json` leads to, tagged or not, whatever its media type, what that
     /// has as subject, and the manifests whose subject is kept. Blobs that were stored or touched since the
     /// oldest live writer began are spared. Removes nothing if a manifest that is kept cannot be read.
-    pub fn gc(&self, on_wait: &dyn Fn()) -> Result<GcReport, LayoutError> {
-        let _lock = self.lock(on_wait)?;
-        let sweep = sweep(&self.path, None)?;
+    pub fn gc(&self) -> Result<GcReport, LayoutError> {
+        let _lock = self.lock()?;
+        let sweep = sweep(&self.root, None)?;
         let blobs = self.blobs()?;
         let kept = self.keep(self.index()?.value().manifests.clone(), &blobs)?;
         let mut report = GcReport { reclaimed: sweep.reclaimed, ..GcReport::default() };
@@ -60,9 +60,9 @@ impl Layout {
     /// For a sparse image that takes the place of a full one, whose base is then left out. Manifests and
     /// configs of sparse images stay, and so does what another live writer may need.
     pub fn drop_unneeded(&self, candidates: &[Digest]) -> Result<Vec<Digest>, LayoutError> {
-        let _lock = Lock::take_announced(&self.path, LockMode::Exclusive)?;
+        let _lock = self.lock()?;
         let own = self.own_session();
-        let sweep = sweep(&self.path, own.as_deref().map(super::Session::directory))?;
+        let sweep = sweep(&self.root, own.as_deref().map(super::Session::directory))?;
         let blobs = self.blobs()?;
         let index = self.index()?;
         let (full, sparse): (Vec<_>, Vec<_>) =

@@ -50,7 +50,7 @@ const ATTEMPTS: usize = 10;
 #[derive(Debug)]
 pub struct Layout {
     path: PathBuf,
-    root: Root,
+    root: Arc<Root>,
     work: Arc<Work>,
     session: Mutex<Option<Arc<Session>>>,
     made: Made,
@@ -96,7 +96,7 @@ impl Layout {
     }
 
     fn at(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
-        let root = create::open_root(path)?;
+        let root = Arc::new(create::open_root(path)?);
         Ok(Self {
             path: path.to_owned(),
             root,
@@ -142,7 +142,7 @@ impl Layout {
         if let Some(session) = &*slot {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(Session::begin(&self.path, &self.work)?);
+        let session = Arc::new(Session::begin(&self.root, &self.work)?);
         *slot = Some(Arc::clone(&session));
         Ok(session)
     }
@@ -159,8 +159,8 @@ impl Layout {
     /// Another user's blob cannot be marked; [`Layout::tag`] still notices when it is gone.
     fn claim(&self, descriptor: &Descriptor) -> Result<bool, BlobError> {
         self.session()?;
-        let _no_gc = exclude_gc(&self.path)?;
-        let _foreign = dhow_fs::touch(&blob_path(&self.path, &descriptor.digest));
+        let _no_gc = exclude_gc(&self.root)?;
+        let _foreign = self.root.touch(&in_layout(&descriptor.digest));
         // One of the wrong size is replaced by what is stored next.
         Ok(self.presence(descriptor).is_ok_and(|presence| presence == Presence::Present))
     }
@@ -200,7 +200,7 @@ impl BlobSource for Layout {
 
 impl BlobSink for Layout {
     fn stage(&self) -> Result<BlobWriter, BlobError> {
-        BlobWriter::create(&self.path, self.session()?, Some(Arc::clone(&self.work)))
+        BlobWriter::create(&self.root, self.session()?, Some(Arc::clone(&self.work)))
     }
 
     fn store(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, BlobError> {
@@ -209,7 +209,7 @@ impl BlobSink for Layout {
         if self.claim(&descriptor)? && self.holds(&descriptor, bytes) {
             return Ok(descriptor);
         }
-        let mut writer = BlobWriter::create(&self.path, self.session()?, work)?.without_hashing();
+        let mut writer = BlobWriter::create(&self.root, self.session()?, work)?.without_hashing();
         std::io::Write::write_all(&mut writer, bytes).map_err(|error| write_error(&self.path, error))?;
         writer.finish_known(&descriptor.digest, descriptor.size)?;
         Ok(descriptor)

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dhow_fs::{AtomicFile, Lock, LockMode, Work};
+use dhow_fs::{AtomicFile, LockMode, Work};
 use dhow_oci::{Document, Index};
 
 use super::create::{is_foreign, marker, open_root, version};
-use super::{Layout, LayoutError, VERSION};
+use super::{Layout, LayoutError, VERSION, session};
 use crate::staging::FILE_MODE;
 
 impl Layout {
@@ -17,7 +17,7 @@ impl Layout {
     /// For layouts whose content can be made again. Refuses a directory that holds anything else, and other versions.
     pub fn recover(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
         let root = open_root(path)?;
-        let lock = Lock::take_announced(path, LockMode::Exclusive)?;
+        let lock = session::lock(&root, LockMode::Exclusive)?;
         if is_foreign(&root)? {
             return Self::open(path, work);
         }
@@ -25,7 +25,7 @@ impl Layout {
             Ok(Some(known)) if known == VERSION => {}
             Ok(Some(found)) => return Err(LayoutError::Version { path: path.to_owned(), found }),
             Ok(None) | Err(LayoutError::Version { .. }) => {
-                AtomicFile::replace(&path.join("oci-layout"), &marker(), FILE_MODE)?;
+                AtomicFile::replace_at(&root, Path::new("/oci-layout"), &marker(), FILE_MODE)?;
             }
             Err(other) => return Err(other),
         }
@@ -36,7 +36,7 @@ impl Layout {
             Err(other) => return Err(other),
         };
         if !is_readable {
-            AtomicFile::replace(&path.join("index.json"), Document::of(Index::default()).bytes(), FILE_MODE)?;
+            AtomicFile::replace_at(&root, Path::new("/index.json"), Document::of(Index::default()).bytes(), FILE_MODE)?;
         }
         drop(lock);
         Self::open_or_create(path, work)

@@ -24,7 +24,8 @@ const LOCK_FILE: &str = "lock";
 /// A writer's hold on its layout: while it lives, `gc` spares every blob that was stored or touched since it began.
 #[derive(Debug)]
 pub(crate) struct Session {
-    directory: TemporaryDirectory,
+    path: PathBuf,
+    _directory: TemporaryDirectory,
     _lock: Lock,
     /// The blobs that were stored or linked.
     written: Mutex<BTreeMap<Digest, Durability>>,
@@ -50,17 +51,18 @@ pub(crate) struct Sweep {
 
 impl Session {
     /// Begins a session and removes what dead ones left.
-    pub(crate) fn begin(layout: &Path, work: &Arc<Work>) -> Result<Self, LockError> {
-        let _layout_lock = Lock::take_announced(layout, LockMode::Exclusive)?;
-        sweep(layout, None)?;
-        let directory = TemporaryDirectory::create_in(layout)?;
-        let lock = Lock::take(&directory.path().join(LOCK_FILE), LockMode::Exclusive, || {})?;
-        Ok(Self { directory, _lock: lock, written: Mutex::default(), work: Arc::clone(work) })
+    pub(crate) fn begin(root: &Root, work: &Arc<Work>) -> Result<Self, LockError> {
+        let _layout_lock = lock(root, LockMode::Exclusive)?;
+        sweep(root, None)?;
+        let directory = TemporaryDirectory::create_at(root, Path::new("/"))?;
+        let path = Path::new("/").join(directory.name());
+        let lock = Lock::take_file(root, &path.join(LOCK_FILE), LockMode::Exclusive, || holder(root))?;
+        Ok(Self { path, _directory: directory, _lock: lock, written: Mutex::default(), work: Arc::clone(work) })
     }
 
-    /// Returns the directory for unfinished files.
+    /// Returns the directory for unfinished files, as the layout's root has it.
     pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
+        &self.path
     }
 
     /// Notes that a blob got its name, which is to be synced even if the blob is.
@@ -91,15 +93,23 @@ impl Session {
     }
 }
 
+/// Takes the layout's lock. It is taken of the directory that was opened, whatever its name leads to by now.
+pub(crate) fn lock(root: &Root, mode: LockMode) -> Result<Lock, LockError> {
+    Lock::take(root, Path::new("/"), mode, || holder(root))
+}
+
+fn holder(root: &Root) -> String {
+    format!("another writer of {}", root.location().display())
+}
+
 /// Keeps `gc` away while a blob gets its name or is found present: between its look at a blob's age and the
 /// removal, the name must not come to mean a younger one.
-pub(crate) fn exclude_gc(layout: &Path) -> Result<Lock, LockError> {
-    Lock::take_announced(layout, LockMode::Shared)
+pub(crate) fn exclude_gc(root: &Root) -> Result<Lock, LockError> {
+    lock(root, LockMode::Shared)
 }
 
 /// Removes what dead writers left and finds the oldest live one but `except`. The caller holds the layout's lock.
-pub(crate) fn sweep(layout: &Path, except: Option<&Path>) -> Result<Sweep, LockError> {
-    let root = Root::open(layout)?;
+pub(crate) fn sweep(root: &Root, except: Option<&Path>) -> Result<Sweep, LockError> {
     let mut sweep = Sweep::default();
     for entry in root.read_directory(Path::new("/"))? {
         if !is_unfinished(&entry.name) {
@@ -109,7 +119,7 @@ pub(crate) fn sweep(layout: &Path, except: Option<&Path>) -> Result<Sweep, LockE
         if except.is_some_and(|except| except.file_name() == Some(&entry.name)) {
             continue;
         }
-        match state(&root, &path)? {
+        match state(root, &path)? {
             State::Live(began) => sweep.oldest_live = Some(sweep.oldest_live.map_or(began, |oldest| oldest.min(began))),
             State::Dead => {
                 found(root.remove_all(&path))?;
@@ -149,7 +159,7 @@ fn state(root: &Root, path: &Path) -> Result<State, LockError> {
     if stat.kind != FileKind::File {
         return Ok(State::Dead);
     }
-    match Lock::attempt(&root.host_path(&lock), LockMode::Exclusive) {
+    match Lock::attempt(root, &lock, LockMode::Exclusive) {
         Ok(_free) => Ok(State::Dead),
         Err(LockError::Held(_)) => Ok(State::Live(stat.ctime_ns)),
         Err(LockError::Path(error)) if is_denied(&error) => Ok(State::Live(i128::MIN)),

@@ -27,8 +27,8 @@ impl Layout {
     fn unmake(&mut self) -> Result<(), LayoutError> {
         let session = self.session.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let Some(session) = session.and_then(Arc::into_inner) else { return Ok(()) };
-        let _lock = Lock::attempt(&self.path, LockMode::Exclusive)?;
-        let is_at_work = sweep(&self.path, Some(session.directory()))?.oldest_live.is_some();
+        let _lock = Lock::attempt(&self.root, Path::new("/"), LockMode::Exclusive)?;
+        let is_at_work = sweep(&self.root, Some(session.directory()))?.oldest_live.is_some();
         let blobs = self.blobs()?;
         let holds_others = is_foreign(&self.root)? || blobs.keys().any(|digest| !session.has_written(digest));
         if is_at_work || holds_others || *self.index()?.value() != Index::default() {
@@ -39,9 +39,9 @@ impl Layout {
             self.root.remove_file(&in_layout(digest))?;
         }
         for entry in self.root.read_directory(Path::new("/blobs"))? {
-            remove_empty_directory(&self.path.join("blobs").join(entry.name))?;
+            self.root.remove_empty_directory(&Path::new("/blobs").join(entry.name))?;
         }
-        remove_empty_directory(&self.path.join("blobs"))?;
+        self.root.remove_empty_directory(Path::new("/blobs"))?;
         self.root.remove_file(Path::new("/index.json"))?;
         self.root.remove_file(Path::new("/oci-layout"))?;
         for directory in self.made.directories.iter().rev() {

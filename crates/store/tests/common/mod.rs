@@ -67,7 +67,7 @@ pub fn store_documents(layout: &Layout, image: &Image) {
 }
 
 pub fn tag(layout: &Layout, name: &str, image: &Image) {
-    layout.tag(name, image.descriptor(), Completeness::Full, &|| {}).unwrap();
+    layout.tag(name, image.descriptor(), Completeness::Full).unwrap();
 }
 
 pub fn store_index(layout: &Layout, media_type: MediaType, manifests: Vec<Descriptor>) -> Descriptor {
