@@ -53,6 +53,11 @@ pub enum VolumeError {
         /// The part that is wrong.
         target: PathBuf,
     },
+    /// The target is the directory that holds the build's variables.
+    #[error(
+        "volume `{0}`: target /platform holds the variables of the build; mount below it, as at /platform/bindings"
+    )]
+    Platform(String),
     /// The target is one that the lifecycle needs itself.
     #[error("volume `{text}`: target {} is below {reserved}, which belongs to the build", target.display())]
     Reserved {
@@ -72,10 +77,14 @@ impl Volume {
             let (text, target) = (text.to_owned(), self.target.clone());
             return Err(VolumeError::App { text, target });
         }
-        for reserved in ["/cnb", "/layers", "/proc", "/dev", "/sys"] {
+        for reserved in ["/cnb", "/layers", "/proc", "/dev", "/sys", "/platform/env"] {
             if self.target.starts_with(reserved) {
                 return Err(VolumeError::Reserved { text: text.to_owned(), target: self.target.clone(), reserved });
             }
+        }
+        // Bindings have their place below it; the whole of it would hide the variables of the build.
+        if self.target == Path::new("/platform") {
+            return Err(VolumeError::Platform(text.to_owned()));
         }
         Ok(())
     }
@@ -126,7 +135,9 @@ mod tests {
             assert!(text.parse::<Volume>().is_err(), "{text}");
         }
         let check = |text: &str| text.parse::<Volume>().unwrap().check_for_build(text, Path::new("/workspace"));
-        for text in ["/a:/cnb/x", "/a:/layers", "/a:/workspace"] {
+        for text in
+            ["/a:/cnb/x", "/a:/layers", "/a:/workspace", "/a:/platform", "/a:/platform/env", "/a:/platform/env/X"]
+        {
             assert!(check(text).is_err(), "{text}");
         }
         for text in ["/a:/workspace/data", "/a:/platform/bindings/ca:ro", "/a:/data"] {

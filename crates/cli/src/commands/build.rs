@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::{BuildArguments, Format, NetworkArgument};
 use crate::commands::Context;
 use crate::console::{Verbosity, answer, answer_json};
-use crate::environment_flags;
+use crate::environment_flags::{self, Unset};
 use crate::failure::Failure;
 use crate::launcher;
 use crate::settings::Key;
@@ -58,7 +58,7 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
         buildpacks: choices(&arguments.buildpack)?,
         pre_buildpacks: choices(&arguments.pre_buildpack)?,
         post_buildpacks: choices(&arguments.post_buildpack)?,
-        environment: environment_flags::collect(&arguments.env, &arguments.env_file, context.variables)?,
+        environment: environment_flags::collect(&arguments.env, &arguments.env_file, Unset::Empty, context.variables)?,
         default_builder: default_builder.map(|text| text.parse()).transpose()?,
         default_process: arguments.default_process,
         completeness: if arguments.sparse { Completeness::Sparse } else { Completeness::Full },

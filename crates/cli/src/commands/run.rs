@@ -8,7 +8,7 @@ use dhow_platform::{Location, RunRequest};
 
 use crate::arguments::RunArguments;
 use crate::commands::{Context, build};
-use crate::environment_flags;
+use crate::environment_flags::{self, Unset};
 use crate::failure::Failure;
 use crate::signals;
 
@@ -21,7 +21,12 @@ pub(crate) fn run(arguments: RunArguments, context: &Context<'_>) -> Result<u8, 
         process: arguments.process,
         command: arguments.command,
         entrypoint: arguments.entrypoint,
-        environment: environment_flags::collect(&arguments.env, &arguments.env_file, context.variables)?,
+        environment: environment_flags::collect(
+            &arguments.env,
+            &arguments.env_file,
+            Unset::LeftOut,
+            context.variables,
+        )?,
         volumes: arguments.volume.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
         network: Some(build::network(arguments.network)),
         working_directory: arguments.workdir,

@@ -60,6 +60,10 @@ fn of_build(error: &BuildError, invocation: &Invocation) -> Option<String> {
             "{} (a base that has the program; or --builder with a build environment of its own)",
             invocation.with(&["--run-image"], Some("oci:run"))
         )),
+        BuildError::NoDirectory { directory, .. } => {
+            Some(format!("mkdir -p {}", quoted(&directory.display().to_string())))
+        }
+        BuildError::OverInput { .. } => invocation.replacing(invocation.image()?, "oci:app"),
         BuildError::OtherPlatform { host, .. } => Some(invocation.with(&["--platform"], Some(&host.to_string()))),
         BuildError::HostSystem(HostSystemError::RustToolchain { wanted, .. }) => {
             Some(format!("rustup toolchain install {}", quoted(wanted)))

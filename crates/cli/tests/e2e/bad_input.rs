@@ -109,6 +109,35 @@ fn a_platform_that_is_not_this_machines_is_refused_before_anything_is_done() {
 }
 
 #[test]
+fn an_archive_in_no_directory_is_refused_before_the_build() {
+    let world = World::with_script("touch built");
+    for (image, further) in [("oci-archive:none/x.tar", None), ("oci:app", Some("oci-archive:none/x.tar"))] {
+        let tags: Vec<&str> = further.iter().flat_map(|tag| ["--tag", tag]).collect();
+        let outcome = world.build(image, "source", &tags);
+        let hint = format!("mkdir -p {}", world.path("none").display());
+        assert_fails(outcome, 1, "cannot write the archive none/x.tar: there is no directory", Some(&hint))
+            .does_not_say("BUILDING");
+    }
+    assert!(!world.path("app").exists());
+}
+
+#[test]
+fn an_image_does_not_take_the_place_of_its_builder_or_run_image() {
+    let world = World::with_script("true");
+    let builder = world.path("builder/index.json");
+    let before = fs::read(&builder).unwrap();
+    let outcome = world.build("oci:builder", "source", &[]);
+    assert_fails(outcome, 1, "the image would replace the build's own builder", Some("dhow build oci:app"));
+    let outcome = world.build("oci:app", "source", &["--tag", "oci:builder"]);
+    assert_fails(outcome, 1, "the image would replace the build's own builder", Some("dhow build oci:app"));
+    assert!(fs::read(&builder).unwrap() == before);
+    // Another tag of the same layout is another image.
+    world.build("oci:builder:app", "source", &[]).success();
+    let outcome = world.build("oci:builder:app", "source", &["--run-image", "oci:builder:app"]);
+    assert_fails(outcome, 1, "the image would replace the build's own run image", Some("dhow build oci:app"));
+}
+
+#[test]
 fn a_blob_of_the_builder_that_was_changed_is_named() {
     type Harm = fn(&mut Vec<u8>);
     let harms: [(&str, Harm); 3] = [

@@ -162,6 +162,7 @@ impl BuilderConfig {
                 })
             })?;
             self.build_environment.iter().try_for_each(check_variable)?;
+            self.keep_the_last_of_each_variable();
         }
         if let Some(run) = fields.table("run")? {
             let images = run.tables("images", |image| {
@@ -185,6 +186,21 @@ impl BuilderConfig {
             }
         }
         Ok(())
+    }
+
+    /// Two entries of one name and suffix would be two files of one name in the builder's layer.
+    fn keep_the_last_of_each_variable(&mut self) {
+        let mut kept: Vec<ConfiguredVariable> = Vec::with_capacity(self.build_environment.len());
+        for variable in std::mem::take(&mut self.build_environment) {
+            let is_same =
+                |earlier: &ConfiguredVariable| (&earlier.name, &earlier.suffix) == (&variable.name, &variable.suffix);
+            if let Some(position) = kept.iter().position(is_same) {
+                self.notes.push(format!("[[build.env]] names {} twice; the last one counts", variable.name));
+                kept.remove(position);
+            }
+            kept.push(variable);
+        }
+        self.build_environment = kept;
     }
 
     fn note_what_has_no_effect(&mut self, fields: &Fields<'_>) -> Result<(), TomlError> {
@@ -230,6 +246,24 @@ mod tests {
     fn names(image: &str, mirrors: &[&str]) -> RunImageNames {
         let mirrors = mirrors.iter().map(|mirror| (*mirror).to_owned()).collect();
         RunImageNames { image: image.to_owned(), mirrors }
+    }
+
+    #[test]
+    fn of_a_variable_that_is_named_twice_the_last_counts_and_it_is_said() {
+        let variable = |name: &str, value: &str, suffix: &str| {
+            format!("[[build.env]]\nname = \"{name}\"\nvalue = \"{value}\"\nsuffix = \"{suffix}\"\n")
+        };
+        let variables =
+            [variable("A", "1", ""), variable("B", "2", ""), variable("A", "3", "append"), variable("A", "4", "")];
+        let text = format!(
+            "[build]\nimage = \"b\"\n{}[[run.images]]\nimage = \"example.org/run\"\n[[order]]\n[[order.group]]\nid = \"x\"\n",
+            variables.concat()
+        );
+        let config = BuilderConfig::parse(&text).unwrap();
+        let kept: Vec<(&str, &str)> =
+            config.build_environment.iter().map(|variable| (variable.name.as_str(), variable.value.as_str())).collect();
+        assert_eq!(kept, [("B", "2"), ("A", "3"), ("A", "4")]);
+        assert_eq!(config.notes, ["[[build.env]] names A twice; the last one counts"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use dhow_sandbox::{Access, Mount};
 
 use super::choice::BuildpackChoice;
 use super::error::BuildError;
+use super::output::check_apart;
 use super::project::{Project, Wanted};
 use super::request::BuildRequest;
 use crate::container::{Caller, hosts_files, is_place_of_image};
@@ -184,6 +185,7 @@ fn of_image(
     let name = location.to_string();
     let opened =
         open(&place, &request.platform, work).map_err(|source| BuildError::Builder { name: name.clone(), source })?;
+    check_apart(request, &opened, "builder")?;
     let config = opened.image.config().value();
     let id = |variable: &'static str| {
         let text =

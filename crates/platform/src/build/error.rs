@@ -154,6 +154,24 @@ pub enum BuildError {
         /// Why.
         source: LayoutError,
     },
+    /// An archive shall be written where no directory is.
+    #[error("cannot write the archive {}: there is no directory {}", path.display(), directory.display())]
+    NoDirectory {
+        /// The destination.
+        path: PathBuf,
+        /// The directory that it would be in.
+        directory: PathBuf,
+    },
+    /// The image would take the place of one that the build works from.
+    #[error("the image would replace the build's own {what}, which is `{tag}` of {}", path.display())]
+    OverInput {
+        /// What of the build it would replace.
+        what: &'static str,
+        /// The layout or archive.
+        path: PathBuf,
+        /// The tag of both.
+        tag: String,
+    },
     /// The archive cannot be written.
     #[error("cannot write the archive {}", path.display())]
     Archive {

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dhow_fs::{FileKind, Operation, PathError, Root, Work, is_unfinished, is_writable};
+use dhow_oci::{Selector, annotation};
 use dhow_store::{Archive, Layout};
 
 use super::error::BuildError;
+use super::request::{BuildRequest, Tag};
 use super::state::BuildState;
-use crate::{Medium, Place};
+use crate::{Medium, Opened, Place};
 
 /// Fails if an image could not be written to `place`. Makes nothing, so that a failed build leaves nothing.
 pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), BuildError> {
@@ -25,12 +27,36 @@ pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), Buil
     }
     let is_archive = place.medium == Medium::Archive;
     if is_archive {
+        // Unlike a layout, a file is not worth making directories for that may be a typing error.
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        if !host.is_directory(directory) {
+            let (path, directory) = (place.path.clone(), directory.to_owned());
+            return Err(BuildError::NoDirectory { path, directory });
+        }
         existing_archive(&path, work)?;
     }
     let ancestors = path.ancestors().skip(usize::from(is_archive));
     let existing = ancestors.into_iter().find(|ancestor| host.exists(ancestor)).unwrap_or(Path::new("/"));
     is_writable(existing)?;
     Ok(())
+}
+
+/// Fails if the image would take the place of one that the build works from.
+pub(crate) fn check_apart(request: &BuildRequest, source: &Opened, what: &'static str) -> Result<(), BuildError> {
+    let host = Root::host()?;
+    let identity = |path: &Path| host.metadata(path).ok().map(|stat| stat.identity());
+    let Some(tag) = source.resolved.entry.annotations.get(annotation::REF_NAME) else { return Ok(()) };
+    let in_its_place = |place: &Place| {
+        place.output_tag() == *tag
+            && identity(&source.path).is_some_and(|of_source| identity(&place.path) == Some(of_source))
+    };
+    let destinations = std::iter::once(&request.output).chain(request.tags.iter().filter_map(Tag::place));
+    let same_layout = request.tags.iter().filter_map(|further| match further {
+        Tag::SameLayout(word) => Some(Place { selector: Some(Selector::Tag(word.clone())), ..request.output.clone() }),
+        Tag::Elsewhere(_) => None,
+    });
+    let is_taken = destinations.cloned().chain(same_layout).any(|place| in_its_place(&place));
+    if is_taken { Err(BuildError::OverInput { what, path: source.path.clone(), tag: tag.clone() }) } else { Ok(()) }
 }
 
 /// Opens the archive that is at the destination already, as its other images are kept. Another file is not overwritten.

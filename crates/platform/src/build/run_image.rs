@@ -9,6 +9,7 @@ use dhow_lifecycle::image::SourceImage;
 
 use super::builder::Builder;
 use super::error::BuildError;
+use super::output::check_apart;
 use super::request::BuildRequest;
 use crate::embedded::run_image;
 use crate::{Location, OpenError, Opened, open};
@@ -47,7 +48,10 @@ pub(crate) fn resolve(request: &BuildRequest, builder: &Builder, work: &Arc<Work
 
 fn opened(request: &BuildRequest, location: &Location, work: &Arc<Work>) -> Result<Opened, BuildError> {
     let place = location.place(&request.layout_repository);
-    open(&place, &request.platform, work).map_err(|source| BuildError::RunImage { name: location.to_string(), source })
+    let opened = open(&place, &request.platform, work)
+        .map_err(|source| BuildError::RunImage { name: location.to_string(), source })?;
+    check_apart(request, &opened, "run image")?;
+    Ok(opened)
 }
 
 fn found(opened: Opened, known: &RunFile) -> RunImage {

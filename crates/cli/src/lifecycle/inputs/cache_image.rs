@@ -70,7 +70,7 @@ impl CacheImage {
 }
 
 /// Tells whether two paths lead to one directory.
-fn is_same(left: &Path, right: &Path, root: &Root) -> bool {
+pub(super) fn is_same(left: &Path, right: &Path, root: &Root) -> bool {
     let identity = |path: &Path| root.metadata(path).ok().map(|stat| stat.identity());
     left == right || identity(left).is_some_and(|identity_of_left| identity(right) == Some(identity_of_left))
 }

@@ -5,6 +5,7 @@ use dhow_fs::Root;
 use dhow_lifecycle::Log;
 
 use super::analyzer::warn_of_launch_cache;
+use super::cache_image::is_same;
 use super::exporter::warn_of_parallel_without_cache;
 use super::restorer::warn_of_missing_cache;
 use super::{
@@ -47,16 +48,21 @@ impl CreatorInputs {
         let (group, plan, platform) = (given.path("group"), given.path("plan"), given.path("platform"));
         let cache_directory = given.optional_path("cache-dir");
         let outputs = layouts.outputs(&names)?;
+        let run_image_layout = layouts.layout_of(&run_image_name)?;
+        if outputs.iter().any(|output| is_same(&output.layout, &run_image_layout, root)) {
+            let path = run_image_layout.display();
+            return Err(Failure::input(format!("the app image would replace its own run image: {path}")));
+        }
         let cache_image = CacheImage::resolve(given, Some(&layouts))?;
         if let Some(cache) = &cache_image {
-            cache.check_apart(&outputs, &layouts.layout_of(&run_image_name)?, root)?;
+            cache.check_apart(&outputs, &run_image_layout, root)?;
         }
         Ok(Self {
             analyzer: AnalyzerInputs {
                 analyzed: analyzed.clone(),
                 layers: layers.clone(),
                 previous_image: layouts.layout_of(previous)?,
-                run_image: layouts.layout_of(&run_image_name)?,
+                run_image: run_image_layout,
                 skip_layers: skip,
                 layouts: layouts.clone(),
                 uid,
