@@ -15,12 +15,13 @@ for tree in /trees/*; do
 done
 file=$CNB_LAYERS_DIR/tree2/package000/module00/file00001
 [ -z "$CHANGE" ] || [ "$CHANGE" = "$(cat "$file")" ] || echo "$CHANGE" > "$file"
-printf '[[processes]]\ntype = "web"\ncommand = ["/workspace/file"]\ndefault = true\n' > "$CNB_LAYERS_DIR/launch.toml"
+printf '[[processes]]\ntype = "web"\ncommand = ["/workspace/file1"]\ndefault = true\n' > "$CNB_LAYERS_DIR/launch.toml"
 echo $(( ($(date +%s%N) - start) / 1000 )) > /own/time
 EOF
 mkdir -p "$scratch/app-large" "$scratch/own"
 chmod 777 "$scratch/own"
 for number in $(seq 200); do echo "file $number" > "$scratch/app-large/file$number"; done
+chmod +x "$scratch/app-large/file1"
 large() { build large --volume "$scratch/trees:/trees:ro" --volume "$scratch/own:/own:rw" "$@"; }
 
 # less_own: takes the buildpack's own time off the last measurement, if that was one run.

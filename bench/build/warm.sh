@@ -7,6 +7,7 @@ printf '[[processes]]\ntype = "web"\ncommand = ["/workspace/file"]\ndefault = tr
 EOF
 mkdir -p "$scratch/app-trivial" "$scratch/bare"
 echo hello > "$scratch/app-trivial/file"
+chmod +x "$scratch/app-trivial/file"
 
 own() { "$scratch/trivial/bin/detect" && CNB_LAYERS_DIR=$scratch/bare "$scratch/trivial/bin/build"; }
 times "$RUNS" own
