@@ -20,7 +20,7 @@ const REFUSED_BY_OVERLAYS: [FsWord; 6] = [0x794c_7630, 0x6969, 0x6573_5546, 0x01
 /// Fails unless entries can be made in the directory at `path`.
 ///
 /// A look ahead for an early message: only the attempt itself tells for sure.
-pub fn is_writable(path: &Path) -> Result<(), PathError> {
+pub fn check_directory_writable(path: &Path) -> Result<(), PathError> {
     let fail = |source: rustix::io::Errno| PathError::new(Operation::Write, path, source);
     let stat = rustix::fs::stat(path).map_err(fail)?;
     if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {

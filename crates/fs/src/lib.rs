@@ -17,7 +17,7 @@ mod temporary;
 mod walk;
 mod work;
 
-pub use access::{is_writable, takes_overlay_writes};
+pub use access::{check_directory_writable, takes_overlay_writes};
 pub use atomic::{AtomicFile, is_unfinished};
 pub use copy::{CopyMethod, copy_file, share_file};
 pub use directories::{make_directories, remove_empty_directory};

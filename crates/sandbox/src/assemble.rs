@@ -3,28 +3,20 @@
 //! Everything is mounted by descriptor: sources are opened first, as the caller; targets are resolved with
 //! `openat2` inside of the new root, so a link of the image leads nowhere else, now or a moment later.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use dhow_fs::Root;
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
 
-use crate::attach::{clone_tree, move_onto, tmpfs};
+use crate::attach::{move_onto, tmpfs};
+use crate::container::Container;
 use crate::failure::{During, Failure, Step};
-use crate::job::{Access, Job, RootFs, Scratch};
-use crate::{binds, device_files, privileges, process_files, root_fs, sys};
-
-/// The new root while it is being furnished.
-pub(crate) struct Container<'a> {
-    pub(crate) job: &'a Job,
-    /// The root, for resolving paths and creating what is missing.
-    pub(crate) root: Root,
-    /// The root's mount.
-    pub(crate) mount: OwnedFd,
-    /// A tmpfs that the container never sees as such: contents of files, emptiness, scratch.
-    pub(crate) hidden: OwnedFd,
-}
+use crate::handles::open_path;
+use crate::job::{Job, RootFs, Scratch};
+use crate::mount::Access;
+use crate::{binds, covers, device_files, privileges, process_files, root_fs, sys};
 
 /// Makes the container's tree and enters it; afterwards nothing of the machine's own tree can be reached.
 pub(crate) fn container(job: &Job) -> Result<(), Failure> {
@@ -72,19 +64,8 @@ fn hidden(job: &Job, staging: &Path) -> Result<OwnedFd, Failure> {
     let hidden = tmpfs(0o755, bytes, None, 0).during(Step::Root)?;
     let target = open_path(staging).during(Step::Root)?;
     move_onto(hidden.as_fd(), target.as_fd()).during(Step::Root)?;
-    rustix::fs::mkdirat(&hidden, EMPTY_DIRECTORY, Mode::from_raw_mode(0o555)).during(Step::Root)?;
+    covers::prepare(hidden.as_fd()).during(Step::Root)?;
     Ok(hidden)
-}
-
-/// Returns a read-only mount of an empty directory.
-pub(crate) fn empty_directory(hidden: BorrowedFd<'_>) -> Result<OwnedFd, rustix::io::Errno> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::openat(hidden, EMPTY_DIRECTORY, flags, Mode::empty())?;
-    clone_tree(directory.as_fd(), Access::ReadOnly, libc::MOUNT_ATTR_NOEXEC)
-}
-
-pub(crate) fn open_path(path: &Path) -> Result<OwnedFd, rustix::io::Errno> {
-    rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is taken off.
@@ -94,5 +75,3 @@ fn enter(root: &OwnedFd) -> Result<(), Failure> {
     rustix::mount::unmount(".", UnmountFlags::DETACH).during(Step::Pivot)?;
     rustix::process::chdir("/").during(Step::Pivot)
 }
-
-const EMPTY_DIRECTORY: &str = "empty";

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
-use crate::job::Access;
+use crate::mount::Access;
 use crate::sys;
 
 /// Returns a private copy of the tree at `source`, submounts and all, without set-user-id and devices,

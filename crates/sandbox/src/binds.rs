@@ -7,13 +7,13 @@ use dhow_fs::chmod_handle;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, StatxFlags, Uid};
 use rustix::io::Errno;
 
-use crate::assemble::{Container, empty_directory, open_path};
 use crate::attach::{clone_part, clone_tree, move_onto, tmpfs};
 use crate::channel::retry;
+use crate::container::Container;
+use crate::covers::cover;
 use crate::failure::{During, Failure, Step};
-use crate::job::Access;
-use crate::mount::{DirectoryOwner, Execution, Existing, Missing, Mount, MountKind};
-use crate::process_files::{is_directory, null_device};
+use crate::handles::{is_directory, open_path};
+use crate::mount::{Access, DirectoryOwner, Execution, Existing, Missing, Mount, MountKind};
 
 /// Opens the sources of bind mounts, with the caller's own ids. `None` for what has no source, or none any more.
 pub(crate) fn open_sources(mounts: &[Mount]) -> Result<Vec<Option<OwnedFd>>, Failure> {
@@ -80,10 +80,7 @@ fn mount_one(
         MountKind::File { content, mode } => file(container, number, content, *mode).map_err(failed)?,
         MountKind::Mask => match existing(container, destination).during_at(Step::Destination, destination)? {
             None => return Ok(()),
-            Some(target) => match is_directory(target.as_fd()).map_err(failed)? {
-                true => empty_directory(container.hidden.as_fd()).map_err(failed)?,
-                false => null_device().map_err(failed)?,
-            },
+            Some(target) => cover(target.as_fd(), container.hidden.as_fd()).map_err(failed)?,
         },
     };
     let target = mount_point(container, destination, is_directory(tree.as_fd()).map_err(failed)?)?;

@@ -5,13 +5,13 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::assemble::Container;
 use crate::attach::{clone_device, file_system, move_onto, tmpfs};
+use crate::container::Container;
 use crate::failure::{During, Failure, Step};
-use crate::process_files::real_directory;
+use crate::handles::open_device;
 
 /// Opens the machine's devices, with the caller's own ids, each verified by its number.
 pub(crate) fn open_sources() -> Result<Vec<(&'static str, OwnedFd)>, Failure> {
@@ -27,7 +27,7 @@ pub(crate) fn open_sources() -> Result<Vec<(&'static str, OwnedFd)>, Failure> {
 
 /// Mounts it and returns the mount, which is to become read-only when all mounts are made.
 pub(crate) fn mount(container: &Container<'_>, devices: &[(&str, OwnedFd)]) -> Result<OwnedFd, Failure> {
-    let target = real_directory(container, "dev", 0o755)?;
+    let target = container.real_directory("dev", 0o755)?;
     // Not `nodev`, which the kernel would then demand of the devices mounted in it.
     let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
     let options = [("mode", "755".to_owned()), ("size", "64k".to_owned())];
@@ -44,16 +44,6 @@ pub(crate) fn mount(container: &Container<'_>, devices: &[(&str, OwnedFd)]) -> R
     mount_directory(&dev, "shm", || tmpfs(0o1777, None, None, libc::MOUNT_ATTR_NOEXEC))
         .during_at(Step::Mount, Path::new("/dev/shm"))?;
     Ok(dev)
-}
-
-/// Opens a character device, and fails unless it is the one with this number.
-pub(crate) fn open_device(directory: impl AsFd, path: &Path, number: (u32, u32)) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let device = rustix::fs::openat(directory, path, flags, Mode::empty())?;
-    let stat = rustix::fs::fstat(&device)?;
-    let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-    let found = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
-    if is_device && found == number { Ok(device) } else { Err(Errno::NODEV) }
 }
 
 fn mount_device(dev: &OwnedFd, name: &str, device: &OwnedFd) -> Result<(), Errno> {

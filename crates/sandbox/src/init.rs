@@ -12,7 +12,7 @@ use crate::channel::{self, Report, retry};
 use crate::failure::{During, Failure, Step};
 use crate::job::{Job, Network};
 use crate::sys::{self, Fork};
-use crate::{assemble, outer, own_program, privileges, program, stage};
+use crate::{assemble, forwarded, job_file, own_program, privileges, program, roles};
 
 /// Enters the container's namespaces and re-executes this program in them; returns only why that failed.
 ///
@@ -27,7 +27,7 @@ pub(crate) fn enter(job: &Job, control: &OwnedFd, job_file: &OwnedFd, alive: &Ow
         for descriptor in inherited {
             rustix::io::fcntl_setfd(descriptor, FdFlags::empty()).during(Step::Start)?;
         }
-        let arguments = stage::init_arguments(inherited.map(AsRawFd::as_raw_fd));
+        let arguments = roles::init_arguments(inherited.map(AsRawFd::as_raw_fd));
         Ok(Step::OwnProgram.failed(sys::execute_descriptor(program.as_fd(), &arguments)))
     };
     enter().unwrap_or_else(|failure| failure)
@@ -70,7 +70,7 @@ fn prepare_and_start(control: &OwnedFd, job_file: OwnedFd, alive: &OwnedFd) -> R
         return Ok(None);
     }
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).during(Step::Start)?;
-    let job = stage::read_job(&job_file)?;
+    let job = job_file::read(&job_file)?;
     drop(job_file);
     // A kernel without keys has none to leave.
     let _ = sys::leave_session_keyring();
@@ -78,7 +78,7 @@ fn prepare_and_start(control: &OwnedFd, job_file: OwnedFd, alive: &OwnedFd) -> R
         loopback()?;
     }
     assemble::container(&job)?;
-    let signals = outer::signals().during(Step::Start)?;
+    let signals = forwarded::descriptor().during(Step::Start)?;
     let (started, starting) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).during(Step::Start)?;
     match sys::fork().during(Step::Start)? {
         Fork::Child => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::id_map::IdMap;
-use crate::mount::Mount;
+use crate::mount::{Access, Mount};
 
 /// One program to run in a container of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,14 +67,6 @@ pub enum Scratch {
         /// How many bytes at most; `None` for the kernel's default, half of the memory.
         bytes: Option<u64>,
     },
-}
-
-/// Whether something can be written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "each variant is its own word")]
-pub enum Access {
-    ReadOnly,
-    ReadWrite,
 }
 
 /// A user with groups, in the container's ids.

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::Access;
-
 /// Something placed at a path of the container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
@@ -77,6 +75,14 @@ pub enum MountKind {
     ///
     /// Where nothing is, nothing is done.
     Mask,
+}
+
+/// Whether something can be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each variant is its own word")]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
 }
 
 /// Whether programs can be run from a mount.

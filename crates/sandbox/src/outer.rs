@@ -16,11 +16,7 @@ use crate::channel::{self, Order, Report, retry};
 use crate::failure::{During, Failure, Step};
 use crate::job::{Job, RootFs, Scratch};
 use crate::sys::{self, Fork};
-use crate::{init, stage};
-
-/// Signals that reach the job's program when they are sent to a helper.
-pub(crate) const FORWARDED: [i32; 6] =
-    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+use crate::{forwarded, init, job_file};
 
 /// Runs the process outside of the container to its end.
 pub(crate) fn run(control: &OwnedFd, job_file: &OwnedFd) -> i32 {
@@ -36,14 +32,14 @@ pub(crate) fn run(control: &OwnedFd, job_file: &OwnedFd) -> i32 {
 fn contain(control: &OwnedFd, job_file: &OwnedFd) -> Result<(), Failure> {
     // A caller that ignores SIGCHLD would hand that down, and children would vanish unseen.
     sys::reset_signals();
-    let job = stage::read_job(job_file)?;
+    let job = job_file::read(job_file)?;
     sys::unshare(UnshareFlags::NEWUSER).during(Step::UserNamespace)?;
     channel::send(control, &Report::WantsMap);
     let Some(Order::Mapped) = channel::receive(control.as_fd()) else { return Ok(()) };
     // Not before: `newuidmap` asks who owns /proc/<pid>, and that of an undumpable process is root's.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).during(Step::Start)?;
     sys::unshare(UnshareFlags::NEWPID).during(Step::Namespaces)?;
-    let signals = signals().during(Step::Start)?;
+    let signals = forwarded::descriptor().during(Step::Start)?;
     let (alive, held) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).during(Step::Start)?;
     match sys::fork().during(Step::Start)? {
         Fork::Child => {
@@ -59,12 +55,6 @@ fn contain(control: &OwnedFd, job_file: &OwnedFd) -> Result<(), Failure> {
             Ok(())
         }
     }
-}
-
-pub(crate) fn signals() -> Result<OwnedFd, rustix::io::Errno> {
-    let mut signals = FORWARDED.to_vec();
-    signals.push(libc::SIGCHLD);
-    sys::signal_descriptor(&signals)
 }
 
 /// Waits for the container's process 1, hands signals to it, and kills it when the caller is gone.

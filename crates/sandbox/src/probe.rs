@@ -10,7 +10,7 @@ use crate::id_map::{MapWriter, plan_id_map};
 use crate::job::{Job, RootFs, Scratch};
 use crate::mount::Mount;
 use crate::spawn::{Streams, spawn, try_id_map};
-use crate::{stage, validate};
+use crate::{roles, validate};
 
 /// What this machine can do.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub fn probe(directory: &Path) -> Result<Probe, PathError> {
         scratch: Scratch::Directory(temporary.path().join("scratch")),
     };
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
-    let job = Job { mounts: vec![Mount::read_only(program, stage::TRIAL)], ..validate::trial(map.clone()) };
+    let job = Job { mounts: vec![Mount::read_only(program, roles::TRIAL)], ..validate::trial(map.clone()) };
     Ok(Probe {
         map_writer: map.writer,
         subordinate_ids: !host.subuids.is_empty() && !host.subgids.is_empty(),

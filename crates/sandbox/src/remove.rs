@@ -10,7 +10,7 @@ use crate::id_map::IdMap;
 use crate::job::{Job, Privileges};
 use crate::mount::Mount;
 use crate::spawn::{Streams, spawn};
-use crate::{stage, validate};
+use crate::{roles, validate};
 
 /// Removes `path` and everything in it, whoever of the map's users owns it. Nothing there is success.
 ///
@@ -27,8 +27,8 @@ pub fn remove_tree(path: &Path, map: &IdMap) -> Result<(), SandboxError> {
         (identity.uid, identity.gid) = (0, 0);
     }
     let job = Job {
-        mounts: vec![Mount::read_only(program, stage::REMOVE), Mount::read_write(parent, PARENT)],
-        argv: vec![stage::REMOVE.into(), name.to_owned()],
+        mounts: vec![Mount::read_only(program, roles::REMOVE), Mount::read_write(parent, PARENT)],
+        argv: vec![roles::REMOVE.into(), name.to_owned()],
         identity,
         privileges: Privileges::FileOwners,
         ..trial

@@ -7,10 +7,11 @@ use dhow_fs::Root;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountFlags;
 
-use crate::assemble::open_path;
 use crate::attach::{clone_tree, move_onto, tmpfs};
 use crate::failure::{During, Failure, Step};
-use crate::job::{Access, RootFs, Scratch};
+use crate::handles::open_path;
+use crate::job::{RootFs, Scratch};
+use crate::mount::Access;
 
 /// The directories of a root file system, opened.
 pub(crate) struct RootSources {

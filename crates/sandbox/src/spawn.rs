@@ -1,13 +1,10 @@
 //! The caller's side: starts the helper, writes the id map, waits.
 
-use std::fs::File;
-use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::Shutdown;
 use rustix::process::{Pid, PidfdFlags};
 
@@ -15,7 +12,7 @@ use crate::channel::{self, Order, Report};
 use crate::error::SandboxError;
 use crate::id_map::IdMap;
 use crate::job::Job;
-use crate::{maps, stage, sys, validate};
+use crate::{job_file, maps, roles, sys, validate};
 
 /// What a job's standard streams are.
 #[derive(Debug)]
@@ -110,10 +107,10 @@ pub struct Running {
 impl Running {
     fn launch(job: &Job, streams: Streams) -> Result<Self, SandboxError> {
         let (control, theirs) = channel::pair().map_err(start)?;
-        let memory = memory_file(job).map_err(SandboxError::Start)?;
+        let memory = job_file::write(job).map_err(SandboxError::Start)?;
         let inherited = [theirs.as_raw_fd(), memory.as_raw_fd()];
         let mut command = Command::new("/proc/self/exe");
-        command.arg0(stage::OUTER).args(inherited.map(|number| number.to_string())).env_clear();
+        command.arg0(roles::OUTER).args(inherited.map(|number| number.to_string())).env_clear();
         command.stdin(streams.stdin).stdout(streams.stdout).stderr(streams.stderr);
         sys::inherit(&mut command, inherited);
         let mut child = command.spawn().map_err(SandboxError::Start)?;
@@ -194,15 +191,6 @@ impl JobHandle {
 fn open_process(child: &Child) -> Result<OwnedFd, SandboxError> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(SandboxError::Lost)?;
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(start)
-}
-
-/// The job in a sealed memory file: neither the command line nor the environment shows it to other users.
-fn memory_file(job: &Job) -> io::Result<OwnedFd> {
-    let memory = rustix::fs::memfd_create("job", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    let mut file = File::from(memory);
-    file.write_all(&serde_json::to_vec(job)?)?;
-    rustix::fs::fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-    Ok(file.into())
 }
 
 fn start(source: rustix::io::Errno) -> SandboxError {

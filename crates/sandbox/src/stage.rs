@@ -6,26 +6,12 @@
 //!                       └──▶ the job's program
 //! ```
 
-use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
-use std::io::{Read, Seek};
-use std::os::fd::{OwnedFd, RawFd};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::RawFd;
 use std::path::Path;
 
-use rustix::io::Errno;
-
-use crate::failure::{Failure, Step};
-use crate::job::Job;
+use crate::roles::{INIT, OUTER, REMOVE, TRIAL};
 use crate::{init, outer, remove, sys};
-
-/// The first word of the command line of the process outside of the container.
-pub(crate) const OUTER: &str = "dhow-sandbox";
-/// The first word of the command line of the container's process 1.
-pub(crate) const INIT: &str = "dhow-sandbox-init";
-/// Where this program is mounted to do nothing, for trials.
-pub(crate) const TRIAL: &str = "/dhow-sandbox-trial";
-/// Where this program is mounted to remove a tree.
-pub(crate) const REMOVE: &str = "/dhow-sandbox-remove";
 
 /// Becomes a helper process of the sandbox if this program was started as one; then it does not return.
 ///
@@ -46,26 +32,6 @@ pub fn init_if_asked() {
     if name == REMOVE {
         std::process::exit(remove::inside(Path::new(&arguments.next().unwrap_or_default())));
     }
-}
-
-/// Returns the command line of the container's process 1.
-pub(crate) fn init_arguments(descriptors: [RawFd; 3]) -> Vec<CString> {
-    let name = CString::new(INIT).unwrap_or_default();
-    let numbers = descriptors.iter().filter_map(|number| CString::new(number.to_string()).ok());
-    std::iter::once(name).chain(numbers).collect()
-}
-
-/// Reads the job from the start of its memory file.
-pub(crate) fn read_job(file: &OwnedFd) -> Result<Job, Failure> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::from(file.try_clone()?);
-        file.rewind()?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|source| Step::ReadJob.failed(source))?;
-    serde_json::from_slice(&bytes).map_err(|_| Step::ReadJob.failed(Errno::BADMSG))
 }
 
 fn outer_process(mut arguments: impl Iterator<Item = OsString>) -> i32 {

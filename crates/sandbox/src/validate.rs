@@ -5,9 +5,9 @@ use std::path::{Component, Path};
 
 use crate::error::SandboxError;
 use crate::id_map::IdMap;
-use crate::job::{Access, Identity, Job, Network, Privileges, RootFs};
-use crate::mount::MountKind;
-use crate::stage;
+use crate::job::{Identity, Job, Network, Privileges, RootFs};
+use crate::mount::{Access, MountKind};
+use crate::roles;
 
 /// Checks a job.
 pub(crate) fn check(job: &Job) -> Result<(), SandboxError> {
@@ -63,7 +63,7 @@ pub(crate) fn trial(id_map: IdMap) -> Job {
         mounts: Vec::new(),
         identity,
         id_map,
-        argv: vec![stage::TRIAL.into()],
+        argv: vec![roles::TRIAL.into()],
         env: Vec::new(),
         cwd: "/".into(),
         hostname: "trial".to_owned(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dhow_fs::{FileKind, Operation, PathError, Root, Work, is_unfinished, is_writable};
+use dhow_fs::{FileKind, Operation, PathError, Root, Work, check_directory_writable, is_unfinished};
 use dhow_oci::{Selector, annotation};
 use dhow_store::{Archive, Layout};
 
@@ -37,7 +37,7 @@ pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), Buil
     }
     let ancestors = path.ancestors().skip(usize::from(is_archive));
     let existing = ancestors.into_iter().find(|ancestor| host.exists(ancestor)).unwrap_or(Path::new("/"));
-    is_writable(existing)?;
+    check_directory_writable(existing)?;
     Ok(())
 }
 
