@@ -17,6 +17,23 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// Returns the number of bytes that a text means: `500`, `1.5 GB`, `20gb`. Units are decimal; `None` if it means none.
+pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
+    let end = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "tb" => 1e12,
+        _ => return None,
+    };
+    let bytes = number.parse::<f64>().ok()? * factor;
+    // Beyond, neighbouring numbers of bytes could not be told apart.
+    (bytes <= 2_f64.powi(53)).then_some(bytes as u64)
+}
+
 /// Returns a duration to three figures or so: `42 ms`, `1.25 s`, `3 min 12 s`.
 pub(crate) fn duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
@@ -37,6 +54,14 @@ mod tests {
         assert_eq!(bytes(1_234_567), "1.2 MB");
         assert_eq!(bytes(999_999), "1.0 MB");
         assert_eq!(bytes(u64::MAX), "18446.7 PB");
+        for (text, expected) in
+            [("0", 0), ("500", 500), ("1.5 GB", 1_500_000_000), ("20gb", 20_000_000_000), ("3kB", 3000)]
+        {
+            assert_eq!(parse_bytes(text), Some(expected), "{text}");
+        }
+        for text in ["", "GB", "-1", "1e9", "1.2.3", "1 GiB", "1PB", "10000000 TB", "inf", "NaN", "."] {
+            assert_eq!(parse_bytes(text), None, "{text}");
+        }
         assert_eq!(duration(Duration::from_millis(42)), "42 ms");
         assert_eq!(duration(Duration::from_secs(192)), "3 min 12 s");
     }

@@ -14,6 +14,7 @@ mod remove;
 mod root;
 mod stat;
 mod temporary;
+mod usage;
 mod walk;
 mod work;
 
@@ -28,5 +29,6 @@ pub use remove::remove_at;
 pub use root::{DirectoryEntry, Root, chmod_handle};
 pub use stat::{FileKind, IdRun, Ownership, Stat, file_clock_ns};
 pub use temporary::TemporaryDirectory;
+pub use usage::{disk_usage, free_space};
 pub use walk::{Step, WalkEntry};
 pub use work::{Work, WorkReport};

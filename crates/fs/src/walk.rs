@@ -91,7 +91,7 @@ impl Root {
     }
 }
 
-fn open_below(top: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_below(top: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;

@@ -37,5 +37,6 @@ pub use rebase::{RebaseError, RebaseReport, RebaseRequest, rebase};
 pub use rootfs::RootfsError;
 pub use run::{RunError, RunRequest, run};
 pub use sbom::{SbomError, download_sbom};
+pub use scratch::ScratchExceeded;
 pub use user::UserError;
 pub use volume::{Access, Volume, VolumeError};

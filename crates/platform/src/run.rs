@@ -10,7 +10,7 @@ use dhow_store::BlobSource;
 
 use crate::container::{caller, hosts_files, is_place_of_image, sandbox_network, volume_mounts};
 use crate::rootfs::{Owned, RootfsError, lower_directories};
-use crate::scratch::ScratchSpace;
+use crate::scratch::{ScratchExceeded, ScratchSpace};
 use crate::user::{self, ACCOUNTS_LIMIT, User, UserError};
 use crate::{Events, Network, Volume};
 
@@ -37,6 +37,8 @@ pub struct RunRequest {
     pub working_directory: Option<PathBuf>,
     /// Replaces the image's user.
     pub user: Option<String>,
+    /// How many bytes the program may write to what is not kept; half of the free disk if `None`.
+    pub scratch_limit: Option<u64>,
 }
 
 /// Why an image could not be run.
@@ -71,6 +73,9 @@ pub enum RunError {
     /// The sandbox could not be set up.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// The program wrote too much.
+    #[error(transparent)]
+    Scratch(#[from] ScratchExceeded),
 }
 
 fn list(types: &[String]) -> String {
@@ -122,8 +127,10 @@ pub fn run(
         privileges: Privileges::None,
     };
     let mut running = dhow_sandbox::spawn(&job, Streams::inherit())?;
-    on_start(running.handle());
-    Ok(running.wait()?.code())
+    let handle = running.handle();
+    on_start(handle.clone());
+    let (exit, exceeded) = scratch.watched(request.scratch_limit, &handle, || running.wait())?;
+    exceeded.map_or(Ok(exit?.code()), |exceeded| Err(exceeded.into()))
 }
 
 fn check_working_directory(config: &ImageConfig, request: &RunRequest) -> Result<(), RunError> {

@@ -9,11 +9,15 @@
 //! It is on the disk, because a toolchain and its downloads are larger than what a small machine has of memory. It is
 //! removed when the container has ended, or by the next command if dhow was killed.
 
+mod watch;
+
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{PathError, Root, TemporaryDirectory, takes_overlay_writes};
-use dhow_sandbox::Scratch;
+use dhow_sandbox::{JobHandle, SandboxError, Scratch};
+
+pub use watch::ScratchExceeded;
 
 /// The scratch of one container. Dropping it removes it.
 #[derive(Debug)]
@@ -42,6 +46,21 @@ impl ScratchSpace {
         let path = self.directory.path().join("root");
         Root::host()?.create_directories(&path, 0o700)?;
         Ok(Scratch::Directory(path))
+    }
+
+    /// Waits for a job by `wait`, and kills it if it writes more than `limit` bytes here; half of the free disk if `None`.
+    ///
+    /// What the job writes to memory, or elsewhere, does not count.
+    pub(crate) fn watched<T>(
+        &self,
+        limit: Option<u64>,
+        job: &JobHandle,
+        wait: impl FnOnce() -> T,
+    ) -> Result<(T, Option<ScratchExceeded>), SandboxError> {
+        let path = self.directory.path();
+        let limit =
+            watch::limit(path, limit).map_err(|error| SandboxError::Open { path: error.path, source: error.source })?;
+        watch::watched(path, limit, || job.kill(), wait).map_err(SandboxError::Start)
     }
 
     /// Makes an empty directory of this mode, which belongs to `owner` if one is given.

@@ -200,12 +200,13 @@ Settings, and the variables that come before the file:
   layout-repo-dir  DHOW_LAYOUT_REPO_DIR  where images are kept that are given by name
   default-builder  DHOW_DEFAULT_BUILDER  builder of builds that name none; the embedded one unless set
   cache-dir        DHOW_CACHE_DIR        what is kept between builds, and unpacked layers
+  scratch-limit    DHOW_SCRATCH_LIMIT    how much programs may write that is not kept
   experimental     DHOW_EXPERIMENTAL     accepted for those who come from pack, and never needed
 
 The file is $XDG_CONFIG_HOME/dhow/config.toml, or ~/.config/dhow/config.toml.
 ")]
 pub(crate) struct ConfigArguments {
-    /// layout-repo-dir, default-builder, cache-dir or experimental
+    /// layout-repo-dir, default-builder, cache-dir, scratch-limit or experimental
     pub(crate) key: Option<String>,
     /// The new value
     pub(crate) value: Option<String>,

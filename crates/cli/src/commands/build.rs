@@ -81,6 +81,7 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
         verbose: context.console.style().verbosity == Verbosity::Verbose,
         colour: context.console.style().colour,
         cache_directory: context.settings.cache_directory(),
+        scratch_limit: context.settings.scratch_limit(),
         launcher: Arc::from(launcher::bytes()),
         executable: executable()?,
         machine: machine(context),

@@ -43,7 +43,7 @@ fn show_all(format: Format, context: &Context<'_>) {
         Format::Text => {
             for (key, entry) in entries {
                 let (value, origin) = entry
-                    .map_or(("(embedded)", String::from("default")), |(value, origin)| (value, origin.to_string()));
+                    .map_or((key.default(), String::from("default")), |(value, origin)| (value, origin.to_string()));
                 answer(&format!("{:<16} {value}  ({origin})\n", key.name()));
             }
         }

@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: RunArguments, context: &Context<'_>) -> Result<u8, 
         network: Some(build::network(arguments.network)),
         working_directory: arguments.workdir,
         user: arguments.user,
+        scratch_limit: context.settings.scratch_limit(),
     };
     let cache = context.settings.cache_directory();
     let signals = signals::Caught::new()?;

@@ -14,12 +14,12 @@ use dhow_lifecycle::rebase::RebaseError as UnfitError;
 use dhow_platform::author::CreateError;
 use dhow_platform::embedded::host_system::HostSystemError;
 use dhow_platform::import::{ImportError, OtherFormat};
-use dhow_platform::{BuildError, Location, OpenError, RebaseError, RootfsError, RunError, UserError};
+use dhow_platform::{BuildError, Location, OpenError, RebaseError, RootfsError, RunError, ScratchExceeded, UserError};
 use dhow_sandbox::{Barrier, SandboxError};
 use dhow_store::{BlobError, LayoutError};
 
 use crate::invocation::{FlagNames, Invocation, quoted};
-use crate::settings::{Origin, SettingsError};
+use crate::settings::{Key, Origin, SettingsError};
 use images::{Role, of_open};
 
 /// Returns what may help, preferably a command to paste.
@@ -91,6 +91,7 @@ fn of_build(error: &BuildError, invocation: &Invocation) -> Option<String> {
         // A transparent variant is not in its own chain of causes.
         BuildError::Path(path) => of_path(path),
         BuildError::Sandbox(error) => of_sandbox(error),
+        BuildError::Scratch(exceeded) => Some(of_scratch(*exceeded)),
         _ => None,
     }
 }
@@ -102,6 +103,7 @@ fn of_run(error: &RunError, invocation: &Invocation) -> Option<String> {
     let image = quoted(invocation.image()?);
     match error {
         RunError::Sandbox(error) => of_sandbox(error),
+        RunError::Scratch(exceeded) => Some(of_scratch(*exceeded)),
         RunError::NoCommand => Some(format!("dhow run {image} -- sh")),
         RunError::RelativeDirectory(path) => {
             let absolute = std::path::absolute(path).ok()?;
@@ -146,6 +148,11 @@ fn of_create(error: &CreateError, invocation: &Invocation) -> Option<String> {
         }
         (source, _) => of_open(source, name, Role::RunImage, invocation),
     }
+}
+
+fn of_scratch(exceeded: ScratchExceeded) -> String {
+    let doubled = exceeded.limit.saturating_mul(2).div_ceil(1_000_000_000);
+    format!("dhow config {} {doubled}GB", Key::ScratchLimit.name())
 }
 
 fn of_settings(error: &SettingsError) -> Option<String> {

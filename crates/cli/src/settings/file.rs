@@ -57,7 +57,9 @@ impl ConfigFile {
         };
         let value = match key {
             Key::Experimental => toml::Value::Boolean(value == "true"),
-            Key::LayoutRepoDir | Key::DefaultBuilder | Key::CacheDir => toml::Value::String(value.to_owned()),
+            Key::LayoutRepoDir | Key::DefaultBuilder | Key::CacheDir | Key::ScratchLimit => {
+                toml::Value::String(value.to_owned())
+            }
         };
         let edited = with_line(&text, key.name(), &value.to_string());
         table.insert(key.name().to_owned(), value);

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use dhow_fs::PathError;
 use dhow_platform::{Location, LocationError};
 
+use crate::units::parse_bytes;
 use crate::variables::Variables;
 use file::ConfigFile;
 
@@ -18,11 +19,13 @@ pub(crate) enum Key {
     LayoutRepoDir,
     DefaultBuilder,
     CacheDir,
+    ScratchLimit,
     Experimental,
 }
 
 impl Key {
-    pub(crate) const ALL: [Self; 4] = [Self::LayoutRepoDir, Self::DefaultBuilder, Self::CacheDir, Self::Experimental];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::LayoutRepoDir, Self::DefaultBuilder, Self::CacheDir, Self::ScratchLimit, Self::Experimental];
 
     /// The name in `config.toml` and on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Key {
             Self::LayoutRepoDir => "layout-repo-dir",
             Self::DefaultBuilder => "default-builder",
             Self::CacheDir => "cache-dir",
+            Self::ScratchLimit => "scratch-limit",
             Self::Experimental => "experimental",
         }
     }
@@ -40,7 +44,17 @@ impl Key {
             Self::LayoutRepoDir => "/srv/images",
             Self::DefaultBuilder => "example.org/team/builder",
             Self::CacheDir => "/var/cache/dhow",
+            Self::ScratchLimit => "20GB",
             Self::Experimental => "false",
+        }
+    }
+
+    /// What counts where there is no value.
+    pub(crate) fn default(self) -> &'static str {
+        match self {
+            Self::DefaultBuilder => "(embedded)",
+            Self::ScratchLimit => "(half of the free disk)",
+            Self::LayoutRepoDir | Self::CacheDir | Self::Experimental => "",
         }
     }
 
@@ -50,6 +64,7 @@ impl Key {
             Self::LayoutRepoDir => "DHOW_LAYOUT_REPO_DIR",
             Self::DefaultBuilder => "DHOW_DEFAULT_BUILDER",
             Self::CacheDir => "DHOW_CACHE_DIR",
+            Self::ScratchLimit => "DHOW_SCRATCH_LIMIT",
             Self::Experimental => "DHOW_EXPERIMENTAL",
         }
     }
@@ -168,6 +183,11 @@ impl Settings {
         self.directory(Key::CacheDir)
     }
 
+    /// Returns how many bytes programs may write to what is not kept, if it is set.
+    pub(crate) fn scratch_limit(&self) -> Option<u64> {
+        self.value(Key::ScratchLimit).and_then(|(text, _)| parse_bytes(text))
+    }
+
     fn directory(&self, key: Key) -> PathBuf {
         PathBuf::from(self.value(key).map_or("", |(path, _)| path))
     }
@@ -199,6 +219,8 @@ fn checked(key: Key, text: &str, origin: &Origin) -> Result<String, SettingsErro
         Key::Experimental => Err(bad(format!("is `{text}`, which is neither true nor false"))),
         Key::LayoutRepoDir | Key::CacheDir if text.is_empty() => Err(bad("is empty; expected a directory".to_owned())),
         Key::LayoutRepoDir | Key::CacheDir => Ok(base.join(text).display().to_string()),
+        Key::ScratchLimit if parse_bytes(text).is_some() => Ok(text.to_owned()),
+        Key::ScratchLimit => Err(bad(format!("is `{text}`; expected a size such as {}", key.example()))),
         Key::DefaultBuilder => {
             let location: Location =
                 text.parse().map_err(|source| SettingsError::Builder { origin: origin.clone(), key, source })?;
@@ -269,5 +291,10 @@ mod tests {
         assert_eq!(settings.store(Key::DefaultBuilder, "oci:builder").unwrap(), builder);
         assert!(settings.store(Key::Experimental, "maybe").is_err());
         assert!(settings.store(Key::CacheDir, "").is_err());
+        assert!(
+            load("DHOW_SCRATCH_LIMIT", "much").unwrap_err().to_string().contains("`much`; expected a size such as")
+        );
+        assert_eq!(load("DHOW_SCRATCH_LIMIT", "1.5 GB").unwrap().scratch_limit(), Some(1_500_000_000));
+        assert_eq!(load("UNUSED", "").unwrap().scratch_limit(), None);
     }
 }

@@ -132,3 +132,19 @@ fn what_a_killed_build_wrote_is_removed_by_the_next_command() {
         scratches(&world) == 0
     }));
 }
+
+#[test]
+fn a_program_that_writes_more_than_the_limit_is_ended_and_told_how_to_raise_it() {
+    let script = "dd if=/dev/zero of=/tmp/large bs=1M count=40 2>/dev/null; echo large; sleep 60";
+    let world = world(script, &[], |_| Vec::new());
+    let outcome = world.build_command("oci:app", "source", &[]).env("DHOW_SCRATCH_LIMIT", "30MB").run().exits(1);
+    let (error, hint) = outcome.error_and_hint();
+    assert!(error.starts_with("programs wrote more than 30 MB to /tmp, home"), "{error}");
+    assert_eq!(hint, Some("dhow config scratch-limit 1GB"));
+    assert!(!world.path("app/index.json").exists());
+    world.dhow(["config", "scratch-limit", "30 MB"]).run().success();
+    let run = ["run", "example.test/run:1", "--user", "0", "--", "sh", "-c", script];
+    let outcome = world.dhow(run).run().exits(1);
+    assert!(outcome.error_and_hint().0.starts_with("programs wrote more than 30 MB"), "{}", outcome.stderr);
+    assert_eq!(scratches(&world), 0);
+}

@@ -21,6 +21,7 @@ use crate::descriptor::DescriptorError;
 use crate::embedded::host_system::HostSystemError;
 use crate::embedded::run_image::RunImageError;
 use crate::rootfs::RootfsError;
+use crate::scratch::ScratchExceeded;
 
 /// Why a build failed. No image was written, unless it says so.
 #[derive(Debug, thiserror::Error)]
@@ -189,6 +190,9 @@ pub enum BuildError {
     /// The sandbox could not be set up.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// The buildpacks wrote too much.
+    #[error(transparent)]
+    Scratch(#[from] ScratchExceeded),
     /// No group of buildpacks takes the app.
     #[error("no group of buildpacks takes this app{}", and_failed(.failed))]
     NoGroup {

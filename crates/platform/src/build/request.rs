@@ -72,6 +72,8 @@ pub struct BuildRequest {
     pub layout_repository: PathBuf,
     /// Where unpacked file systems and kept trees are.
     pub cache_directory: PathBuf,
+    /// How many bytes the programs of a phase may write to what is not kept; half of the free disk if `None`.
+    pub scratch_limit: Option<u64>,
     /// The program that is placed in every image.
     pub launcher: Arc<[u8]>,
     /// dhow itself: what runs as phase program in the sandbox.

@@ -8,6 +8,7 @@ use dhow_fs::{PathError, Root};
 use dhow_sandbox::{Identity, Job, Mount, Privileges, RootFs, SandboxError, Streams};
 
 use super::builder::{Builder, View};
+use super::error::BuildError;
 use super::phase_failure::{FILE, PHASE_FAILURE_VARIABLE, PhaseFailure};
 use super::request::BuildRequest;
 use super::state::BuildState;
@@ -40,17 +41,21 @@ pub(crate) struct Sandboxed<'a> {
 
 impl Sandboxed<'_> {
     /// Runs a phase program to its end and returns its exit code; its output becomes events as it comes.
-    pub(crate) fn run(&self, program: Program) -> Result<i32, SandboxError> {
+    pub(crate) fn run(&self, program: Program) -> Result<i32, BuildError> {
         let scratch = ScratchSpace::create(&self.request.cache_directory).map_err(into_error)?;
         let job = self.job(program, &scratch).map_err(into_error)?;
         let mut running = dhow_sandbox::spawn(&job, Streams::captured())?;
         let (output, error) = (running.stdout.take(), running.stderr.take());
-        std::thread::scope(|scope| {
-            scope.spawn(|| forward(output, OutputStream::Output, self.events));
-            scope.spawn(|| forward(error, OutputStream::Error, self.events));
-            running.wait()
-        })
-        .map(dhow_sandbox::Exit::code)
+        let handle = running.handle();
+        let wait = || {
+            std::thread::scope(|scope| {
+                scope.spawn(|| forward(output, OutputStream::Output, self.events));
+                scope.spawn(|| forward(error, OutputStream::Error, self.events));
+                running.wait()
+            })
+        };
+        let (exit, exceeded) = scratch.watched(self.request.scratch_limit, &handle, wait)?;
+        exceeded.map_or(Ok(exit?.code()), |exceeded| Err(exceeded.into()))
     }
 
     /// Returns why the phase program failed, as it left it.
