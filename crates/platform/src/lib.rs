@@ -19,8 +19,8 @@ mod rebase;
 mod rootfs;
 mod run;
 mod sbom;
+mod sbom_files;
 mod scratch;
-mod tree;
 mod user;
 mod volume;
 

@@ -9,7 +9,7 @@ use dhow_oci::DiffId;
 use dhow_store::BlobError;
 
 use crate::Opened;
-use crate::tree::copy_files;
+use crate::sbom_files::replace_sboms;
 
 /// Why no bill of materials could be written.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,6 @@ pub fn download_sbom(opened: &Opened, directory: &Path) -> Result<Vec<PathBuf>, 
         return Err(SbomError::OtherLayer { found: unpacked.diff_id, expected });
     }
     let layers = opened.image.config().value().env("CNB_LAYERS_DIR").unwrap_or("/layers");
-    let files = copy_files(&root, &Path::new("/").join(layers).join("sbom"), &host, directory)?;
+    let files = replace_sboms(&root, &Path::new("/").join(layers).join("sbom"), &host, directory)?;
     if files.is_empty() { Err(SbomError::None) } else { Ok(files) }
 }

@@ -25,7 +25,7 @@ use super::{LAYERS, output, project};
 use crate::app::{AppCopy, Source};
 use crate::container::Caller;
 use crate::progress::Watched;
-use crate::tree::copy_files;
+use crate::sbom_files::replace_sboms;
 use crate::{Event, Events, Medium, OpenError, Place, open};
 
 const CACHE_TAG: &str = "cache";
@@ -291,7 +291,7 @@ impl Build<'_> {
             files::write_report(&host, &directory.join("report.toml"), report)?;
         }
         if let Some(directory) = &self.request.sbom_output {
-            copy_files(self.root, Path::new("/layers/sbom"), &host, directory)?;
+            replace_sboms(self.root, Path::new("/layers/sbom"), &host, directory)?;
         }
         Ok(())
     }
