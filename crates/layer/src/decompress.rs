@@ -22,9 +22,9 @@ impl Encoding {
     #[must_use]
     pub fn of(media_type: &MediaType) -> Option<Self> {
         match media_type.to_oci() {
-            MediaType::OciLayer => Some(Self::Plain),
-            MediaType::OciLayerGzip => Some(Self::Gzip),
-            MediaType::OciLayerZstd => Some(Self::Zstd),
+            MediaType::OciLayer | MediaType::OciForeignLayer => Some(Self::Plain),
+            MediaType::OciLayerGzip | MediaType::OciForeignLayerGzip => Some(Self::Gzip),
+            MediaType::OciLayerZstd | MediaType::OciForeignLayerZstd => Some(Self::Zstd),
             _ => None,
         }
     }

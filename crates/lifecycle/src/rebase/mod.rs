@@ -123,6 +123,8 @@ fn typed(layer: LayerRef, docker: bool) -> LayerRef {
         (false, media_type) => media_type,
         (true, MediaType::OciLayer) => MediaType::DockerLayer,
         (true, MediaType::OciLayerGzip) => MediaType::DockerLayerGzip,
+        (true, MediaType::OciForeignLayer) => MediaType::DockerForeignLayer,
+        (true, MediaType::OciForeignLayerGzip) => MediaType::DockerForeignLayerGzip,
         (true, other) => other,
     };
     LayerRef { descriptor: dhow_oci::Descriptor { media_type, ..layer.descriptor }, ..layer }
