@@ -1,6 +1,7 @@
 //! Blobs on their way into a layout.
 
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use dhow_fs::{AtomicFile, Operation, PathError, Root, Work};
 use dhow_oci::{Digest, Hasher};
 
 use crate::layout::{Session, exclude_gc};
+use crate::verify::BLOCK;
 use crate::{BlobError, Stored};
 
 /// The mode of every file of a layout.
@@ -52,19 +54,42 @@ impl BlobWriter {
         self.publish(stored)
     }
 
-    /// Names the blob by a digest that the caller computed. What was counted and hashed here must agree.
+    /// Names the blob by a digest that the caller knows. What was counted and hashed here must agree.
+    ///
+    /// A digest of another algorithm than was hashed by makes the blob be read again.
     pub fn finish_known(mut self, digest: &Digest, size: u64) -> Result<Stored, BlobError> {
         let (digest, path) = (digest.clone(), blob_path(self.root.location(), digest));
         if size != self.size {
             return Err(BlobError::Size { digest, path, expected: size, found: self.size });
         }
-        if let Some(found) = self.hasher.take().map(Hasher::finish)
-            && found.algorithm() == digest.algorithm()
-            && found != digest
-        {
-            return Err(BlobError::Digest { expected: digest, path, found });
+        if let Some(found) = self.hasher.take().map(Hasher::finish) {
+            let found = match found.algorithm() == digest.algorithm() {
+                true => found,
+                false => self.hashed_again(digest.hasher())?,
+            };
+            if found != digest {
+                return Err(BlobError::Digest { expected: digest, path, found });
+            }
         }
         self.publish(Stored { digest, size })
+    }
+
+    /// Returns the digest of what was written, by another hasher.
+    fn hashed_again(&self, mut hasher: Hasher) -> Result<Digest, BlobError> {
+        let (mut buffer, mut offset) = (vec![0; BLOCK], 0);
+        loop {
+            let read = self.file.file().read_at(&mut buffer, offset);
+            let count =
+                read.map_err(|error| PathError::new(Operation::Read, self.root.location().join("blobs"), error))?;
+            if count == 0 {
+                return Ok(hasher.finish());
+            }
+            hasher.update(&buffer[..count]);
+            offset += count as u64;
+            if let Some(work) = &self.work {
+                work.bytes_hashed.add(count as u64);
+            }
+        }
     }
 
     /// The rename replaces what is there, so a corrupt blob of that name is healed. An index may lead to that name, so

@@ -10,7 +10,7 @@ use super::{Layout, Session, exclude_gc};
 use crate::blob::is_document;
 use crate::staging::{ensure_blob_directory, in_layout, write_error};
 use crate::verify::{BLOCK, VerifiedReader, read_through};
-use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, Presence, read_document};
+use crate::{Adopted, BlobError, BlobSource, BlobWriter, Presence, read_document};
 
 /// What is looked at when content is linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Layout {
     ) -> Result<Adopted, BlobError> {
         if is_document(&descriptor.media_type) && descriptor.size <= MANIFEST_LIMIT.0 {
             let bytes = read_document(from, descriptor, MANIFEST_LIMIT)?;
-            self.store(&bytes, descriptor.media_type.clone())?;
+            self.keep_bytes(descriptor, &bytes)?;
             return Ok(Adopted::Copied);
         }
         if self.claim(descriptor)? {

@@ -204,14 +204,8 @@ impl BlobSink for Layout {
     }
 
     fn store(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, BlobError> {
-        let work = self.counted(&media_type);
         let descriptor = Descriptor::of(media_type, bytes);
-        if self.claim(&descriptor)? && self.holds(&descriptor, bytes) {
-            return Ok(descriptor);
-        }
-        let mut writer = BlobWriter::create(&self.root, self.session()?, work)?.without_hashing();
-        std::io::Write::write_all(&mut writer, bytes).map_err(|error| write_error(&self.path, error))?;
-        writer.finish_known(&descriptor.digest, descriptor.size)?;
+        self.keep_bytes(&descriptor, bytes)?;
         Ok(descriptor)
     }
 
@@ -225,6 +219,18 @@ impl BlobSink for Layout {
 }
 
 impl Layout {
+    /// Stores `bytes`, which the caller knows to be those of `descriptor`.
+    fn keep_bytes(&self, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), BlobError> {
+        if self.claim(descriptor)? && self.holds(descriptor, bytes) {
+            return Ok(());
+        }
+        let work = self.counted(&descriptor.media_type);
+        let mut writer = BlobWriter::create(&self.root, self.session()?, work)?.without_hashing();
+        std::io::Write::write_all(&mut writer, bytes).map_err(|error| write_error(&self.path, error))?;
+        writer.finish_known(&descriptor.digest, descriptor.size)?;
+        Ok(())
+    }
+
     /// Tells whether the blob's bytes are these.
     fn holds(&self, descriptor: &Descriptor, bytes: &[u8]) -> bool {
         self.root.read(&in_layout(&descriptor.digest), descriptor.size).is_ok_and(|held| held == bytes)
