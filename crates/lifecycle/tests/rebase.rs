@@ -109,7 +109,7 @@ fn app(base: &Base<'_>, api: &str, edit: impl FnOnce(&mut ImageConfig)) -> Sourc
     config.config.env = vec![format!("CNB_PLATFORM_API={api}")];
     config.config.labels.insert(LABEL.to_owned(), label);
     config.history.extend(own.map(history));
-    config.unknown.insert("org.example.config".to_owned(), "kept".into());
+    config.unknown = [("org.example.config".to_owned(), dhow_oci::Raw::of("kept"))].into_iter().collect();
     edit(&mut config);
     let layers: Vec<LayerRef> = base.layers.iter().chain(&own).map(|name| layer(name)).collect();
     let annotations = [
@@ -152,7 +152,7 @@ fn the_layers_of_the_run_image_are_exchanged_and_all_else_stays() {
     assert_eq!(words, ["new-1", "new-2", "new-3", "app-1", "app-2"]);
     assert!(config.history[..3].iter().all(|entry| entry.created == config.created));
     assert_eq!(config.variant, "");
-    assert_eq!(config.unknown["org.example.config"], "kept");
+    assert_eq!(config.unknown.get("org.example.config"), Some(&dhow_oci::Raw::of("kept")));
     assert_eq!(config.label("io.buildpacks.base.id"), Some("new"));
     assert_eq!(config.label("io.buildpacks.base.gone"), None);
     assert_eq!(config.label("org.example.base"), None);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+use crate::object::{Unknown, object};
 use crate::{Digest, MediaType, Platform, annotation};
 
 /// Points at content: what it is, how long it is, and its digest.
@@ -12,7 +12,7 @@ use crate::{Digest, MediaType, Platform, annotation};
 /// Serialised in the order `mediaType size digest data urls annotations platform artifactType`;
 /// unknown fields follow, as they were read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Descriptor {
     /// What the content is; an index entry without one is read as [`MediaType::Other`] with empty text.
     #[serde(default = "unstated")]
@@ -25,10 +25,10 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
     /// Other places that hold the content. dhow never follows them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "crate::object::list")]
     pub urls: Vec<String>,
     /// Annotations, sorted by key.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "crate::object::map")]
     pub annotations: BTreeMap<String, String>,
     /// The platform of the image, on entries of an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,9 +37,11 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// Fields that this crate does not know.
-    #[serde(flatten)]
-    pub unknown: Map<String, Value>,
+    #[serde(flatten, skip_deserializing)]
+    pub unknown: Unknown,
 }
+
+object!(Descriptor);
 
 impl Descriptor {
     /// Returns a descriptor with the three required fields.
@@ -54,7 +56,7 @@ impl Descriptor {
             annotations: BTreeMap::new(),
             platform: None,
             artifact_type: None,
-            unknown: Map::new(),
+            unknown: Unknown::default(),
         }
     }
 
@@ -75,10 +77,42 @@ fn unstated() -> MediaType {
     MediaType::Other("".into())
 }
 
-pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::go_json;
+
+    fn read(text: &str) -> Result<Descriptor, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    fn digest() -> String {
+        Digest::of(b"x").to_string()
+    }
+
+    #[test]
+    fn fields_are_written_in_the_order_of_the_reference_and_unknown_ones_last() {
+        let digest = digest();
+        let text = format!(
+            r#"{{"z":1.0,"artifactType":"a","platform":{{"os":"linux","extra":1e400,"architecture":"amd64"}},"annotations":{{"k":"v"}},"urls":["u"],"data":"eA==","digest":"{digest}","size":1,"mediaType":"m"}}"#
+        );
+        let written = format!(
+            r#"{{"mediaType":"m","size":1,"digest":"{digest}","data":"eA==","urls":["u"],"annotations":{{"k":"v"}},"platform":{{"architecture":"amd64","os":"linux","extra":1e400}},"artifactType":"a","z":1.0}}"#
+        );
+        assert_eq!(go_json::to_string(&read(&text).unwrap()), written);
+    }
+
+    #[test]
+    fn a_descriptor_needs_a_digest_and_a_size() {
+        assert!(read(&format!(r#"{{"digest":"{}","size":1}}"#, digest())).unwrap().media_type.as_str().is_empty());
+        for text in [
+            format!(r#"{{"digest":"{}"}}"#, digest()),
+            format!(r#"{{"digest":"{}","size":null}}"#, digest()),
+            format!(r#"{{"digest":"{}","size":-1}}"#, digest()),
+            format!(r#"{{"digest":"{}","size":18446744073709551616}}"#, digest()),
+            r#"{"size":1}"#.to_owned(),
+        ] {
+            assert!(read(&text).is_err(), "{text}");
+        }
+    }
 }

@@ -34,6 +34,14 @@ impl Digest {
         hasher.finish()
     }
 
+    /// Returns the digest of `bytes` by this digest's algorithm.
+    #[must_use]
+    pub fn of_same_kind(&self, bytes: &[u8]) -> Self {
+        let mut hasher = self.hasher();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
     /// Returns the algorithm, `sha256` or `sha512`.
     #[must_use]
     pub fn algorithm(&self) -> &str {
@@ -202,5 +210,29 @@ mod tests {
         for text in cases {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn both_algorithms_give_the_known_digests_and_read_back() {
+        let mut sha512 = Hasher::sha512();
+        sha512.update(b"");
+        let empty = sha512.finish();
+        assert_eq!(empty.hex().len(), 128);
+        assert!(empty.as_str().starts_with("sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce"));
+        for digest in [empty, Digest::of(b"")] {
+            assert_eq!(digest.as_str().parse(), Ok(digest.clone()));
+            assert_eq!(digest.of_same_kind(b""), digest);
+            assert_ne!(digest.of_same_kind(b"x"), digest);
+            assert_eq!(digest.of_same_kind(b"x").algorithm(), digest.algorithm());
+        }
+    }
+
+    #[test]
+    fn a_hasher_takes_its_bytes_in_any_pieces() {
+        let mut hasher = Digest::of(b"").hasher();
+        for piece in [b"a".as_slice(), b"", b"bc"] {
+            hasher.update(piece);
+        }
+        assert_eq!(hasher.finish(), Digest::of(b"abc"));
     }
 }

@@ -14,8 +14,8 @@ pub struct Limit(pub u64);
 
 /// A JSON document: its bytes, their digest, and what they say.
 ///
-/// The bytes of a document that was read are those that were read. Only [`Document::edited`]
-/// and [`Document::of`] make new bytes.
+/// A document that was read keeps the bytes that were read, and the digest by which it was asked for. Only
+/// [`Document::edited`] and [`Document::of`] make new bytes, whose digest is a SHA-256.
 #[derive(Clone, Debug)]
 pub struct Document<T> {
     bytes: Vec<u8>,
@@ -36,6 +36,16 @@ pub enum DocumentError {
         /// What the JSON parser says.
         source: serde_json::Error,
     },
+    /// The bytes are not those that the digest names.
+    #[error("{what} {expected} is corrupt: its bytes have the digest {found}")]
+    OtherDigest {
+        /// The kind of document.
+        what: &'static str,
+        /// The digest that was asked for.
+        expected: Digest,
+        /// The digest of the bytes.
+        found: Digest,
+    },
     /// The document could be read as a manifest and as an index (CVE-2021-41190), or says that it is something else.
     #[error("{digest} is ambiguous: {reason}")]
     Ambiguous {
@@ -47,9 +57,22 @@ pub enum DocumentError {
 }
 
 impl<T: DeserializeOwned> Document<T> {
-    /// Parses `bytes`; `what` names the kind of document in an error.
+    /// Parses `bytes`, which are known by no name: their digest is a SHA-256. `what` names the kind of document in an error.
     pub fn parse(what: &'static str, bytes: Vec<u8>) -> Result<Self, DocumentError> {
         let digest = Digest::of(&bytes);
+        Self::read(what, digest, bytes)
+    }
+
+    /// Parses `bytes`, which must be those of `digest`. `what` names the kind of document in an error.
+    pub fn parse_as(what: &'static str, digest: &Digest, bytes: Vec<u8>) -> Result<Self, DocumentError> {
+        let found = digest.of_same_kind(&bytes);
+        if found != *digest {
+            return Err(DocumentError::OtherDigest { what, expected: digest.clone(), found });
+        }
+        Self::read(what, found, bytes)
+    }
+
+    fn read(what: &'static str, digest: Digest, bytes: Vec<u8>) -> Result<Self, DocumentError> {
         match serde_json::from_slice(&bytes) {
             Ok(value) => Ok(Self { bytes, digest, value }),
             Err(source) => Err(DocumentError::Malformed { what, digest, source }),
@@ -99,5 +122,41 @@ impl<T> Document<T> {
     #[must_use]
     pub fn descriptor(&self, media_type: MediaType) -> Descriptor {
         Descriptor::new(media_type, self.digest.clone(), self.bytes.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Hasher, ImageConfig};
+
+    #[test]
+    fn what_was_read_keeps_its_bytes_and_what_is_edited_gets_new_ones() {
+        let bytes = br#" { "os" : "linux" } "#.to_vec();
+        let document = Document::<ImageConfig>::parse("config", bytes.clone()).unwrap();
+        assert_eq!((document.bytes(), document.digest()), (bytes.as_slice(), &Digest::of(&bytes)));
+        assert_eq!(document.descriptor(MediaType::OciConfig), Descriptor::of(MediaType::OciConfig, &bytes));
+        let edited = document.edited(|config| config.architecture = "amd64".to_owned());
+        assert_eq!(edited.digest(), &Digest::of(edited.bytes()));
+        assert!(edited.bytes().starts_with(br#"{"architecture":"amd64","os":"linux","#));
+    }
+
+    #[test]
+    fn a_document_keeps_the_digest_by_which_it_was_asked_for() {
+        let mut hasher = Hasher::sha512();
+        hasher.update(b"{}");
+        let digest = hasher.finish();
+        let document = Document::<ImageConfig>::parse_as("config", &digest, b"{}".to_vec()).unwrap();
+        assert_eq!(document.descriptor(MediaType::OciConfig).digest, digest);
+        let wrong = Document::<ImageConfig>::parse_as("config", &digest, b"{ }".to_vec());
+        assert!(matches!(wrong, Err(DocumentError::OtherDigest { found, .. }) if found.algorithm() == "sha512"));
+    }
+
+    #[test]
+    fn text_that_is_no_json_is_malformed() {
+        for text in ["", "{", "{}x", "[]", "\u{feff}{}", "nul"] {
+            let parsed = Document::<ImageConfig>::parse("config", text.as_bytes().to_vec());
+            assert!(matches!(parsed, Err(DocumentError::Malformed { what: "config", .. })), "{text}");
+        }
     }
 }

@@ -1,41 +1,28 @@
 //! Image indexes (image-spec `image-index.md`), `index.json` of a layout among them.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use crate::{Descriptor, Document, DocumentError, MediaType};
+use crate::object::{Unknown, object};
+use crate::{Descriptor, Digest, Document, DocumentError, Entry, MediaType};
 
 /// An index of manifests, OCI or Docker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Index {
     /// Always 2.
     pub schema_version: u32,
     /// The index's own media type, if it states one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
-    /// The entries, in order.
-    #[serde(deserialize_with = "crate::descriptor::null_as_default")]
-    pub manifests: Vec<Descriptor>,
-    /// Annotations, sorted by key.
-    #[serde(
-        default,
-        skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "crate::descriptor::null_as_default"
-    )]
-    pub annotations: BTreeMap<String, String>,
-    /// The manifest that this one refers to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Descriptor>,
-    /// The kind of artifact.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<String>,
+    /// The entries, in order, understood or not.
+    #[serde(default)]
+    pub manifests: Vec<Entry>,
     /// Fields that this crate does not know.
-    #[serde(flatten)]
-    pub unknown: Map<String, Value>,
+    #[serde(flatten, skip_deserializing)]
+    pub unknown: Unknown,
 }
+
+object!(Index);
 
 impl Default for Index {
     fn default() -> Self {
@@ -43,26 +30,105 @@ impl Default for Index {
             schema_version: 2,
             media_type: Some(MediaType::OciIndex),
             manifests: Vec::new(),
-            annotations: BTreeMap::new(),
-            subject: None,
-            artifact_type: None,
-            unknown: Map::new(),
+            unknown: Unknown::default(),
         }
     }
 }
 
 impl Index {
-    /// Parses an index. Refuses bytes that say that they are something else, or that have `layers` too.
+    /// Returns an OCI index of `manifests`.
+    #[must_use]
+    pub fn of(manifests: Vec<Descriptor>) -> Self {
+        Self { manifests: manifests.into_iter().map(Entry::from).collect(), ..Self::default() }
+    }
+
+    /// Returns the entries that are understood, in order.
+    pub fn descriptors(&self) -> impl DoubleEndedIterator<Item = &Descriptor> + Clone {
+        self.manifests.iter().filter_map(Entry::descriptor)
+    }
+
+    /// Parses an index whose own name does not matter, such as `index.json`; see [`Index::parse_as`].
     pub fn parse(bytes: Vec<u8>) -> Result<Document<Self>, DocumentError> {
-        let document = Document::<Self>::parse("index", bytes)?;
-        let ambiguous = |reason: String| DocumentError::Ambiguous { digest: document.digest().clone(), reason };
-        let value = document.value();
-        if value.unknown.contains_key("layers") || value.unknown.contains_key("config") {
-            return Err(ambiguous("it has `manifests` and also `layers` or `config`".to_owned()));
+        unambiguous(Document::parse("index", bytes)?)
+    }
+
+    /// Parses the index `digest`.
+    ///
+    /// # Errors
+    /// If the bytes have another digest, are no index, say that they are something else, or have what a manifest has.
+    /// An entry that is not understood is no error: see [`Entry`].
+    pub fn parse_as(digest: &Digest, bytes: Vec<u8>) -> Result<Document<Self>, DocumentError> {
+        unambiguous(Document::parse_as("index", digest, bytes)?)
+    }
+}
+
+fn unambiguous(document: Document<Index>) -> Result<Document<Index>, DocumentError> {
+    let ambiguous = |reason| Err(DocumentError::Ambiguous { digest: document.digest().clone(), reason });
+    let value = document.value();
+    if let Some(field) = value.unknown.like("layers").or_else(|| value.unknown.like("config")) {
+        return ambiguous(format!("it has `manifests` and also `{field}`"));
+    }
+    if let Some(media_type) = value.media_type.as_ref().filter(|media_type| !media_type.is_index()) {
+        return ambiguous(format!("it is listed as an index, but says `{media_type}`"));
+    }
+    Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Document<Index>, DocumentError> {
+        Index::parse(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn an_index_that_could_be_a_manifest_is_refused() {
+        for field in ["layers", "config", "Layers", "CONFIG"] {
+            let text = format!(r#"{{"schemaVersion":2,"manifests":[],"{field}":null}}"#);
+            assert!(matches!(parse(&text), Err(DocumentError::Ambiguous { .. })), "{field}");
         }
-        if let Some(media_type) = value.media_type.as_ref().filter(|media_type| !media_type.is_index()) {
-            return Err(ambiguous(format!("it is listed as an index, but says `{media_type}`")));
+        let text = format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#, MediaType::OciManifest);
+        assert!(matches!(parse(&text), Err(DocumentError::Ambiguous { .. })));
+    }
+
+    #[test]
+    fn an_edit_changes_nothing_but_what_it_is_about() {
+        let digest = Digest::of(b"x");
+        let first = format!(r#"{{ "digest":"{digest}", "size":7, "new": 1180591620717411303424 }}"#);
+        let second = format!(r#"{{"size":1,"digest":"blake3:{}"}}"#, "0".repeat(64));
+        let rest = r#""annotations":{"b":"1","a":null},"subject":{"x":1.0},"artifactType":null"#;
+        let index = parse(&format!(r#"{{"manifests":[{first},null,{second}],"schemaVersion":2,{rest}}}"#)).unwrap();
+        assert_eq!(index.value().descriptors().count(), 1);
+        let added = Descriptor::of(MediaType::OciManifest, b"y");
+        let edited = index.edited(|index| index.manifests.push(added.clone().into()));
+        let written = format!(
+            r#"{{"schemaVersion":2,"manifests":[{first},null,{second},{}],{rest}}}"#,
+            Entry::from(added).text()
+        );
+        assert_eq!(String::from_utf8_lossy(edited.bytes()), written);
+    }
+
+    #[test]
+    fn an_index_without_entries_may_say_so_in_any_way() {
+        for text in
+            [r#"{"schemaVersion":2,"manifests":null}"#, r#"{"schemaVersion":2,"mediaType":null,"manifests":[]}"#]
+        {
+            assert!(parse(text).unwrap().value().manifests.is_empty());
         }
-        Ok(document)
+        for text in ["", "{}", "[]", "null", r#"{"schemaVersion":2,"manifests":{}}"#] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_index_is_parsed_as_the_digest_that_was_asked_for() {
+        let bytes = Document::of(Index::default()).bytes().to_vec();
+        let mut hasher = crate::Hasher::sha512();
+        hasher.update(&bytes);
+        let digest = hasher.finish();
+        assert_eq!(*Index::parse_as(&digest, bytes.clone()).unwrap().digest(), digest);
+        let other = Index::parse_as(&Digest::of(b"x"), bytes);
+        assert!(matches!(other, Err(DocumentError::OtherDigest { .. })));
     }
 }

@@ -5,23 +5,38 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::object::{Unknown, object};
+
 /// What an image runs on. Empty strings stand for absent fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Platform {
     /// The CPU architecture, in Go's words (`amd64`, `arm64`).
+    #[serde(default)]
     pub architecture: String,
     /// The operating system (`linux`).
+    #[serde(default)]
     pub os: String,
     /// The version of the operating system, if it matters.
     #[serde(rename = "os.version", default, skip_serializing_if = "String::is_empty")]
     pub os_version: String,
     /// Features of the operating system that are needed.
-    #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "os.features",
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::object::list"
+    )]
     pub os_features: Vec<String>,
     /// The variant of the CPU (`v7`, `v8`).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
+    /// Fields that this crate does not know.
+    #[serde(flatten, skip_deserializing)]
+    pub unknown: Unknown,
 }
+
+object!(Platform);
 
 /// Why a text is not a platform.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -104,5 +119,23 @@ mod tests {
         assert!(platform("linux/arm64").serves(&platform("linux/arm64/v8")));
         assert!(!platform("linux/arm/v6").serves(&platform("linux/arm/v7")));
         assert!(!platform("linux/amd64").serves(&platform("linux/arm64")));
+    }
+
+    #[test]
+    fn words_for_a_platform_are_parsed_and_printed() {
+        for text in ["linux/amd64", "linux/arm/v7"] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
+        }
+        for text in ["", "linux", "/amd64", "linux/", "linux/arm/", "linux/arm/v7/x"] {
+            assert_eq!(text.parse::<Platform>(), Err(PlatformError(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_platform_keeps_what_is_not_known_and_may_lack_anything() {
+        let read = |text: &str| serde_json::from_str::<Platform>(text).unwrap();
+        assert_eq!(read(r#"{"architecture":null,"os.features":null,"variant":null}"#), Platform::default());
+        let text = r#"{"architecture":"riscv64","os":"linux","os.features":["a"],"future":{"b":1.0,"a":1e400}}"#;
+        assert_eq!(crate::go_json::to_string(&read(text)), text);
     }
 }

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use dhow_oci::{Descriptor, Digest, DocumentError, Index, MANIFEST_LIMIT, Manifest, MediaType};
-use serde_json::Value;
+use dhow_oci::{Descriptor, Digest, DocumentError, Entry, Fields, MediaType, Reading};
 
-use crate::{Adopted, BlobError, BlobSink, BlobSource, Presence, read_document};
+use crate::document::{read_index, read_manifest};
+use crate::{Adopted, BlobError, BlobSink, BlobSource, Presence};
 
 /// How deep indexes may be nested.
 pub(crate) const MAX_DEPTH: usize = 16;
@@ -46,6 +46,16 @@ pub enum CopyError {
         root: Digest,
         /// The missing blobs; never empty.
         missing: Vec<Digest>,
+    },
+    /// An index lists something that is not understood, so nobody can tell what it needs.
+    #[error("index {index} lists `{entry}`, which dhow does not understand: {reason}")]
+    Foreign {
+        /// The index.
+        index: Digest,
+        /// What it lists.
+        entry: String,
+        /// Why that is not understood.
+        reason: String,
     },
     /// Indexes are nested too deep.
     #[error("{0} is nested in more than {MAX_DEPTH} indexes")]
@@ -93,11 +103,14 @@ pub(crate) struct Walk {
     pub(crate) order: Vec<Descriptor>,
     /// The blobs that are not.
     pub(crate) missing: Vec<Descriptor>,
+    /// Whether an index lists something that is not understood and was passed over.
+    pub(crate) has_foreign: bool,
 }
 
 /// Walks from `root`, reading manifests and indexes and looking at the presence of the rest.
 ///
-/// `root` itself must be there, and for a sparse walk the configs of the manifests that are.
+/// `root` itself must be there, and for a sparse walk the configs of the manifests that are. What an index lists and is not
+/// understood is an error, unless the walk is sparse.
 pub(crate) fn walk<S: BlobSource + ?Sized>(
     source: &S,
     root: &Descriptor,
@@ -149,43 +162,55 @@ impl<S: BlobSource + ?Sized> Walker<'_, S> {
         Ok(())
     }
 
-    fn children(&self, descriptor: &Descriptor) -> Result<Vec<Descriptor>, CopyError> {
+    fn children(&mut self, descriptor: &Descriptor) -> Result<Vec<Descriptor>, CopyError> {
         if descriptor.media_type.is_index() {
-            let index = Index::parse(read_document(self.source, descriptor, MANIFEST_LIMIT)?)?;
-            return Ok(index.value().manifests.clone());
+            let index = read_index::<CopyError, _>(self.source, descriptor)?;
+            return index
+                .value()
+                .manifests
+                .iter()
+                .filter_map(|entry| self.child(descriptor, entry).transpose())
+                .collect();
         }
         if descriptor.media_type.is_manifest() {
-            let manifest = Manifest::parse(read_document(self.source, descriptor, MANIFEST_LIMIT)?)?;
+            let manifest = read_manifest::<CopyError, _>(self.source, descriptor)?;
             let manifest = manifest.value();
             return Ok(std::iter::once(&manifest.config).chain(&manifest.layers).cloned().collect());
         }
         Ok(Vec::new())
+    }
+
+    fn child(&mut self, index: &Descriptor, entry: &Entry) -> Result<Option<Descriptor>, CopyError> {
+        match (entry.reading(), self.completeness) {
+            (Reading::Descriptor(descriptor), _) => Ok(Some(descriptor.as_ref().clone())),
+            (Reading::Foreign(_), Completeness::Sparse) => {
+                self.walk.has_foreign = true;
+                Ok(None)
+            }
+            (Reading::Foreign(foreign), Completeness::Full) => Err(CopyError::Foreign {
+                index: index.digest.clone(),
+                entry: foreign.label(entry),
+                reason: foreign.reason().to_owned(),
+            }),
+        }
     }
 }
 
 /// What the bytes of a document of any kind point at, by content rather than by media type.
 #[derive(Debug, Default)]
 pub(crate) struct Pointers {
-    /// What it is made of.
-    pub(crate) parts: Vec<Descriptor>,
+    /// What it is made of, understood or not.
+    pub(crate) parts: Vec<Entry>,
     /// What it refers to.
-    pub(crate) subject: Option<Descriptor>,
+    pub(crate) subjects: Vec<Entry>,
 }
 
-/// Returns the descriptors at the places where manifests of any kind have them; `None` if `bytes` are no JSON object.
+/// Returns what is at the places where manifests of any kind have descriptors; `None` if `bytes` are no JSON object.
 pub(crate) fn pointers(bytes: &[u8]) -> Option<Pointers> {
-    let Ok(Value::Object(mut object)) = serde_json::from_slice(bytes) else { return None };
-    let mut pointers = Pointers::default();
-    for key in ["manifests", "layers", "blobs"] {
-        if let Some(Value::Array(entries)) = object.remove(key) {
-            pointers.parts.extend(entries.into_iter().filter_map(descriptor));
-        }
-    }
-    pointers.parts.extend(object.remove("config").and_then(descriptor));
-    pointers.subject = object.remove("subject").and_then(descriptor);
-    Some(pointers)
-}
-
-fn descriptor(value: Value) -> Option<Descriptor> {
-    serde_json::from_value(value).ok()
+    let fields: Fields = serde_json::from_slice(bytes).ok()?;
+    let lists = ["manifests", "layers", "blobs"].into_iter().flat_map(|name| fields.all(name));
+    let mut parts: Vec<Entry> = lists.filter_map(|list| list.read::<Vec<Entry>>().ok()).flatten().collect();
+    parts.extend(fields.all("config").filter_map(|config| config.read().ok()));
+    let subjects = fields.all("subject").filter_map(|subject| subject.read().ok()).collect();
+    Some(Pointers { parts, subjects })
 }

@@ -6,6 +6,7 @@
 
 pub mod archive;
 mod blob;
+mod document;
 mod graph;
 mod layout;
 mod normalise;

@@ -5,15 +5,13 @@ mod search;
 
 use std::path::Path;
 
-use dhow_oci::{
-    Descriptor, Document, Image, ImageConfig, Index, MANIFEST_LIMIT, Manifest, Platform, Reference, Selector,
-    annotation,
-};
+use dhow_oci::{Descriptor, Document, Image, Index, Platform, Reference, Selector, annotation};
 
 pub use error::ResolveError;
 
+use crate::document::{read_config, read_manifest};
 use crate::layout::SPARSE;
-use crate::{BlobSource, Completeness, LayoutError, read_document};
+use crate::{BlobSource, Completeness, LayoutError};
 
 /// A place with an `index.json`: a layout or an archive of one.
 pub trait ImageSource: BlobSource {
@@ -37,7 +35,7 @@ pub trait ImageSource: BlobSource {
     ///
     /// A tag names the entries with exactly that `ref.name`; if there is none, those whose `ref.name` or
     /// containerd name is a full reference with that tag. Entries that state no platform are looked at
-    /// through their config. Of several that serve the platform, one of the very variant wins, then the first.
+    /// through their config; those that are not understood are passed over. Of several that serve the platform, one of the very variant wins, then the first.
     fn find(&self, query: &Query<'_>) -> Result<Resolved, ResolveError> {
         search::find(self, query)
     }
@@ -45,9 +43,8 @@ pub trait ImageSource: BlobSource {
     /// Finds one image as [`ImageSource::find`] does, and reads its manifest and config.
     fn load(&self, query: &Query<'_>) -> Result<LoadedImage, ResolveError> {
         let mut resolved = self.find(query)?;
-        let manifest = Manifest::parse(read_document(self, &resolved.descriptor, MANIFEST_LIMIT)?)?;
-        let config = read_document(self, &manifest.value().config, MANIFEST_LIMIT)?;
-        let config = Document::<ImageConfig>::parse("config", config)?;
+        let manifest = read_manifest::<ResolveError, _>(self, &resolved.descriptor)?;
+        let config = read_config::<ResolveError, _>(self, &manifest.value().config)?;
         let image = Image::new(manifest, config)?;
         resolved.descriptor.platform.get_or_insert_with(|| image.config().value().platform());
         Ok(LoadedImage { image, resolved })

@@ -32,7 +32,7 @@ fn findings(path: &Path) -> Vec<String> {
 fn referrer(layout: &Layout, subject: &Descriptor, content: &str) -> Descriptor {
     let config = layout.store(b"{}", MediaType::OciEmpty).unwrap();
     let part = layout.store(content.as_bytes(), MediaType::Other("application/x".into())).unwrap();
-    let manifest = Manifest { subject: Some(subject.clone()), ..Manifest::new(config, vec![part]) };
+    let manifest = Manifest { subject: Some(subject.clone().into()), ..Manifest::new(config, vec![part]) };
     layout.store(Document::of(manifest).bytes(), MediaType::OciManifest).unwrap()
 }
 
@@ -72,7 +72,7 @@ fn gc_keeps_untagged_entries_unknown_media_types_and_their_subjects() {
         serde_json::to_string(&image.descriptor()).unwrap()
     );
     let unknown = layout.store(unknown.as_bytes(), MediaType::Other("application/vnd.unknown+json".into())).unwrap();
-    write_index(&layout, Index { manifests: vec![unknown], ..Index::default() });
+    write_index(&layout, Index::of(vec![unknown]));
     let path = layout.path().to_owned();
     drop(layout);
     let report = collect(&path);
@@ -296,7 +296,7 @@ fn contradictions_and_strays_are_reported() {
     for entry in &mut entries[..2] {
         entry.annotations.insert(dhow_oci::annotation::REF_NAME.into(), "x".into());
     }
-    write_index(&layout, Index { manifests: entries, ..Index::default() });
+    write_index(&layout, Index::of(entries));
     std::fs::write(layout.path().join("blobs/sha256/notes.txt"), "").unwrap();
     let path = layout.path().to_owned();
     drop(layout);

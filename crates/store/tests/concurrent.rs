@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Scratch, platform, store_image, tag, work};
-use dhow_oci::{Descriptor, Selector};
+use dhow_oci::Selector;
 use dhow_store::{ImageSource, Layout};
 
 const LAYOUT: &str = "DHOW_TEST_LAYOUT";
@@ -37,7 +37,7 @@ fn told() -> Option<(PathBuf, String)> {
 
 fn tags(layout: &Layout) -> BTreeSet<String> {
     let index = layout.index().unwrap();
-    index.value().manifests.iter().filter_map(Descriptor::ref_name).map(ToOwned::to_owned).collect()
+    index.value().manifests.iter().filter_map(dhow_oci::Entry::ref_name).map(ToOwned::to_owned).collect()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::{Scratch, image, platform, store_documents, store_image, store_index, tag, work};
-use dhow_oci::{Descriptor, DiffId, Digest, LayerRef, MediaType, Selector};
+use dhow_oci::{DiffId, Digest, LayerRef, MediaType, Selector};
 use dhow_store::{
     Archive, BlobSink, Completeness, ImageSource, Layout, Query, ResolveError, Wanted, archive, copy_graph, normalise,
 };
@@ -108,8 +108,42 @@ fn skopeo_reads_what_was_written_and_what_it_copies_is_read() {
     tag(&theirs, "ours", &unpackable(&theirs, "linux/arm64"));
     skopeo(&["copy", &oci(layout.path(), "v1"), &oci(theirs.path(), "again")]);
     let index = theirs.index().unwrap();
-    let names: Vec<_> = index.value().manifests.iter().filter_map(Descriptor::ref_name).collect();
+    let names: Vec<_> = index.value().manifests.iter().filter_map(dhow_oci::Entry::ref_name).collect();
     assert_eq!(names, ["copied", "ours", "again"]);
+}
+
+#[test]
+fn names_with_colons_and_slashes_are_found_and_survive_a_rewrite_for_skopeo() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("ours");
+    let ours = unpackable(&layout, "linux/amd64");
+    tag(&layout, "v1", &ours);
+    let theirs = scratch.path("theirs");
+    let names = ["centos:8.3", "app/org.x/y", "docker.io/library/x:1"];
+    for name in names {
+        skopeo(&["copy", "--preserve-digests", &oci(layout.path(), "v1"), &oci(&theirs, name)]);
+    }
+    let theirs = Layout::open(&theirs, &work()).unwrap();
+    tag(&theirs, "sha/other:1", &unpackable(&theirs, "linux/arm64"));
+    tag(&theirs, "centos:8.3", &unpackable(&theirs, "linux/s390x"));
+    for name in names.into_iter().chain(["sha/other:1"]) {
+        let resolved =
+            theirs.find(&Query { wanted: Wanted::Exactly(&Selector::Tag(name.into())), platform: None }).unwrap();
+        let seen = skopeo(&["inspect", "--raw", &oci(theirs.path(), name)]);
+        assert_eq!(resolved.descriptor.digest, Digest::of(seen.as_bytes()), "{name}");
+    }
+}
+
+#[test]
+fn skopeo_reads_a_layout_of_sha512_digests_that_was_copied_here() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("ours");
+    let root = common::store_sha512(&layout);
+    let to = scratch.layout("to");
+    copy_graph(&root, &layout, &to, Completeness::Full).unwrap();
+    to.tag("x", root.clone(), Completeness::Full).unwrap();
+    let seen = skopeo(&["inspect", "--raw", &oci(to.path(), "x")]);
+    assert_eq!(root.digest.of_same_kind(seen.as_bytes()), root.digest);
 }
 
 #[test]

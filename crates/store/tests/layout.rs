@@ -248,7 +248,7 @@ fn untagging_removes_the_name_and_keeps_the_blobs() {
     assert!(layout.untag("a").unwrap());
     assert!(!layout.untag("a").unwrap());
     let Index { manifests, .. } = layout.index().unwrap().value().clone();
-    assert_eq!(manifests.iter().map(Descriptor::ref_name).collect::<Vec<_>>(), [Some("b")]);
+    assert_eq!(manifests.iter().map(dhow_oci::Entry::ref_name).collect::<Vec<_>>(), [Some("b")]);
     assert_eq!(layout.closure(&image).unwrap(), []);
 }
 

@@ -25,7 +25,7 @@ fn without_platform(image: &Image) -> Descriptor {
 }
 
 fn list(layout: &Layout, manifests: Vec<Descriptor>) {
-    write_index(layout, Index { manifests, ..Index::default() });
+    write_index(layout, Index::of(manifests));
 }
 
 fn found(layout: &Layout, wanted: Option<&str>, platform_text: &str) -> Result<String, ResolveError> {
@@ -87,7 +87,7 @@ fn index_json_may_state_any_index_type_or_none() {
     let layout = scratch.layout("layout");
     let image = store_image(&layout, "linux/amd64", &["x"]);
     for media_type in [None, Some(MediaType::OciIndex), Some(MediaType::DockerManifestList)] {
-        write_index(&layout, Index { media_type, manifests: vec![without_platform(&image)], ..Index::default() });
+        write_index(&layout, Index { media_type, ..Index::of(vec![without_platform(&image)]) });
         assert_eq!(found(&layout, None, "linux/amd64").unwrap(), digest(&image));
     }
     write_index(&layout, Index { media_type: Some(MediaType::OciManifest), ..Index::default() });

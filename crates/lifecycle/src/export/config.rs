@@ -1,7 +1,6 @@
 //! The app image's config as an edit of the run image's.
 
-use dhow_oci::{ContainerConfig, History, ImageConfig, LayerRef};
-use serde_json::Map;
+use dhow_oci::{ContainerConfig, History, ImageConfig, LayerRef, RootFs, Unknown};
 
 /// Where programs of processes are, first in `PATH`.
 pub(crate) const PROCESS_DIRECTORY: &str = "/cnb/process";
@@ -38,12 +37,13 @@ pub(crate) fn app_config(base: &ImageConfig, edits: &ConfigEdits, added: &[Strin
         container: String::new(),
         created: Some(edits.created.clone()),
         history: history(base, edits, added),
-        unknown: Map::new(),
+        unknown: Unknown::default(),
+        rootfs: RootFs { unknown: Unknown::default(), ..base.rootfs.clone() },
         config: ContainerConfig {
             cmd: Vec::new(),
             entrypoint: vec![edits.entrypoint.clone()],
             working_dir: edits.working_directory.clone(),
-            unknown: Map::new(),
+            unknown: Unknown::default(),
             ..base.config.clone()
         },
         ..base.clone()
@@ -66,7 +66,12 @@ fn history(base: &ImageConfig, edits: &ConfigEdits, added: &[String]) -> Vec<His
     }
     let kept: Vec<&History> = base.history.iter().filter(|entry| !entry.empty_layer).collect();
     let mut history: Vec<History> = if kept.len() == base_layers {
-        kept.into_iter().map(|entry| History { created: Some(edits.created.clone()), ..entry.clone() }).collect()
+        let known = |entry: &History| History {
+            created: Some(edits.created.clone()),
+            unknown: Unknown::default(),
+            ..entry.clone()
+        };
+        kept.into_iter().map(known).collect()
     } else {
         (0..base_layers).map(|_| blank()).collect()
     };

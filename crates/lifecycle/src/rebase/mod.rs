@@ -166,7 +166,12 @@ fn history(app: &ImageConfig, base: &ImageConfig, replaced: usize) -> Vec<dhow_o
     let own_layers = app.rootfs.diff_ids.len() - replaced;
     let all_blank = app.history.iter().all(|entry| entry.created_by.is_empty() && entry.comment.is_empty());
     let mut history: Vec<dhow_oci::History> = if of_base.len() == base_layers && !all_blank {
-        of_base.into_iter().map(|entry| dhow_oci::History { created: app.created.clone(), ..entry.clone() }).collect()
+        let known = |entry: &dhow_oci::History| dhow_oci::History {
+            created: app.created.clone(),
+            unknown: dhow_oci::Unknown::default(),
+            ..entry.clone()
+        };
+        of_base.into_iter().map(known).collect()
     } else {
         (0..base_layers).map(|_| blank()).collect()
     };

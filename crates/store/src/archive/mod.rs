@@ -113,6 +113,16 @@ impl Archive {
         Ok(bytes)
     }
 
+    /// Returns the blobs, whatever their names, by their paths in the layout.
+    fn blobs(&self) -> impl Iterator<Item = (PathBuf, Slice)> {
+        self.members.iter().filter_map(|(path, member)| match member {
+            Member::File { offset, size } if path.starts_with("blobs") => {
+                Some((path.clone(), self.slice(*offset, *size)))
+            }
+            _ => None,
+        })
+    }
+
     fn slice(&self, offset: u64, size: u64) -> Slice {
         Slice { file: Arc::clone(&self.file), offset, end: offset.saturating_add(size) }
     }
@@ -123,6 +133,7 @@ impl Archive {
 }
 
 /// A stretch of the archive's file, with a position of its own.
+#[derive(Clone)]
 struct Slice {
     file: Arc<File>,
     offset: u64,

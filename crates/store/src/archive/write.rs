@@ -5,10 +5,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{AtomicFile, Operation, PathError};
-use dhow_oci::{Descriptor, Document, Index, annotation};
+use dhow_oci::{Descriptor, Document, Entry, Index, annotation};
 use dhow_tar::{BLOCK, Header, MemberKind, Owner};
 
-use super::{Archive, ArchiveError};
+use super::{Archive, ArchiveError, Slice};
 use crate::graph::walk;
 use crate::layout::{SPARSE, marker};
 use crate::staging::{FILE_MODE, in_layout};
@@ -44,13 +44,22 @@ pub fn write_beside(
         let missing = new.missing.into_iter().map(|descriptor| descriptor.digest).collect();
         return Err(CopyError::Incomplete { root: root.digest.clone(), missing }.into());
     }
-    let mut entries = vec![entry(root, name, !new.missing.is_empty())];
+    let mut entries = vec![entry(root, name, !new.missing.is_empty()).into()];
     let mut blobs = Blobs::default();
     blobs.add(source, new.order);
     for other in others(existing, name)? {
         let Some(existing) = existing else { continue };
-        // What is not all there was so before.
-        blobs.add(existing, walk(existing, &other, Completeness::Sparse)?.order);
+        match other.descriptor() {
+            Some(descriptor) => {
+                // What is not all there was so before.
+                let walk = walk(existing, descriptor, Completeness::Sparse)?;
+                blobs.add(existing, walk.order);
+                if walk.has_foreign {
+                    blobs.add_all(existing);
+                }
+            }
+            None => blobs.add_all(existing),
+        }
         entries.push(other);
     }
     let fail = |error: io::Error| PathError::new(Operation::Write, output, error);
@@ -67,18 +76,45 @@ pub fn write_beside(
 
 /// Blobs by their paths, each with a place that has it.
 #[derive(Default)]
-struct Blobs<'a>(BTreeMap<PathBuf, (&'a dyn BlobSource, Descriptor)>);
+struct Blobs<'a>(BTreeMap<PathBuf, Content<'a>>);
+
+/// Where the bytes of a blob are.
+enum Content<'a> {
+    /// At a place that verifies them.
+    Blob(&'a dyn BlobSource, Descriptor),
+    /// In an archive, under a name that may be of an algorithm that is not known here.
+    Member(Slice),
+}
+
+impl Content<'_> {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Blob(_, descriptor) => descriptor.size,
+            Self::Member(slice) => slice.end - slice.offset,
+        }
+    }
+}
 
 impl<'a> Blobs<'a> {
     fn add(&mut self, source: &'a dyn BlobSource, blobs: Vec<Descriptor>) {
         for descriptor in blobs {
-            self.0.entry(in_layout(&descriptor.digest)).or_insert((source, descriptor));
+            let path = in_layout(&descriptor.digest);
+            if !matches!(self.0.get(&path), Some(Content::Blob(..))) {
+                self.0.insert(path, Content::Blob(source, descriptor));
+            }
+        }
+    }
+
+    /// Adds every blob of an archive: of an entry that is not understood nobody knows which it needs.
+    fn add_all(&mut self, archive: &Archive) {
+        for (path, slice) in archive.blobs() {
+            self.0.entry(path).or_insert(Content::Member(slice));
         }
     }
 }
 
 /// Returns what an archive lists, but for what has the name.
-fn others(existing: Option<&Archive>, name: Option<&str>) -> Result<Vec<Descriptor>, ArchiveError> {
+fn others(existing: Option<&Archive>, name: Option<&str>) -> Result<Vec<Entry>, ArchiveError> {
     let (Some(existing), Some(name)) = (existing, name) else { return Ok(Vec::new()) };
     let mut entries = existing.index()?.value().manifests.clone();
     entries.retain(|entry| entry.ref_name() != Some(name));
@@ -101,16 +137,22 @@ fn entry(root: &Descriptor, name: Option<&str>, is_sparse: bool) -> Descriptor {
 fn write_blobs(archive: &mut impl Write, blobs: &Blobs<'_>, output: &Path) -> Result<(), ArchiveError> {
     let fail = |error: io::Error| PathError::new(Operation::Write, output, error);
     write_header(archive, &directory_header(Path::new("blobs/"))).map_err(fail)?;
-    let mut algorithm = "";
-    for (path, (source, descriptor)) in &blobs.0 {
-        if descriptor.digest.algorithm() != algorithm {
-            algorithm = descriptor.digest.algorithm();
-            let directory = format!("blobs/{algorithm}/");
-            write_header(archive, &directory_header(Path::new(&directory))).map_err(fail)?;
+    let mut directory = Path::new("blobs");
+    for (path, content) in &blobs.0 {
+        let parent = path.parent().unwrap_or(directory);
+        if parent != directory {
+            directory = parent;
+            let name = format!("{}/", directory.display());
+            write_header(archive, &directory_header(Path::new(&name))).map_err(fail)?;
         }
-        write_header(archive, &file_header(path, descriptor.size)).map_err(fail)?;
-        write_blob(archive, *source, descriptor, output)?;
-        write_padding(archive, descriptor.size).map_err(fail)?;
+        write_header(archive, &file_header(path, content.size())).map_err(fail)?;
+        match content {
+            Content::Blob(source, descriptor) => write_blob(archive, *source, descriptor, output)?,
+            Content::Member(slice) => {
+                io::copy(&mut slice.clone(), archive).map_err(fail)?;
+            }
+        }
+        write_padding(archive, content.size()).map_err(fail)?;
     }
     Ok(())
 }

@@ -45,6 +45,16 @@ pub enum Finding {
     /// Two entries of `index.json` have the same name and platform, but are different images.
     #[error("two images are named `{0}`")]
     DuplicateName(String),
+    /// Something that is listed is not understood, so what it needs was not looked at.
+    #[error("{place} lists `{entry}`, which dhow does not understand: {reason}")]
+    Foreign {
+        /// Where it is listed.
+        place: String,
+        /// What is listed.
+        entry: String,
+        /// Why it is not understood.
+        reason: String,
+    },
     /// Something in the blob directories is no blob.
     #[error("{} is not a blob: its name is not a digest", .0.display())]
     Stray(PathBuf),
@@ -85,7 +95,8 @@ struct Need {
 impl Check<'_> {
     fn index(&mut self, index: &Index) {
         self.names(index);
-        for entry in &index.manifests {
+        self.foreign("`index.json`", index);
+        for entry in index.descriptors() {
             let name = match entry.ref_name() {
                 Some(name) => format!("`{name}` ({})", entry.digest),
                 None => entry.digest.to_string(),
@@ -94,9 +105,17 @@ impl Check<'_> {
         }
     }
 
+    fn foreign(&mut self, place: &str, index: &Index) {
+        for entry in &index.manifests {
+            let Some(foreign) = entry.foreign() else { continue };
+            let (place, entry, reason) = (place.to_owned(), foreign.label(entry), foreign.reason().to_owned());
+            self.findings.push(Finding::Foreign { place, entry, reason });
+        }
+    }
+
     fn names(&mut self, index: &Index) {
         let mut names: BTreeMap<(&str, String), &Digest> = BTreeMap::new();
-        for entry in &index.manifests {
+        for entry in index.descriptors() {
             let Some(name) = entry.ref_name() else { continue };
             let platform = entry.platform.as_ref().map(ToString::to_string).unwrap_or_default();
             if *names.entry((name, platform)).or_insert(&entry.digest) != &entry.digest {
@@ -117,13 +136,16 @@ impl Check<'_> {
         }
         if descriptor.media_type.is_index() {
             let Some(bytes) = self.read(descriptor, need) else { return };
-            match Index::parse(bytes) {
+            match Index::parse_as(&descriptor.digest, bytes) {
                 Err(error) => self.findings.push(Finding::Document(error)),
-                Ok(index) => index.value().manifests.iter().for_each(|child| self.visit(child, need, depth + 1)),
+                Ok(index) => {
+                    self.foreign(&format!("index {}", descriptor.digest), index.value());
+                    index.value().descriptors().for_each(|child| self.visit(child, need, depth + 1));
+                }
             }
         } else if descriptor.media_type.is_manifest() {
             let Some(bytes) = self.read(descriptor, need) else { return };
-            match Manifest::parse(bytes) {
+            match Manifest::parse_as(&descriptor.digest, bytes) {
                 Err(error) => self.findings.push(Finding::Document(error)),
                 Ok(manifest) => self.manifest(manifest, need),
             }
@@ -141,7 +163,7 @@ impl Check<'_> {
             return self.content(&config, need, Completeness::Full);
         }
         let Some(bytes) = self.read(&config, need) else { return };
-        match Document::<ImageConfig>::parse("config", bytes) {
+        match ImageConfig::parse_as(&config.digest, bytes) {
             Err(error) => self.findings.push(Finding::Document(error)),
             Ok(config) => {
                 if let Err(error) = Image::new(manifest, config) {

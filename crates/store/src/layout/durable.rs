@@ -35,7 +35,7 @@ impl Layout {
     ) -> Result<(), PathError> {
         let mut unnamed: BTreeSet<Digest> =
             blobs.iter().map(|blob| blob.digest.clone()).filter(|digest| !synced.contains(digest)).collect();
-        for entry in &index.manifests {
+        for entry in index.descriptors() {
             if unnamed.is_empty() {
                 return Ok(());
             }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use dhow_fs::{AtomicFile, Lock, LockMode, Operation, PathError, Root, Stat};
-use dhow_oci::{Descriptor, Document, Index, annotation};
+use dhow_oci::{Descriptor, Document, Entry, Index, annotation};
 
 use super::{Layout, LayoutError, found, session};
 use crate::staging::FILE_MODE;
@@ -140,19 +140,19 @@ fn entry(name: &str, mut descriptor: Descriptor, completeness: Completeness) -> 
 ///
 /// What other tools noted at that name stays, but for what the image specification defines to describe an image.
 fn replace(index: &mut Index, name: &str, entry: &Descriptor) {
-    let is_named = |existing: &Descriptor| existing.ref_name() == Some(name);
+    let is_named = |existing: &Entry| existing.ref_name() == Some(name);
     let Some(place) = index.manifests.iter().position(is_named) else {
-        index.manifests.push(entry.clone());
+        index.manifests.push(entry.clone().into());
         return;
     };
     let mut entry = entry.clone();
-    for (key, value) in &index.manifests[place].annotations {
+    for (key, value) in index.manifests[place].descriptor().into_iter().flat_map(|existing| &existing.annotations) {
         if key != SPARSE && !key.starts_with(OF_IMAGES) {
             entry.annotations.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
     index.manifests.retain(|existing| !is_named(existing));
-    index.manifests.insert(place, entry);
+    index.manifests.insert(place, entry.into());
 }
 
 /// Checks the grammar of `org.opencontainers.image.ref.name` (image-spec `annotations.md`), loosely.
@@ -177,10 +177,10 @@ mod tests {
             entry(name, Descriptor::of(MediaType::OciManifest, content), Completeness::Full)
         };
         let manifests = vec![named("a", b"1"), named("b", b"2"), named("a", b"3"), named("c", b"4")];
-        let mut index = Index { manifests, ..Index::default() };
+        let mut index = Index::of(manifests);
         let new = named("a", b"5");
         replace(&mut index, "a", &new);
-        assert_eq!(index.manifests, [new, named("b", b"2"), named("c", b"4")]);
+        assert_eq!(index, Index::of(vec![new, named("b", b"2"), named("c", b"4")]));
     }
 
     #[test]
@@ -191,9 +191,10 @@ mod tests {
         for key in ["io.containerd.image.name", "extra", "org.opencontainers.image.created"] {
             old.annotations.insert(key.to_owned(), "x".to_owned());
         }
-        let mut index = Index { manifests: vec![old], ..Index::default() };
+        let mut index = Index::of(vec![old]);
         replace(&mut index, "a", &of(b"2", Completeness::Full));
-        let keys: Vec<&str> = index.manifests[0].annotations.keys().map(String::as_str).collect();
+        let entry = index.descriptors().next().unwrap();
+        let keys: Vec<&str> = entry.annotations.keys().map(String::as_str).collect();
         assert_eq!(keys, ["extra", "io.containerd.image.name", annotation::REF_NAME]);
     }
 

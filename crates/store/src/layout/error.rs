@@ -68,6 +68,14 @@ pub enum LayoutError {
         /// What is wrong with it.
         source: BlobError,
     },
+    /// Something that is listed is not understood, so nobody can tell what it needs; nothing was removed.
+    #[error("cannot tell what `{entry}` refers to; nothing was removed: {reason}")]
+    Foreign {
+        /// What is listed.
+        entry: String,
+        /// Why it is not understood.
+        reason: String,
+    },
     /// A blob cannot be read or stored.
     #[error(transparent)]
     Blob(#[from] BlobError),

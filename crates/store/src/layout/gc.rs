@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use dhow_fs::FileKind;
-use dhow_oci::{Descriptor, Digest, MANIFEST_LIMIT, MediaType};
+use dhow_oci::{Descriptor, Digest, Entry, MANIFEST_LIMIT, MediaType, Reading};
 
 use super::session::sweep;
 use super::{Layout, LayoutError};
@@ -34,12 +34,13 @@ impl Layout {
     ///
     /// Kept is what any descriptor of `index.json` leads to, tagged or not, whatever its media type, what that
     /// has as subject, and the manifests whose subject is kept. Blobs that were stored or touched since the
-    /// oldest live writer began are spared. Removes nothing if a manifest that is kept cannot be read.
+    /// oldest live writer began are spared. Removes nothing if a manifest that is kept cannot be read, or if it or the index
+    /// lists something of which not even the digest is understood.
     pub fn gc(&self) -> Result<GcReport, LayoutError> {
         let _lock = self.lock()?;
         let sweep = sweep(&self.root, None)?;
         let blobs = self.blobs()?;
-        let kept = self.keep(self.index()?.value().manifests.clone(), &blobs)?;
+        let kept = self.keep(&self.index()?.value().manifests, &blobs)?;
         let mut report = GcReport { reclaimed: sweep.reclaimed, ..GcReport::default() };
         for (digest, blob) in &blobs {
             if kept.contains_key(digest) {
@@ -65,10 +66,14 @@ impl Layout {
         let sweep = sweep(&self.root, own.as_deref().map(super::Session::directory))?;
         let blobs = self.blobs()?;
         let index = self.index()?;
-        let (full, sparse): (Vec<_>, Vec<_>) =
-            index.value().manifests.iter().cloned().partition(|entry| completeness(entry) == Completeness::Full);
-        let full = self.keep(full, &blobs)?;
-        let sparse = self.keep(sparse, &blobs)?;
+        let is_full = |entry: &Entry| entry.descriptor().map(completeness) != Some(Completeness::Sparse);
+        let (full, sparse): (Vec<_>, Vec<_>) = index.value().manifests.iter().cloned().partition(is_full);
+        let full = match self.keep(&full, &blobs) {
+            // What is not understood may need any of them.
+            Err(LayoutError::Foreign { .. }) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let sparse = self.keep(&sparse, &blobs)?;
         let mut dropped = Vec::new();
         for digest in candidates {
             let Some(blob) = blobs.get(digest) else { continue };
@@ -104,10 +109,11 @@ impl Layout {
 
     fn keep(
         &self,
-        roots: Vec<Descriptor>,
+        roots: &[Entry],
         blobs: &BTreeMap<Digest, dhow_fs::Stat>,
     ) -> Result<HashMap<Digest, Role>, LayoutError> {
-        let mut keeper = Keeper { layout: self, seen: HashSet::new(), kept: HashMap::new(), left: roots };
+        let mut keeper = Keeper { layout: self, blobs, seen: HashSet::new(), kept: HashMap::new(), left: Vec::new() };
+        keeper.follow(roots, true)?;
         keeper.drain(&HashMap::new())?;
         let referrers = self.referrers(blobs, &keeper.kept);
         let found: Vec<Descriptor> =
@@ -130,8 +136,16 @@ impl Layout {
             }
             // Whatever is not a readable document refers to nothing.
             let descriptor = Descriptor::new(MediaType::OciManifest, digest.clone(), blob.size);
-            let Ok(Some(Pointers { subject: Some(subject), .. })) = self.pointers_of(&descriptor) else { continue };
-            referrers.entry(subject.digest).or_default().push(descriptor);
+            let Ok(Some(pointers)) = self.pointers_of(&descriptor) else { continue };
+            for subject in &pointers.subjects {
+                let subject = match subject.reading() {
+                    Reading::Descriptor(subject) => Some(&subject.digest),
+                    Reading::Foreign(foreign) => foreign.digest(),
+                };
+                if let Some(subject) = subject {
+                    referrers.entry(subject.clone()).or_default().push(descriptor.clone());
+                }
+            }
         }
         referrers
     }
@@ -157,6 +171,7 @@ enum Role {
 
 struct Keeper<'a> {
     layout: &'a Layout,
+    blobs: &'a BTreeMap<Digest, dhow_fs::Stat>,
     /// One digest may be named with several media types; each is looked into.
     seen: HashSet<(Digest, MediaType)>,
     kept: HashMap<Digest, Role>,
@@ -176,8 +191,38 @@ impl Keeper<'_> {
             }
             self.left.extend(referrers.get(&descriptor.digest).into_iter().flatten().cloned());
             let Some(pointers) = self.look_into(&descriptor)? else { continue };
-            self.left.extend(pointers.parts);
-            self.left.extend(pointers.subject);
+            self.follow(&pointers.parts, is_index_or_manifest(&descriptor))?;
+            self.follow(&pointers.subjects, false)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on to what is listed. Fails if that is `decisive` and nobody can tell which blobs it needs.
+    fn follow(&mut self, entries: &[Entry], decisive: bool) -> Result<(), LayoutError> {
+        for entry in entries {
+            let foreign = match entry.reading() {
+                Reading::Descriptor(descriptor) => {
+                    self.left.push(descriptor.as_ref().clone());
+                    continue;
+                }
+                Reading::Foreign(foreign) => foreign,
+            };
+            match foreign.digest().and_then(|digest| Some((digest, self.blobs.get(digest)?))) {
+                // Its media type may be wrong too, so what it points at is read from its content.
+                Some((digest, blob)) => {
+                    let descriptor = Descriptor::new(MediaType::Other("".into()), digest.clone(), blob.size);
+                    let unreadable = |source| LayoutError::Unreadable { digest: digest.clone(), source };
+                    if may_point(&descriptor) {
+                        self.layout.pointers_of(&descriptor).map_err(unreadable)?;
+                    }
+                    self.left.push(descriptor);
+                }
+                None if decisive && foreign.digest().is_none() => {
+                    let (entry, reason) = (foreign.label(entry), foreign.reason().to_owned());
+                    return Err(LayoutError::Foreign { entry, reason });
+                }
+                None => {}
+            }
         }
         Ok(())
     }

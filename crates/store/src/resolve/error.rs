@@ -32,6 +32,16 @@ pub enum ResolveError {
         /// The digests that `index.json` lists.
         digests: Vec<String>,
     },
+    /// What was named is listed, but not understood.
+    #[error("{} lists `{entry}`, which dhow does not understand: {reason}", .place.display())]
+    Foreign {
+        /// The layout or archive.
+        place: PathBuf,
+        /// What was named.
+        entry: String,
+        /// Why it is not understood.
+        reason: String,
+    },
     /// No image serves the platform.
     #[error("{} has no image for {wanted}; it has {}", .place.display(), listed(.platforms, "none that states a platform"))]
     NoSuchPlatform {

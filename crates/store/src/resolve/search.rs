@@ -1,7 +1,7 @@
 //! The search for an image below the entries of `index.json`.
 
 use dhow_oci::{
-    Descriptor, Digest, Document, ImageConfig, Index, MANIFEST_LIMIT, Manifest, MediaType, Platform, Selector,
+    Descriptor, Digest, Entry, Foreign, ImageConfig, Index, MANIFEST_LIMIT, Manifest, MediaType, Platform, Selector,
     annotation,
 };
 
@@ -15,15 +15,15 @@ const MAX_DOCUMENTS: usize = 2000;
 /// Finds one image; the rules are those of [`ImageSource::find`].
 pub(super) fn find<S: ImageSource + ?Sized>(source: &S, query: &Query<'_>) -> Result<Resolved, ResolveError> {
     let index = source.index()?;
-    let entries = &index.value().manifests;
     let mut search = Search { source, documents: 0, candidates: Vec::new() };
-    let named = search.named(entries, query.wanted)?;
+    let named = search.named(index.value(), query.wanted)?;
     for (entry, named) in &named {
         search.expand(entry, named, named, 0)?;
     }
     let candidates = std::mem::take(&mut search.candidates);
     let Some((_, first)) = named.first() else {
-        return Err(ResolveError::Empty(source.location().to_owned()));
+        let foreign = search.foreign(index.value(), |_, _| true);
+        return Err(foreign.unwrap_or_else(|| ResolveError::Empty(source.location().to_owned())));
     };
     if candidates.is_empty() && !first.media_type.is_index() {
         let (digest, media_type) = (first.digest.clone(), first.media_type.clone());
@@ -45,35 +45,46 @@ struct Candidate {
 
 impl<S: ImageSource + ?Sized> Search<'_, S> {
     /// Returns the named descriptors, each with the entry that leads to it.
-    fn named(
-        &mut self,
-        entries: &[Descriptor],
-        wanted: Wanted<'_>,
-    ) -> Result<Vec<(Descriptor, Descriptor)>, ResolveError> {
+    fn named(&mut self, index: &Index, wanted: Wanted<'_>) -> Result<Vec<(Descriptor, Descriptor)>, ResolveError> {
         let pair = |entry: &Descriptor| (entry.clone(), entry.clone());
         match wanted {
-            Wanted::Only | Wanted::Preferably(_) => Ok(entries.iter().map(pair).collect()),
+            Wanted::Only | Wanted::Preferably(_) => Ok(index.descriptors().map(pair).collect()),
             Wanted::Exactly(Selector::Tag(tag)) => {
-                let tagged = with_tag(entries.iter(), tag);
+                let is_exact = |entry: &&Descriptor| entry.ref_name() == Some(tag);
+                if !index.descriptors().any(|entry| is_exact(&entry))
+                    && let Some(error) = self.foreign(index, |entry, _| entry.ref_name() == Some(tag))
+                {
+                    return Err(error);
+                }
+                let tagged = with_tag(index.descriptors(), tag);
                 if tagged.is_empty() {
                     let (place, wanted) = (self.source.location().to_owned(), tag.clone());
-                    return Err(ResolveError::NoSuchTag { place, wanted, tags: tags(entries.iter()) });
+                    return Err(ResolveError::NoSuchTag { place, wanted, tags: tags(index) });
                 }
                 Ok(tagged.into_iter().map(pair).collect())
             }
             Wanted::Exactly(Selector::Digest(digest)) => {
-                for entry in entries {
+                for entry in index.descriptors() {
                     if let Some(named) = self.locate(entry, digest, 0)? {
                         return Ok(vec![(entry.clone(), named)]);
                     }
                 }
-                Err(ResolveError::NoSuchDigest {
+                let foreign = self.foreign(index, |_, foreign| foreign.digest() == Some(digest));
+                Err(foreign.unwrap_or_else(|| ResolveError::NoSuchDigest {
                     place: self.source.location().to_owned(),
                     wanted: digest.clone(),
-                    digests: entries.iter().map(|entry| entry.digest.to_string()).collect(),
-                })
+                    digests: index.descriptors().map(|entry| entry.digest.to_string()).collect(),
+                }))
             }
         }
+    }
+
+    /// Returns the error for the first entry that is not understood and fits.
+    fn foreign(&self, index: &Index, fits: impl Fn(&Entry, &Foreign) -> bool) -> Option<ResolveError> {
+        let foreign = index.manifests.iter().filter_map(|entry| Some((entry, entry.foreign()?)));
+        let (entry, foreign) = foreign.into_iter().find(|(entry, foreign)| fits(entry, foreign))?;
+        let (entry, reason) = (foreign.label(entry), foreign.reason().to_owned());
+        Some(ResolveError::Foreign { place: self.source.location().to_owned(), entry, reason })
     }
 
     fn locate(
@@ -147,12 +158,12 @@ impl<S: ImageSource + ?Sized> Search<'_, S> {
             Err(ResolveError::Blob(error)) if error.is_absent() && depth > 0 => return Ok(None),
             other => other?,
         };
-        let manifest = Manifest::parse(bytes)?;
+        let manifest = Manifest::parse_as(&descriptor.digest, bytes)?;
         let config = &manifest.value().config;
         if !matches!(config.media_type, MediaType::OciConfig | MediaType::DockerConfig) {
             return Ok(None);
         }
-        let config = Document::<ImageConfig>::parse("config", self.read(config)?)?;
+        let config = ImageConfig::parse_as(&config.digest, self.read(config)?)?;
         let mut platform = config.value().platform();
         if platform.os.is_empty() {
             // Early Docker images state none, and were for Linux all.
@@ -169,7 +180,7 @@ impl<S: ImageSource + ?Sized> Search<'_, S> {
             Err(ResolveError::Blob(error)) if error.is_absent() && depth > 0 => return Ok(Vec::new()),
             other => other?,
         };
-        Ok(Index::parse(bytes)?.value().manifests.clone())
+        Ok(Index::parse_as(&index.digest, bytes)?.value().descriptors().cloned().collect())
     }
 
     fn read(&mut self, descriptor: &Descriptor) -> Result<Vec<u8>, ResolveError> {
@@ -277,8 +288,8 @@ fn tag_of(name: &str) -> Option<&str> {
     (!tag.contains('/') && !repository.is_empty()).then_some(tag)
 }
 
-fn tags<'a>(entries: impl Iterator<Item = &'a Descriptor>) -> Vec<String> {
-    names(entries.filter_map(Descriptor::ref_name).map(ToOwned::to_owned))
+fn tags(index: &Index) -> Vec<String> {
+    names(index.manifests.iter().filter_map(Entry::ref_name).map(ToOwned::to_owned))
 }
 
 fn names(names: impl Iterator<Item = String>) -> Vec<String> {

@@ -71,8 +71,32 @@ pub fn tag(layout: &Layout, name: &str, image: &Image) {
 }
 
 pub fn store_index(layout: &Layout, media_type: MediaType, manifests: Vec<Descriptor>) -> Descriptor {
-    let index = Index { media_type: Some(media_type.clone()), manifests, ..Index::default() };
+    let index = Index { media_type: Some(media_type.clone()), ..Index::of(manifests) };
     layout.store(Document::of(index).bytes(), media_type).unwrap()
+}
+
+/// Stores an image all of whose blobs have SHA-512 digests, with one layer that is a tar without entries.
+pub fn store_sha512(layout: &Layout) -> Descriptor {
+    let tar = vec![0; 1024];
+    let layer = store_as_sha512(layout, &tar, MediaType::OciLayer);
+    let image = image("linux/amd64", &[LayerRef { descriptor: layer.clone(), diff_id: DiffId(Digest::of(&tar)) }]);
+    let config = store_as_sha512(layout, image.config().bytes(), MediaType::OciConfig);
+    let manifest = Document::of(dhow_oci::Manifest::new(config, vec![layer]));
+    store_as_sha512(layout, manifest.bytes(), MediaType::OciManifest)
+}
+
+pub fn store_as_sha512(layout: &Layout, bytes: &[u8], media_type: MediaType) -> Descriptor {
+    let mut writer = layout.stage().unwrap();
+    std::io::Write::write_all(&mut writer, bytes).unwrap();
+    let digest = sha512(bytes);
+    writer.finish_known(&digest, bytes.len() as u64).unwrap();
+    Descriptor::new(media_type, digest, bytes.len() as u64)
+}
+
+pub fn sha512(bytes: &[u8]) -> Digest {
+    let mut hasher = dhow_oci::Hasher::sha512();
+    hasher.update(bytes);
+    hasher.finish()
 }
 
 /// Replaces `index.json` as a tool without any care would.
