@@ -6,17 +6,15 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::block::BlockWriter;
 use crate::pipeline::{PipelineError, run};
-use crate::{Encoding, LevelError, Limits, Member, MemberKind, PackOptions, Packed, ReadError, Reader, decompress};
+use crate::{Encoding, LevelError, Member, MemberKind, PackOptions, Packed, ReadError, Reader, decompress};
 
 const BUFFER: usize = 256 * 1024;
 
 /// How a root filesystem is taken in.
 #[derive(Clone, Copy)]
 pub struct ImportOptions<'a> {
-    /// How the layer is compressed. Times stay those of the tar.
+    /// How the layer is compressed, and what it may hold at most. Times stay those of the tar.
     pub pack: PackOptions<'a>,
-    /// What the tar may hold at most.
-    pub limits: Limits,
     /// Tells which entries are handed out, by their names without leading `/` and `./`.
     pub keep: &'a (dyn Fn(&Path) -> bool + Sync),
     /// The size up to which files are handed out.
@@ -101,7 +99,7 @@ pub fn import(
 }
 
 fn read_members(tar: impl BufRead, options: &ImportOptions<'_>) -> Result<(u64, BTreeMap<PathBuf, Kept>), ImportError> {
-    let mut reader = Reader::new(tar, options.limits);
+    let mut reader = Reader::new(tar, options.pack.limits);
     let mut kept = BTreeMap::new();
     let mut entries = 0;
     while let Some(member) = reader.next_member()? {

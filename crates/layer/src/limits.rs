@@ -17,10 +17,14 @@ pub struct Limits {
     pub names: usize,
 }
 
-impl Default for Limits {
+impl Limits {
     /// Five million entries, 64 GiB, 500 directories deep, 192 MiB of names.
+    pub const DEFAULT: Self = Self { entries: 5_000_000, bytes: 64 << 30, depth: 500, names: 192 << 20 };
+}
+
+impl Default for Limits {
     fn default() -> Self {
-        Self { entries: 5_000_000, bytes: 64 << 30, depth: 500, names: 192 << 20 }
+        Self::DEFAULT
     }
 }
 

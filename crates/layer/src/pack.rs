@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::block::BlockWriter;
+use crate::measure::{LimitError, measure};
 use crate::pipeline::{PackOptions, Packed, PipelineError, run};
 use crate::{Compression, Entry, EntryKind, FileSource, LevelError};
 
@@ -38,6 +39,9 @@ pub enum PackError {
         /// Why.
         source: HeaderError,
     },
+    /// It would be more than can be unpacked again.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// The blob cannot be written.
     #[error("cannot write the layer")]
     Output(#[source] io::Error),
@@ -52,7 +56,7 @@ pub enum PackError {
 /// Writes the tar of `entries` to `output`, compressed, and returns its digests and sizes.
 ///
 /// The bytes depend on the entries, the compression and the time alone, not on the number of threads.
-/// Memory stays below 64 MiB. Files are opened below `root`; one that is not a regular file of the
+/// Memory stays below 64 MiB. What exceeds the limits is refused before a file is opened. Files are opened below `root`; one that is not a regular file of the
 /// listed size, when it is opened or when it has been read, is an error.
 pub fn pack(
     root: &Root,
@@ -60,8 +64,8 @@ pub fn pack(
     output: &mut dyn Write,
     options: &PackOptions<'_>,
 ) -> Result<Packed, PackError> {
-    let result =
-        run(options, Some(size_bound(entries)), output, |writer| TarWriter::new(root, writer, options).write(entries));
+    let size = measure(entries, options.modified, &options.limits)?;
+    let result = run(options, Some(size), output, |writer| TarWriter::new(root, writer, options).write(entries));
     let ((), packed) = result.map_err(PackError::of)?;
     options.work.layers_packed.add(1);
     Ok(packed)
@@ -70,9 +74,9 @@ pub fn pack(
 /// Returns the diffID and the size of the tar of `entries`; nothing is compressed or kept.
 pub fn diff_id(root: &Root, entries: &[Entry], options: &PackOptions<'_>) -> Result<(DiffId, u64), PackError> {
     let options = PackOptions { compression: Compression::None, ..*options };
-    let result = run(&options, Some(size_bound(entries)), &mut io::sink(), |writer| {
-        TarWriter::new(root, writer, &options).write(entries)
-    });
+    let size = measure(entries, options.modified, &options.limits)?;
+    let result =
+        run(&options, Some(size), &mut io::sink(), |writer| TarWriter::new(root, writer, &options).write(entries));
     let ((), packed) = result.map_err(PackError::of)?;
     Ok((packed.diff_id, packed.unpacked_size))
 }
@@ -86,12 +90,6 @@ impl PackError {
             PipelineError::Level(error) => Self::Level(error),
         }
     }
-}
-
-/// Returns a size that the tar does not exceed, if names are of ordinary length.
-fn size_bound(entries: &[Entry]) -> u64 {
-    let bound = |entry: &Entry| entry.size().next_multiple_of(BLOCK as u64) + 4 * BLOCK as u64;
-    entries.iter().fold(2 * BLOCK as u64, |sum, entry| sum.saturating_add(bound(entry)))
 }
 
 struct TarWriter<'a, 'b> {

@@ -19,7 +19,7 @@ use dhow_oci::{DiffId, Digest, Hasher};
 
 use crate::block::{Block, BlockSink, BlockWriter, stopped};
 use crate::compress::Compressor;
-use crate::{Compression, LevelError};
+use crate::{Compression, LevelError, Limits};
 
 /// How a layer is packed.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,8 @@ pub struct PackOptions<'a> {
     pub threads: NonZero<usize>,
     /// The modification time of every entry, in seconds since 1970.
     pub modified: i64,
+    /// What the layer may hold at most.
+    pub limits: Limits,
     /// Counts what is done.
     pub work: &'a Work,
 }
@@ -41,7 +43,13 @@ impl<'a> PackOptions<'a> {
     /// Returns gzip at level 1 by as many threads as there are processors, with [`PackOptions::LAYER_TIME`].
     pub fn new(work: &'a Work) -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-        Self { compression: Compression::default(), threads, modified: Self::LAYER_TIME, work }
+        Self {
+            compression: Compression::default(),
+            threads,
+            modified: Self::LAYER_TIME,
+            limits: Limits::default(),
+            work,
+        }
     }
 }
 

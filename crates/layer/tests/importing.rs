@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use dhow_fs::{Root, Work};
 use dhow_layer::{
-    Compression, Encoding, Entry, ImportError, ImportOptions, Imported, Kept, Limits, Owner, PackOptions, import, pack,
+    Compression, Encoding, Entry, ImportError, ImportOptions, Imported, Kept, Owner, PackOptions, import, pack,
 };
 
 fn tar(entries: &[Entry]) -> Vec<u8> {
@@ -39,8 +39,7 @@ fn wanted(name: &Path) -> bool {
 
 fn imported(archive: &[u8], output: &mut dyn Write) -> Result<Imported, ImportError> {
     let work = Work::default();
-    let options =
-        ImportOptions { pack: PackOptions::new(&work), limits: Limits::default(), keep: &wanted, keep_limit: 1000 };
+    let options = ImportOptions { pack: PackOptions::new(&work), keep: &wanted, keep_limit: 1000 };
     import(archive, output, &options)
 }
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use dhow_fs::{Root, Work};
 use dhow_layer::{
-    Compression, Encoding, Entry, EntryKind, FileSource, Limits, Member, MemberKind, Owner, PackError, PackOptions,
-    Packed, Reader, UnpackError, UnpackOptions, decompress, diff_id, directory_entries, pack, unpack,
+    Compression, Encoding, Entry, EntryKind, FileSource, LimitError, Limits, Member, MemberKind, Owner, PackError,
+    PackOptions, Packed, Reader, UnpackError, UnpackOptions, decompress, diff_id, directory_entries, pack, unpack,
 };
 use proptest::prelude::*;
 
@@ -116,6 +116,55 @@ fn a_file_that_changed_since_it_was_listed_is_an_error() {
     assert_eq!(outcome().to_string(), format!("cannot open {}", path.display()));
     std::fs::remove_file(&path).unwrap();
     assert_eq!(outcome().to_string(), format!("cannot open {}", path.display()));
+}
+
+#[test]
+fn a_hole_of_a_tebibyte_is_refused_by_name_before_anything_is_read() {
+    let (directory, root, _) = tree();
+    std::fs::File::create(directory.path().join("app/sub/hole")).unwrap().set_len(1 << 40).unwrap();
+    let entries = directory_entries(&root, Path::new("/app"), Owner::ROOT).unwrap();
+    let work = Work::default();
+    let mut output = Vec::new();
+    let packed = pack(&root, &entries, &mut output, &PackOptions::new(&work)).unwrap_err();
+    let hashed = diff_id(&root, &entries, &PackOptions::new(&work)).unwrap_err();
+    for error in [packed, hashed] {
+        let PackError::Limit(LimitError::Bytes { largest, largest_size, limit, .. }) = error else { panic!("{error}") };
+        assert_eq!((largest.as_path(), largest_size), (Path::new("/app/sub/hole"), 1 << 40));
+        assert_eq!(limit, Limits::default().bytes);
+    }
+    assert_eq!((work.report().files_read, work.report().file_bytes_read, output.len()), (0, 0, 0));
+}
+
+#[test]
+fn what_is_as_deep_as_can_be_unpacked_is_packed_and_nothing_deeper() {
+    let chain = |depth: usize| "/d".repeat(depth);
+    let layer = |depth: usize| {
+        [
+            Entry::directory(chain(depth), 0o755, Owner::ROOT),
+            Entry::file(format!("{}/f", chain(depth)), *b"x", 0o644, Owner::ROOT),
+        ]
+    };
+    let limits = Limits::default();
+    let work = Work::default();
+    let unpacked = |entries: &[Entry]| {
+        let mut tar = Vec::new();
+        let unlimited = Limits { depth: 10_000, ..limits };
+        pack(&Root::host().unwrap(), entries, &mut tar, &PackOptions { limits: unlimited, ..PackOptions::new(&work) })
+            .unwrap();
+        let other = tempfile::tempdir().unwrap();
+        unpack(tar.as_slice(), &Root::open(other.path()).unwrap(), Path::new("/"), &UnpackOptions::image(&work))
+            .map(drop)
+    };
+    let packed = |entries: &[Entry]| pack(&Root::host().unwrap(), entries, &mut io::sink(), &PackOptions::new(&work));
+    for entry in layer(limits.depth) {
+        packed(std::slice::from_ref(&entry)).unwrap();
+        unpacked(&[entry]).unwrap();
+    }
+    for entry in layer(limits.depth + 1) {
+        let error = packed(std::slice::from_ref(&entry)).unwrap_err();
+        assert!(matches!(error, PackError::Limit(LimitError::Depth { limit: 500, .. })));
+        assert!(unpacked(&[entry]).is_err());
+    }
 }
 
 /// Of a file of more than one block, the first block is handed on before the rest is read.

@@ -83,8 +83,7 @@ fn sparse_files_are_imported_as_they_are() {
     make(originals.path());
     let work = Work::default();
     let wanted = |name: &Path| name == Path::new("hole-alone") || name == Path::new("holes");
-    let options =
-        ImportOptions { pack: PackOptions::new(&work), limits: Limits::default(), keep: &wanted, keep_limit: 8 * MIB };
+    let options = ImportOptions { pack: PackOptions::new(&work), keep: &wanted, keep_limit: 8 * MIB };
     for format in FORMATS {
         let tar = gnu_tar(originals.path(), format);
         let mut layer = Vec::new();

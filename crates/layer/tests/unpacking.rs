@@ -32,7 +32,9 @@ fn hard_link(path: &str, target: &str) -> Entry {
 
 fn tar(entries: &[Entry]) -> Vec<u8> {
     let work = Work::default();
-    let options = PackOptions { compression: Compression::None, ..PackOptions::new(&work) };
+    // What is deeper is refused by packing, too.
+    let limits = Limits { depth: usize::MAX, ..Limits::default() };
+    let options = PackOptions { compression: Compression::None, limits, ..PackOptions::new(&work) };
     let mut bytes = Vec::new();
     pack(&Root::host().unwrap(), entries, &mut bytes, &options).unwrap();
     bytes

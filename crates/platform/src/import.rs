@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use dhow_cnb::{Distribution, label};
 use dhow_fs::{Operation, PathError, Root, Work};
-use dhow_layer::{ImportOptions, Imported, Limits, PackOptions, ReadError};
+use dhow_layer::{ImportOptions, Imported, PackOptions, ReadError};
 use dhow_lifecycle::export::{REPRODUCIBLE_TIME, rfc3339};
 use dhow_oci::{ContainerConfig, Descriptor, History, Image, ImageConfig, LayerRef, Platform, Reference};
 use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError};
@@ -170,7 +170,6 @@ pub fn import_from(
     let pack = PackOptions::new(work);
     let options = ImportOptions {
         pack,
-        limits: Limits::default(),
         keep: &|name| os_release::PATHS.iter().any(|path| name == Path::new(path)),
         keep_limit: os_release::LONGEST,
     };

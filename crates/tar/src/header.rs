@@ -54,17 +54,24 @@ impl Header<'_> {
     /// The data must follow, and zeros up to a multiple of [`BLOCK`].
     pub fn write(&self, output: &mut Vec<u8>) -> Result<(), HeaderError> {
         let fields = Fields::of(self)?;
-        let records = fields.records();
-        let split = split(fields.name);
-        let plain = records.iter().all(|(key, _)| *key == "path" && split.is_some());
-        if plain {
-            let (prefix, name) = split.unwrap_or((b"", fields.name));
-            output.extend_from_slice(&fields.block(name, prefix));
-            return Ok(());
+        match fields.form()? {
+            Form::Plain { prefix, name } => output.extend_from_slice(&fields.block(name, prefix)),
+            Form::WithRecords(records) => {
+                write_records(&records, fields.name, output);
+                output.extend_from_slice(&fields.block(&ascii(fields.name), b""));
+            }
         }
-        write_records(&records, fields.name, output)?;
-        output.extend_from_slice(&fields.block(&ascii(fields.name), b""));
         Ok(())
+    }
+
+    /// Returns how many headers and how many bytes [`Header::write`] appends.
+    ///
+    /// A header of PAX records counts, as it does to a [`Reader`](crate::Reader).
+    pub fn measure(&self) -> Result<(u64, u64), HeaderError> {
+        match Fields::of(self)?.form()? {
+            Form::Plain { .. } => Ok((1, BLOCK as u64)),
+            Form::WithRecords(records) => Ok((2, (2 * BLOCK + records.len().next_multiple_of(BLOCK)) as u64)),
+        }
     }
 }
 
@@ -78,6 +85,14 @@ struct Fields<'a> {
     size: u64,
     modified: i64,
     device: (u32, u32),
+}
+
+/// How a header is written.
+enum Form<'a> {
+    /// As one block.
+    Plain { prefix: &'a [u8], name: &'a [u8] },
+    /// After these records.
+    WithRecords(Vec<u8>),
 }
 
 type Record = (&'static str, Vec<u8>);
@@ -109,6 +124,23 @@ impl<'a> Fields<'a> {
         }
         let Header { mode, owner, size, modified, .. } = *header;
         Ok(Self { name, link, kind, mode, owner, size, modified, device })
+    }
+
+    fn form(&self) -> Result<Form<'a>, HeaderError> {
+        let records = self.records();
+        let split = split(self.name);
+        if records.iter().all(|(key, _)| *key == "path" && split.is_some()) {
+            let (prefix, name) = split.unwrap_or((b"", self.name));
+            return Ok(Form::Plain { prefix, name });
+        }
+        let mut data = Vec::new();
+        for (key, value) in records {
+            push_record(key, &value, &mut data);
+        }
+        if data.len() as u64 > META_LIMIT {
+            return Err(HeaderError::TooLong(data.len()));
+        }
+        Ok(Form::WithRecords(data))
     }
 
     /// Returns the records for what does not fit, sorted by key.
@@ -152,26 +184,18 @@ impl<'a> Fields<'a> {
 }
 
 /// Appends an `x` header with its records, padded.
-fn write_records(records: &[Record], name: &[u8], output: &mut Vec<u8>) -> Result<(), HeaderError> {
-    let mut data = Vec::new();
-    for (key, value) in records {
-        push_record(key, value, &mut data);
-    }
-    if data.len() as u64 > META_LIMIT {
-        return Err(HeaderError::TooLong(data.len()));
-    }
+fn write_records(records: &[u8], name: &[u8], output: &mut Vec<u8>) {
     let mut block = ZEROS;
     put_text(&mut block[field::NAME], &records_name(name));
     for field in [field::MODE, field::UID, field::GID, field::MODIFIED] {
         put_octal(&mut block[field], 0);
     }
-    put_octal(&mut block[field::SIZE], data.len() as u64);
+    put_octal(&mut block[field::SIZE], records.len() as u64);
     block[field::KIND] = b'x';
     seal(&mut block);
     output.extend_from_slice(&block);
-    output.extend_from_slice(&data);
+    output.extend_from_slice(records);
     output.resize(output.len().next_multiple_of(BLOCK), 0);
-    Ok(())
 }
 
 /// Writes magic, version and checksum (six digits, NUL, space).

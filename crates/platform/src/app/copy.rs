@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{FileKind, Operation, PathError, Root, Stat, Step, WalkEntry, Work, file_clock_ns};
+use dhow_layer::Limits;
 
 use super::filter::{Filter, Verdict};
 use super::source::Source;
@@ -17,6 +18,9 @@ use super::zip::{self, ZipSourceError};
 
 /// How much of a file is copied at once, so that a large one shows its progress.
 const PIECE: u64 = 64 * 1024 * 1024;
+
+/// How many bytes all files of an app together may have: as many as a layer, which they become.
+pub(super) const LARGEST_APP: u64 = Limits::DEFAULT.bytes;
 
 /// A copy of the app that is to be brought up to date.
 #[derive(Debug)]
@@ -64,6 +68,20 @@ pub enum CopyError {
     /// The filter leaves nothing.
     #[error("no file of {} passes the `include` and `exclude` of its project descriptor", .0.display())]
     Filtered(PathBuf),
+    /// The app is larger than a layer may be. Nothing of it was copied.
+    #[error(
+        "the app has {size} bytes, more than the {LARGEST_APP} that a layer may have; its largest file is {}, which has \
+         {largest_size}",
+        .largest.display()
+    )]
+    TooLarge {
+        /// The sizes of all files together.
+        size: u64,
+        /// The file with the most bytes, below the app's directory.
+        largest: PathBuf,
+        /// Its size.
+        largest_size: u64,
+    },
     /// The source cannot be read.
     #[error("cannot read the app's source {}", .path.display())]
     Source {
@@ -113,6 +131,7 @@ impl AppCopy<'_> {
                 false => CopyError::Empty(path.to_owned()),
             });
         }
+        wanted.check_size()?;
         let origin = format!("{path:?}");
         let before = self.load_indexes(&origin);
         let mut copied = Copied { skipped: wanted.skipped, apart: wanted.apart, ..Copied::default() };
@@ -357,6 +376,20 @@ struct Wanted {
     skipped: Vec<PathBuf>,
     apart: Vec<PathBuf>,
     something_left_out: bool,
+}
+
+impl Wanted {
+    /// Holes count as what they are read as.
+    fn check_size(&self) -> Result<(), CopyError> {
+        let files = || self.entries.iter().filter(|entry| entry.stat.kind == FileKind::File);
+        let size = files().fold(0_u64, |sum, file| sum.saturating_add(file.stat.size));
+        match files().max_by_key(|file| file.stat.size) {
+            Some(largest) if size > LARGEST_APP => {
+                Err(CopyError::TooLarge { size, largest: largest.path.clone(), largest_size: largest.stat.size })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// On which side a copy failed.
@@ -610,5 +643,20 @@ mod tests {
         let fixture = Fixture::new();
         let _listener = std::os::unix::net::UnixListener::bind(fixture.app().join("socket")).unwrap();
         assert_eq!(fixture.copy().unwrap().skipped, [PathBuf::from("socket")]);
+    }
+
+    #[test]
+    fn an_app_larger_than_a_layer_may_be_is_refused_before_it_is_copied() {
+        let fixture = Fixture::new();
+        let sparse = |name: &str, size: u64| {
+            std::fs::File::create(fixture.app().join(name)).unwrap().set_len(size).unwrap();
+        };
+        sparse("src/hole", 1 << 40);
+        sparse("other", 1 << 20);
+        let error = fixture.copy().unwrap_err();
+        let CopyError::TooLarge { size, largest, largest_size } = error else { panic!("{error}") };
+        assert_eq!((largest.as_path(), largest_size), (Path::new("src/hole"), 1 << 40));
+        assert_eq!(size, (1 << 40) + (1 << 20) + 21);
+        assert!(!fixture.workspace().join("Cargo.toml").exists());
     }
 }

@@ -13,7 +13,7 @@ use ::zip::read::ZipFile;
 use ::zip::{System, ZipArchive};
 use dhow_fs::{Operation, PathError, Root, WalkEntry, file_clock_ns};
 
-use super::copy::{AppCopy, Copied, CopyError};
+use super::copy::{AppCopy, Copied, CopyError, LARGEST_APP};
 use super::filter::Verdict;
 use super::stat_index::{IndexedEntry, StatIndex};
 
@@ -283,8 +283,6 @@ fn mode(entry: &ZipFile<'_, File>) -> u32 {
 }
 
 const LONGEST_LINK: u64 = 4095;
-/// How many bytes all files together may have, as with layers.
-const LARGEST_APP: u64 = 64 << 30;
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
