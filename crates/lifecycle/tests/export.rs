@@ -135,3 +135,43 @@ fn a_run_image_that_moved_since_analysis_is_refused() {
     assert!(matches!(result, Err(ExportError::RunImageChanged { .. })));
     assert_eq!(machine.work.report().layers_packed, 0);
 }
+
+/// The TOML file of a layer, and the layer.
+const LARGE: (&str, &str) = ("/layers/golden_alpha/A.toml", "golden/alpha:A");
+
+/// JSON in JSON: each of these characters takes seven bytes of the config.
+#[test]
+fn an_image_that_could_not_be_read_again_is_refused_by_the_name_of_the_layer_that_makes_it_so() {
+    let case = recorded("basic.json");
+    let export = |characters: usize, log: &MemoryLog| {
+        let machine = machine_with(&case);
+        let file = std::path::Path::new(LARGE.0);
+        let text = machine.root.read_to_string(file, 1 << 20).unwrap();
+        let text = format!(
+            "{}\n[metadata]\nlarge = \"{}\"\n",
+            text.split("[metadata]").next().unwrap(),
+            "<".repeat(characters)
+        );
+        machine.root.write(file, text.as_bytes(), 0o644).unwrap();
+        let base = machine.full_base();
+        export_case(&machine, &case, &machine.layout("app"), &Options::new(&base), log)
+    };
+    let log = MemoryLog::default();
+    let refused = export(1_700_000, &log).unwrap_err();
+    assert_eq!(refused.to_string(), format!("failed to export: the metadata of layer '{}' is too large", LARGE.1));
+    let ExportError::Oversized { source, .. } = refused else { panic!("{refused}") };
+    assert_eq!((source.what, source.size > 11_000_000), ("config", true));
+
+    let log = MemoryLog::default();
+    export(1_000_000, &log).unwrap();
+    let warned: Vec<String> = printed(&log).into_iter().filter(|line| line.starts_with("Warning: The image")).collect();
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(
+        warned[0].ends_with(&format!("the largest part of it is the metadata of layer '{}'", LARGE.1)),
+        "{warned:?}"
+    );
+
+    let log = MemoryLog::default();
+    export(1000, &log).unwrap();
+    assert!(!printed(&log).iter().any(|line| line.starts_with("Warning: The image")));
+}

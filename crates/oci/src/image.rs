@@ -1,6 +1,6 @@
 //! An image as a value: manifest and config, loaded once.
 
-use crate::{Descriptor, DiffId, Document, DocumentError, ImageConfig, Manifest, MediaType};
+use crate::{Descriptor, DiffId, Document, DocumentError, ImageConfig, MANIFEST_LIMIT, Manifest, MediaType};
 
 /// An image's manifest and config. Its layers are named, not held.
 #[derive(Clone, Debug)]
@@ -42,6 +42,16 @@ pub enum ImageError {
         /// The number of diffIDs in the config.
         diff_ids: usize,
     },
+}
+
+/// An image's manifest or config is larger than it is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the image's {what} would have {size} bytes, more than the {} that are read", MANIFEST_LIMIT.0)]
+pub struct Oversized {
+    /// Which of the two.
+    pub what: &'static str,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 impl Image {
@@ -111,6 +121,19 @@ impl Image {
             platform: Some(self.config.value().platform()),
             ..self.manifest.descriptor(self.manifest.value().media_type())
         }
+    }
+
+    /// Fails if the config or the manifest is larger than [`MANIFEST_LIMIT`], so that nobody could read the image.
+    ///
+    /// Asked before either is written.
+    pub fn check_size(&self) -> Result<(), Oversized> {
+        for (what, bytes) in [("config", self.config.bytes()), ("manifest", self.manifest.bytes())] {
+            let size = bytes.len() as u64;
+            if size > MANIFEST_LIMIT.0 {
+                return Err(Oversized { what, size });
+            }
+        }
+        Ok(())
     }
 
     /// Returns every blob that the image needs: its config, then its layers, base first.

@@ -23,7 +23,7 @@ pub use descriptor::Descriptor;
 pub use digest::{DiffId, Digest, DigestError, Hasher};
 pub use document::{Document, DocumentError, Limit, MANIFEST_LIMIT};
 pub use entry::{Entry, Foreign, Reading};
-pub use image::{Image, ImageError, LayerRef};
+pub use image::{Image, ImageError, LayerRef, Oversized};
 pub use index::Index;
 pub use manifest::Manifest;
 pub use media_type::MediaType;

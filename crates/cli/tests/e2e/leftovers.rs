@@ -1,6 +1,6 @@
 //! Whatever a buildpack leaves behind, the next build of the image starts well.
 
-use crate::support::{Base, Image, World};
+use crate::support::{Base, World};
 
 /// What a build does to its directories last, each in a fresh shell.
 const LEFTOVERS: [(&str, &str); 12] = [

@@ -124,6 +124,7 @@ impl LayerCache for LayoutCache {
         let text = metadata.emit().trim_end().to_owned();
         config.config.labels.insert(METADATA_LABEL.to_owned(), text);
         let image = Image::assemble(config, &self.layers, BTreeMap::new());
+        image.check_size()?;
         self.layout.store(image.config().bytes(), MediaType::OciConfig)?;
         self.layout.store(image.manifest().bytes(), MediaType::OciManifest)?;
         self.layout.tag(&self.tag, image.descriptor(), Completeness::Full)?;

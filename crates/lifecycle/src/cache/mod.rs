@@ -121,6 +121,9 @@ pub enum CacheError {
     /// A blob of the cache.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// A cache image that could not be read again.
+    #[error(transparent)]
+    Oversized(#[from] dhow_oci::Oversized),
     /// It was committed before.
     #[error("cache cannot be modified after commit")]
     Committed,

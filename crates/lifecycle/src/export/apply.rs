@@ -12,7 +12,7 @@ use super::compose::{Composition, compose};
 use super::contents::{self, AppError};
 use super::error::{ExportError, ReuseLayerError};
 use super::plan::{self, LayerSource, Slot, Step};
-use super::{ExportInput, Exported, sbom_files};
+use super::{ExportInput, Exported, sbom_files, size};
 use crate::content::{Content, PackedLayer};
 use crate::layers_directory::LayersDirectory;
 use crate::{Level, Log};
@@ -58,6 +58,7 @@ pub fn export(input: &ExportInput<'_>, log: &dyn Log) -> Result<Exported, Export
     let composition = Composition::of(input, &export.metadata);
     let layers = export.layers;
     let image = compose(&composition, &layers, log)?;
+    size::check(&image, &export.metadata, log)?;
     let build_bom = build_bom(input)?;
     let completeness = store_base(input, log)?;
     let config_type = image.manifest().value().config.media_type.clone();

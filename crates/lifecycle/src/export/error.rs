@@ -1,7 +1,7 @@
 //! Why an export failed, in the words of the reference.
 
 use dhow_cnb::{ExitCode, ProcessTypeError};
-use dhow_oci::{Descriptor, Digest};
+use dhow_oci::{Descriptor, Digest, Oversized};
 use dhow_store::BlobError;
 
 use super::slices::SliceError;
@@ -92,6 +92,14 @@ pub enum ExportError {
         buildpack: String,
         /// Why.
         cause: String,
+    },
+    /// The image's config or manifest would be too large to be read.
+    #[error("failed to export: {part} is too large")]
+    Oversized {
+        /// What takes the most room.
+        part: String,
+        /// How large the document would be.
+        source: Oversized,
     },
     /// A blob of the run image or of the previous image cannot be taken over.
     #[error("failed to export: saving image")]

@@ -17,6 +17,7 @@ mod progress;
 mod publish;
 mod run_image;
 mod sbom_files;
+mod size;
 mod slices;
 mod time;
 

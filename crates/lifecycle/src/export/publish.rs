@@ -2,7 +2,7 @@
 
 use dhow_cnb::Report;
 use dhow_cnb::launch::Bom;
-use dhow_oci::{Descriptor, Digest, Image};
+use dhow_oci::{Descriptor, Digest, Image, Oversized};
 use dhow_store::{BlobError, BlobSink, BlobSource, Completeness, Layout, LayoutError, Presence};
 
 use crate::Log;
@@ -41,6 +41,9 @@ pub enum PublishError {
     /// A blob cannot be taken over.
     #[error("saving image")]
     Blob(#[from] BlobError),
+    /// The image could not be read again.
+    #[error("saving image")]
+    Oversized(#[from] Oversized),
     /// Layers that must be there are not.
     #[error("saving image: {name} lacks {} layer(s) that are not the run image's, the first is {}", .missing.len(), .missing[0])]
     Incomplete {
@@ -116,6 +119,7 @@ pub fn publish(
 
 fn save(publication: &Publication<'_>, target: &Target<'_>, from: &Layout) -> Result<Descriptor, PublishError> {
     let Publication { image, completeness, base_layers, .. } = *publication;
+    image.check_size()?;
     let manifest = image.manifest().value();
     target.layout.store(image.config().bytes(), manifest.config.media_type.clone())?;
     target.layout.store(image.manifest().bytes(), manifest.media_type())?;

@@ -2,7 +2,7 @@
 
 use dhow_fs::{Root, Work};
 use dhow_layer::{Entry, PackError, PackOptions};
-use dhow_oci::{Descriptor, Image, LayerRef, MediaType, Reference, annotation};
+use dhow_oci::{Descriptor, Image, LayerRef, MediaType, Oversized, Reference, annotation};
 use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError};
 
 /// When images made here say that they were made: the time of every entry of their layers.
@@ -19,6 +19,9 @@ pub enum WriteError {
         /// Why.
         source: PackError,
     },
+    /// The image could not be read again.
+    #[error(transparent)]
+    Oversized(#[from] Oversized),
     /// A blob cannot be written.
     #[error("cannot write to the layout")]
     Blob(#[from] BlobError),
@@ -64,6 +67,7 @@ pub(crate) fn write_image(
     completeness: Completeness,
     annotations: &[(&str, String)],
 ) -> Result<Written, WriteError> {
+    image.check_size()?;
     layout.store(image.config().bytes(), MediaType::OciConfig)?;
     layout.store(image.manifest().bytes(), image.manifest().value().media_type())?;
     let mut descriptor = image.descriptor();
