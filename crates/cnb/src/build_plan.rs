@@ -44,12 +44,6 @@ impl BuildPlan {
     pub fn alternatives(&self) -> impl Iterator<Item = &PlanSections> {
         std::iter::once(&self.first).chain(&self.or)
     }
-
-    /// Tells whether any alternative requires something.
-    #[must_use]
-    pub fn has_requires(&self) -> bool {
-        self.alternatives().any(|sections| !sections.requires.is_empty())
-    }
 }
 
 impl PlanSections {

@@ -1,4 +1,4 @@
-//! What this lifecycle is and which APIs it speaks: `lifecycle.toml`, and the labels of lifecycle and builder images.
+//! What this lifecycle is and which APIs it speaks: `lifecycle.toml`.
 
 use dhow_cnb::{BuildpackApi, PlatformApi};
 
@@ -17,16 +17,6 @@ pub fn lifecycle_toml() -> String {
         platform = quoted(&platform_apis()),
         oldest_platform = PlatformApi::ALL[0],
         oldest_buildpack = BuildpackApi::ALL[0],
-    )
-}
-
-/// Returns the label `io.buildpacks.lifecycle.apis`.
-#[must_use]
-pub fn apis_label() -> String {
-    format!(
-        r#"{{"buildpack":{{"deprecated":[],"supported":[{}]}},"platform":{{"deprecated":[],"supported":[{}]}}}}"#,
-        quoted(&buildpack_apis()).replace(", ", ","),
-        quoted(&platform_apis()).replace(", ", ","),
     )
 }
 
@@ -53,11 +43,5 @@ mod tests {
         assert_eq!((supported("platform"), supported("buildpack")), (9, 6));
         assert_eq!(table["api"]["platform"].as_str(), Some("0.7"));
         assert_eq!(table["lifecycle"]["version"].as_str(), Some(VERSION));
-    }
-
-    #[test]
-    fn the_label_is_json() {
-        let label: serde_json::Value = serde_json::from_str(&apis_label()).unwrap();
-        assert_eq!(label["platform"]["supported"][8], "0.15");
     }
 }
