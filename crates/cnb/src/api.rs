@@ -85,6 +85,39 @@ impl BuildpackApi {
     }
 }
 
+/// The Buildpack API that a module states. It knows the text too, because files and labels repeat it as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatedApi {
+    version: BuildpackApi,
+    text: String,
+}
+
+impl StatedApi {
+    /// Returns the API that a module states; `module` is `id@version`, for the error.
+    pub fn negotiate(kind: ModuleKind, module: &str, stated: Option<&str>) -> Result<Self, BuildpackApiError> {
+        let version = BuildpackApi::negotiate(kind, module, stated)?;
+        Ok(Self { version, text: stated.unwrap_or_default().to_owned() })
+    }
+
+    /// Returns the version.
+    #[must_use]
+    pub fn version(&self) -> BuildpackApi {
+        self.version
+    }
+
+    /// Returns the text that states it, such as `0.10` or `v0.10`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<BuildpackApi> for StatedApi {
+    fn from(version: BuildpackApi) -> Self {
+        Self { version, text: version.to_string() }
+    }
+}
+
 impl fmt::Display for PlatformApi {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.version().fmt(formatter)

@@ -32,13 +32,13 @@ pub mod toml_read;
 pub mod toml_write;
 
 pub use analyzed::{Analyzed, AnalyzedRunImage};
-pub use api::{BuildpackApi, BuildpackApiError, ModuleKind, PlatformApi, PlatformApiError, Unsupported};
+pub use api::{BuildpackApi, BuildpackApiError, ModuleKind, PlatformApi, PlatformApiError, StatedApi, Unsupported};
 pub use build_label::{BuildMetadataLabel, GitSource, LauncherMetadata, LauncherSource};
 pub use build_plan::{BuildPlan, PlanSections};
 pub use data::{Data, DataTable};
 pub use descriptor::Descriptor;
 pub use exit_code::ExitCode;
-pub use group::{Group, GroupElement};
+pub use group::{Group, GroupElement, GroupError};
 pub use label::{
     BuildpackLayer, BuildpackLayers, CacheMetadata, LayerSha, LifecycleMetadata, RunImageForRebase, RunImageNames,
     StackMetadata, Store,

@@ -144,7 +144,7 @@ impl From<&Require> for Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BuildpackId, BuildpackVersion};
+    use crate::{BuildpackApi, BuildpackId, BuildpackVersion};
 
     const TEXT: &str = r#"[[entries]]
 
@@ -177,7 +177,7 @@ mod tests {
         GroupElement {
             id: BuildpackId::new(id).unwrap(),
             version: BuildpackVersion::new(version).unwrap(),
-            api: "0.10".to_owned(),
+            api: BuildpackApi::V0_10.into(),
             homepage: String::new(),
         }
     }

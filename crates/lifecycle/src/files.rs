@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use dhow_cnb::launch::{Bom, Metadata, ReadError};
-use dhow_cnb::{Analyzed, Group, OrderFile, Plan, ProjectMetadata, Report, RunFile, StackFile, SystemFile, TomlError};
+use dhow_cnb::{
+    Analyzed, BuildpackApiError, ExitCode, Group, GroupError, OrderFile, Plan, ProjectMetadata, Report, RunFile,
+    StackFile, SystemFile, TomlError,
+};
 use dhow_fs::Root;
 
 use crate::go_error::GoPathError;
@@ -85,9 +88,39 @@ pub fn write_analyzed(root: &Root, path: &Path, analyzed: &Analyzed) -> Result<(
     write(root, path, "analyzed", &analyzed.emit())
 }
 
-/// Reads `group.toml`.
-pub fn read_group(root: &Root, path: &Path) -> Result<Group, FileError> {
-    read(root, path, "group", Group::parse)
+/// `group.toml` can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupFileError {
+    /// It can't be read.
+    #[error(transparent)]
+    File(FileError),
+    /// A module of it states an API that is not spoken.
+    #[error(transparent)]
+    Api(BuildpackApiError),
+}
+
+impl GroupFileError {
+    /// Returns the exit code of the phase.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::File(_) => ExitCode::Generic,
+            Self::Api(_) => ExitCode::BuildpackApi,
+        }
+    }
+}
+
+/// Reads `group.toml`, and negotiates the API of every module in it.
+///
+/// # Errors
+/// [`GroupFileError::Api`] is told apart because phases end with a code of its own for it.
+pub fn read_group(root: &Root, path: &Path) -> Result<Group, GroupFileError> {
+    let fail = |source| GroupFileError::File(FileError { action: "read", what: "group", source });
+    let text = root.read_to_string(path, LIMIT).map_err(|error| fail(FileCause::Path(GoPathError(error))))?;
+    Group::parse(&text).map_err(|error| match error {
+        GroupError::Toml(error) => fail(FileCause::Toml(error)),
+        GroupError::Api(error) => GroupFileError::Api(error),
+    })
 }
 
 /// Writes `group.toml`.
@@ -201,7 +234,7 @@ mod tests {
     fn a_missing_group_file_is_an_error() {
         let (_directory, root) = scratch();
         let error = read_group(&root, Path::new("/layers/group.toml")).unwrap_err();
-        assert!(error.is_not_found());
+        assert!(matches!(&error, GroupFileError::File(error) if error.is_not_found()));
         assert_eq!(error.to_string(), "failed to read group file");
     }
 

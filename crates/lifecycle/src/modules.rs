@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use dhow_cnb::{
-    BuildpackApi, BuildpackApiError, BuildpackId, BuildpackRules, BuildpackTarget, BuildpackVersion, Descriptor,
-    ModuleKind, TomlError,
+    BuildpackApiError, BuildpackId, BuildpackRules, BuildpackTarget, BuildpackVersion, Descriptor, ModuleKind,
+    StatedApi, TomlError,
 };
 use dhow_fs::Root;
 
@@ -20,6 +20,8 @@ pub(crate) struct Module {
     pub(crate) directory: PathBuf,
     /// Its `buildpack.toml`.
     pub(crate) descriptor: Descriptor,
+    /// The API that it states.
+    pub(crate) api: StatedApi,
     /// The rules of its API.
     pub(crate) rules: BuildpackRules,
     /// What it can build for.
@@ -57,9 +59,9 @@ pub(crate) fn lookup(
     let text = root.read_to_string(&file, LIMIT).map_err(GoPathError)?;
     let descriptor =
         Descriptor::parse(&text).map_err(|source| ModuleError::Toml { path: file.display().to_string(), source })?;
-    let api = BuildpackApi::negotiate(ModuleKind::Buildpack, &format!("{id}@{version}"), descriptor.api.as_deref())?;
-    let rules = BuildpackRules::of(api);
+    let api = StatedApi::negotiate(ModuleKind::Buildpack, &format!("{id}@{version}"), descriptor.api.as_deref())?;
+    let rules = BuildpackRules::of(api.version());
     let has_build = root.exists(&directory.join("bin/build"));
     let targets = descriptor.effective_targets(rules.infers_target_beside_other_stacks, has_build);
-    Ok(Module { directory, descriptor, rules, targets })
+    Ok(Module { directory, descriptor, api, rules, targets })
 }

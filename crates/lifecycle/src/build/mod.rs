@@ -10,13 +10,13 @@ use std::path::Path;
 
 use dhow_cnb::launch::{Bom, Metadata, Module as LaunchModule};
 use dhow_cnb::{
-    Analyzed, BuildpackApi, BuildpackApiError, ExitCode, Group, LaunchFileError, Plan, PlatformRules, Target,
-    TomlError, emit_legacy_bom,
+    Analyzed, BuildpackApiError, ExitCode, Group, LaunchFileError, Plan, PlatformRules, Target, TomlError,
+    emit_legacy_bom,
 };
 use dhow_fs::Root;
 
 use crate::environment::{self, BuildEnvironment};
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, GroupFileError};
 use crate::go_error::GoPathError;
 use crate::log::Log;
 use crate::modules::ModuleError;
@@ -170,10 +170,10 @@ impl From<BuildCause> for BuildError {
 impl BuildFiles {
     /// Reads what earlier phases left, and checks each buildpack's API.
     pub fn read(root: &Root, group: &Path, plan: &Path, analyzed: &Path, log: &dyn Log) -> Result<Self, BuildError> {
-        let group = files::read_group(root, group).map_err(BuildError::File)?;
-        for (kind, element) in group.modules() {
-            BuildpackApi::negotiate(kind, &element.to_string(), Some(&element.api)).map_err(BuildError::Api)?;
-        }
+        let group = files::read_group(root, group).map_err(|error| match error {
+            GroupFileError::File(error) => BuildError::File(error),
+            GroupFileError::Api(error) => BuildError::Api(error),
+        })?;
         let plan = files::read_plan(root, plan).map_err(BuildError::File)?;
         let analyzed = files::read_analyzed(root, analyzed, log).map_err(BuildError::File)?;
         Ok(Self { group, plan, analyzed })

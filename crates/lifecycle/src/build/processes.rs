@@ -9,7 +9,7 @@ use dhow_cnb::launch::Process;
 #[derive(Debug, Default)]
 pub(super) struct Processes {
     by_type: BTreeMap<String, Process>,
-    default: String,
+    default: Option<String>,
 }
 
 impl Processes {
@@ -19,9 +19,9 @@ impl Processes {
         let mut replaced = Vec::new();
         for LaunchProcess { process, default } in processes {
             if default {
-                self.default.clone_from(&process.process_type);
-            } else if process.process_type == self.default {
-                self.default.clear();
+                self.default = Some(process.process_type.clone());
+            } else if self.default.as_ref() == Some(&process.process_type) {
+                self.default = None;
                 replaced.push(process.process_type.clone());
             }
             self.by_type.insert(process.process_type.clone(), process);
@@ -31,7 +31,7 @@ impl Processes {
 
     /// Returns the type of the default process, and the processes sorted by type.
     pub(super) fn into_sorted(self) -> (Option<String>, Vec<Process>) {
-        (Some(self.default).filter(|name| !name.is_empty()), self.by_type.into_values().collect())
+        (self.default, self.by_type.into_values().collect())
     }
 }
 

@@ -130,7 +130,7 @@ pub(super) fn copy(root: &Root, sbom: &Path, files: &[SbomFile]) -> Result<(), S
 
 #[cfg(test)]
 mod tests {
-    use dhow_cnb::{BuildpackId, BuildpackVersion, LayerFile, LayerName};
+    use dhow_cnb::{BuildpackApi, BuildpackId, BuildpackVersion, LayerFile, LayerName};
 
     use super::*;
 
@@ -147,7 +147,7 @@ mod tests {
         GroupElement {
             id: BuildpackId::new("x/bp").unwrap(),
             version: BuildpackVersion::new("1").unwrap(),
-            api: "0.10".to_owned(),
+            api: BuildpackApi::V0_10.into(),
             homepage: String::new(),
         }
     }

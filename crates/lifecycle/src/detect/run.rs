@@ -159,7 +159,7 @@ impl Detector<'_> {
             element: GroupElement {
                 id: element.id.clone(),
                 version: element.version.clone(),
-                api: module.descriptor.api.clone().unwrap_or_default(),
+                api: module.api.clone(),
                 homepage: module.descriptor.homepage.clone(),
             },
             optional: element.optional,

@@ -6,7 +6,7 @@ use dhow_cnb::{ExitCode, TomlError};
 use dhow_fs::PathError;
 use dhow_lifecycle::analyze::AnalyzeError;
 use dhow_lifecycle::export::{ExportError, PublishError};
-use dhow_lifecycle::files::FileError;
+use dhow_lifecycle::files::{FileError, GroupFileError};
 use dhow_lifecycle::restore::RestoreError;
 use dhow_oci::Platform;
 use dhow_sandbox::SandboxError;
@@ -210,6 +210,9 @@ pub enum BuildError {
     /// A file of a phase cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The group that detection wrote can't be used.
+    #[error(transparent)]
+    Group(#[from] GroupFileError),
     /// Restoring failed.
     #[error(transparent)]
     Restore(#[from] RestoreError),

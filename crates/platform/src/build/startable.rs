@@ -166,7 +166,7 @@ impl Contents<'_> {
 
 #[cfg(test)]
 mod tests {
-    use dhow_cnb::{BuildpackId, BuildpackVersion};
+    use dhow_cnb::{BuildpackApi, BuildpackId, BuildpackVersion};
 
     use super::*;
 
@@ -199,7 +199,7 @@ mod tests {
             let group = [GroupElement {
                 id: BuildpackId::new("a/b").unwrap(),
                 version: BuildpackVersion::new("1").unwrap(),
-                api: "0.12".to_owned(),
+                api: BuildpackApi::V0_12.into(),
                 homepage: String::new(),
             }];
             let contents = Contents {

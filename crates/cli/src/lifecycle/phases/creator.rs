@@ -3,7 +3,7 @@
 use dhow_cnb::ExitCode;
 use dhow_lifecycle::cache::LayerCache;
 
-use super::{LAYOUT_FEATURE, analyzer, builder, cache, detector, exporter, group, restorer};
+use super::{LAYOUT_FEATURE, analyzer, builder, cache, detector, exporter, restorer};
 use crate::lifecycle::failure::Failure;
 use crate::lifecycle::guard;
 use crate::lifecycle::inputs::CreatorInputs;
@@ -35,7 +35,6 @@ fn phases(session: &Session<'_>, inputs: &CreatorInputs) -> Result<(), Failure> 
     if !group.extensions.is_empty() {
         return Err(Failure::new(ExitCode::Detect, "failed to detect: creator does not support image extensions"));
     }
-    group::check_apis(&group)?;
     if let Some(restore) = &inputs.restorer {
         session.terminal.phase("RESTORING");
         restorer::execute(session, restore, &group, &analyzed, cache.as_deref())?;
