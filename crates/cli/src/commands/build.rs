@@ -60,7 +60,7 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
         post_buildpacks: choices(&arguments.post_buildpack)?,
         environment: environment_flags::collect(&arguments.env, &arguments.env_file, Unset::Empty, context.variables)?,
         default_builder: default_builder.map(|text| text.parse()).transpose()?,
-        default_process: arguments.default_process,
+        default_process: arguments.default_process.filter(|name| !name.is_empty()),
         completeness: if arguments.sparse { Completeness::Sparse } else { Completeness::Full },
         previous_image: arguments.previous_image.map(|text| previous(text, &layout_repository)).transpose()?,
         cache: arguments.cache.as_deref().map(cache_directory).transpose()?,

@@ -1,4 +1,4 @@
-//! The doer: reads what is on disk, packs or reuses each layer, and hands the rest to [`compose`](super::compose).
+//! The doer: reads what is on disk, packs or reuses each layer, and hands the rest to `compose`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,35 +11,12 @@ use dhow_store::{BlobError, BlobSink, BlobSource, Completeness, Presence};
 use super::compose::{Composition, compose};
 use super::contents::{self, AppError};
 use super::error::{ExportError, ReuseLayerError};
+use super::layer::{ExportedLayer, Outcome};
 use super::plan::{self, LayerSource, Slot, Step};
 use super::{ExportInput, Exported, sbom_files, size};
 use crate::content::{Content, PackedLayer};
 use crate::layers_directory::LayersDirectory;
 use crate::{Level, Log};
-
-/// A layer that an export added to the run image's.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ExportedLayer {
-    /// Its name in messages.
-    pub id: String,
-    /// What it was made of.
-    pub source: LayerSource,
-    /// What the history says of it.
-    pub created_by: String,
-    /// The blob.
-    pub layer: PackedLayer,
-    /// How it came about.
-    pub outcome: Outcome,
-}
-
-/// How a layer came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was packed.
-    Packed,
-    /// Its blob was there already.
-    Reused,
-}
 
 /// Packs or reuses every layer, stores config and manifest, and returns the image, which nobody names yet.
 ///
@@ -69,7 +46,7 @@ pub fn export(input: &ExportInput<'_>, log: &dyn Log) -> Result<Exported, Export
 
 /// Takes the run image's blobs over, for a full image; what is absent there makes the result sparse.
 fn store_base(input: &ExportInput<'_>, log: &dyn Log) -> Result<Completeness, ExportError> {
-    if input.completeness == Completeness::Sparse {
+    if input.wanted.completeness == Completeness::Sparse {
         return Ok(Completeness::Sparse);
     }
     let run = input.run.image;
@@ -103,9 +80,9 @@ struct Export<'a> {
 
 impl Export<'_> {
     fn buildpacks(&mut self) -> Result<(), ExportError> {
-        for buildpack in self.input.buildpacks {
+        for buildpack in self.input.app.buildpacks {
             let root = self.input.packing.root;
-            let directory = LayersDirectory::read(root, self.input.layers, buildpack)
+            let directory = LayersDirectory::read(root, self.input.app.layers, buildpack)
                 .map_err(|source| ExportError::LayersDirectory { buildpack: buildpack.id.to_string(), source })?;
             let steps = plan::buildpack_steps(buildpack, &directory, self.input.previous.metadata);
             let mut layers = BTreeMap::new();
@@ -155,7 +132,7 @@ impl Export<'_> {
     }
 
     fn sbom(&mut self) -> Result<(), ExportError> {
-        let directory = self.input.layers.join("sbom/launch");
+        let directory = self.input.app.layers.join("sbom/launch");
         if !self.input.rules.sbom_layers || !self.input.packing.root.is_directory(&directory) {
             return Ok(());
         }
@@ -169,16 +146,18 @@ impl Export<'_> {
 
     fn app(&mut self) -> Result<(), ExportError> {
         const DOING: &str = "exporting app layers: creating app layers";
-        let slices: Vec<Vec<String>> = self.input.build.slices.iter().map(|slice| slice.paths.clone()).collect();
+        let slices: Vec<Vec<String>> = self.input.app.metadata.slices.iter().map(|slice| slice.paths.clone()).collect();
         let slots = plan::app_slots(slices.len(), self.input.previous.metadata);
-        let known = self.input.known.app(self.input.app, &slices);
+        let known = self.input.known.app(self.input.app.directory, &slices);
         let known = known.filter(|known| known.len() == slots.len() && known.iter().all(|layer| self.is_stored(layer)));
         let contents = match known {
             Some(_) => Vec::new(),
-            None => contents::app(self.input.packing, self.input.app, &slices).map_err(|error| match error {
-                AppError::Content(source) => ExportError::Layer { doing: DOING, source },
-                AppError::Slice(error) => error.into(),
-            })?,
+            None => {
+                contents::app(self.input.packing, self.input.app.directory, &slices).map_err(|error| match error {
+                    AppError::Content(source) => ExportError::Layer { doing: DOING, source },
+                    AppError::Slice(error) => error.into(),
+                })?
+            }
         };
         let (mut contents, mut known) = (contents.into_iter(), known.unwrap_or_default().into_iter());
         let total = slots.len();
@@ -208,19 +187,19 @@ impl Export<'_> {
         self.metadata.launcher = sha(&done);
         self.push(done);
 
-        let directory = self.input.layers.join("config");
+        let directory = self.input.app.layers.join("config");
         let slot = plan::config_slot(&directory, previous);
         let known = self.input.known.directory(&slot.id, &directory);
         let done = self.add_or_reuse(slot, known, "creating layer ''")?;
         self.metadata.config = sha(&done);
         self.push(done);
 
-        if self.input.build.processes.is_empty() {
+        if self.input.app.metadata.processes.is_empty() {
             return Ok(());
         }
-        let content = contents::process_types(&self.input.build.processes)?;
+        let content = contents::process_types(&self.input.app.metadata.processes)?;
         let types: Vec<String> =
-            self.input.build.processes.iter().map(|process| process.process_type.clone()).collect();
+            self.input.app.metadata.processes.iter().map(|process| process.process_type.clone()).collect();
         let known = self.input.known.process_types(&types);
         let slot = plan::process_types_slot(types, content, previous);
         let done = self.add_or_reuse(slot, known, "creating layer ''")?;
@@ -351,8 +330,8 @@ fn build_bom(input: &ExportInput<'_>) -> Result<Vec<Bom>, ExportError> {
         return Ok(Vec::new());
     }
     let mut bom = Vec::new();
-    for buildpack in input.buildpacks {
-        let path = input.layers.join(buildpack.id.escaped()).join("build.toml");
+    for buildpack in input.app.buildpacks {
+        let path = input.app.layers.join(buildpack.id.escaped()).join("build.toml");
         let file = read_build_file(input, &path)
             .map_err(|cause| ExportError::BuildFile { buildpack: buildpack.id.to_string(), cause })?;
         bom.extend(file.bom.into_iter().map(|entry| Bom {

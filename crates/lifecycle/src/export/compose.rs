@@ -5,9 +5,9 @@ use dhow_oci::{DiffId, Image, LayerRef};
 
 use super::ExportInput;
 use super::annotations::annotations;
-use super::apply::ExportedLayer;
 use super::config::{ConfigEdits, HistoryRule, LAUNCHER_PATH, PROCESS_DIRECTORY, app_config, top_layer};
 use super::error::ExportError;
+use super::layer::ExportedLayer;
 use super::time::rfc3339;
 use crate::Log;
 
@@ -36,10 +36,10 @@ pub(super) fn compose(
     let entrypoint = entrypoint(input, log)?;
     let edits = ConfigEdits {
         environment,
-        working_directory: input.app.display().to_string(),
+        working_directory: input.app.directory.display().to_string(),
         entrypoint,
         labels,
-        created: rfc3339(input.created),
+        created: rfc3339(input.wanted.created),
         history: if input.rules.keeps_base_history { HistoryRule::Keep } else { HistoryRule::Blank },
     };
     let run = &input.run.image.image;
@@ -67,15 +67,16 @@ fn labels(composition: &Composition<'_>, log: &dyn Log) -> Vec<(String, String)>
     }
     let stack = StackMetadata { run_image: RunImageNames::clone(names) };
     let metadata = LifecycleMetadata { run_image, stack: Some(stack), ..composition.metadata.clone() };
-    let build = BuildMetadataLabel { metadata: input.build, bom: input.bom, launcher: &input.launcher.metadata };
+    let build =
+        BuildMetadataLabel { metadata: input.app.metadata, bom: input.app.bom, launcher: &input.launcher.metadata };
     let mut labels = vec![
         (label::LIFECYCLE_METADATA.to_owned(), metadata.emit()),
         (label::BUILD_METADATA.to_owned(), build.emit(input.rules)),
-        (label::PROJECT_METADATA.to_owned(), input.project.emit_label()),
+        (label::PROJECT_METADATA.to_owned(), input.app.project.emit_label()),
     ];
-    labels.extend(input.build.labels.iter().map(|label| (label.key.clone(), label.value.clone())));
+    labels.extend(input.app.metadata.labels.iter().map(|label| (label.key.clone(), label.value.clone())));
     if input.rules.exec_env {
-        labels.push((label::EXEC_ENV.to_owned(), input.exec_env.to_owned()));
+        labels.push((label::EXEC_ENV.to_owned(), input.wanted.exec_env.to_owned()));
     }
     for (key, _) in &labels {
         log.info(&format!("Adding label '{key}'"));
@@ -85,8 +86,8 @@ fn labels(composition: &Composition<'_>, log: &dyn Log) -> Vec<(String, String)>
 
 fn environment(input: &ExportInput<'_>, log: &dyn Log) -> Vec<(String, String)> {
     let variables = [
-        ("CNB_LAYERS_DIR", input.layers.display().to_string()),
-        ("CNB_APP_DIR", input.app.display().to_string()),
+        ("CNB_LAYERS_DIR", input.app.layers.display().to_string()),
+        ("CNB_APP_DIR", input.app.directory.display().to_string()),
         ("CNB_PLATFORM_API", input.rules.api.to_string()),
         ("CNB_DEPRECATION_MODE", "quiet".to_owned()),
     ];
@@ -99,13 +100,13 @@ fn environment(input: &ExportInput<'_>, log: &dyn Log) -> Vec<(String, String)> 
 
 /// Returns the entrypoint: the link of the default process, or the launcher if there is none.
 fn entrypoint(input: &ExportInput<'_>, log: &dyn Log) -> Result<String, ExportError> {
-    let wanted = input.process_type.filter(|wanted| !wanted.is_empty());
-    let Some(default) = wanted.or(input.build.default_process_type.as_deref()) else {
+    let metadata = input.app.metadata;
+    let Some(default) = input.wanted.process_type.or(metadata.default_process_type.as_deref()) else {
         log.info("no default process type");
         return Ok(LAUNCHER_PATH.to_owned());
     };
-    if !input.build.processes.iter().any(|process| process.process_type == default) {
-        let available = input.build.processes.iter().map(|process| process.process_type.to_string()).collect();
+    if !metadata.processes.iter().any(|process| process.process_type == default) {
+        let available = metadata.processes.iter().map(|process| process.process_type.to_string()).collect();
         return Err(ExportError::NoProcess { wanted: default.to_owned(), available });
     }
     log.info(&format!("Setting default process type '{default}'"));

@@ -12,6 +12,7 @@ mod contents;
 mod error;
 pub(crate) mod glob;
 mod known;
+mod layer;
 mod plan;
 mod progress;
 mod publish;
@@ -29,11 +30,12 @@ use dhow_cnb::{GroupElement, LifecycleMetadata, PlatformRules, ProjectMetadata, 
 use dhow_oci::Image;
 use dhow_store::{BlobSink, BlobSource, Completeness};
 
-pub use apply::{ExportedLayer, Outcome, export};
+pub use apply::export;
 pub use cache::{AddError, CacheInput, CachedDirectory, WriteCacheError, write_cache};
 pub use error::{ExportError, ReuseLayerError};
 pub use glob::PatternError;
 pub use known::{KnownLayers, NothingKnown};
+pub use layer::{ExportedLayer, Outcome};
 pub use plan::LayerSource;
 pub use progress::ExportProgress;
 pub use publish::{Publication, PublishError, Published, Target, publish};
@@ -56,36 +58,50 @@ pub struct ExportInput<'a> {
     pub packing: &'a Packing<'a>,
     /// The rules of the Platform API.
     pub rules: &'a PlatformRules,
-    /// The layers directory.
-    pub layers: &'a Path,
-    /// The app's directory.
-    pub app: &'a Path,
-    /// The buildpacks of the group.
-    pub buildpacks: &'a [GroupElement],
-    /// What the builder wrote to `config/metadata.toml`.
-    pub build: &'a Metadata,
-    /// The old bill of materials of the same file.
-    pub bom: &'a [Bom],
-    /// Where the source of the app came from.
-    pub project: &'a ProjectMetadata,
+    /// The app, as its buildpacks left it.
+    pub app: BuiltApp<'a>,
     /// The run image.
     pub run: RunImage<'a>,
     /// The previous image, if there is one.
     pub previous: Previous<'a>,
     /// The launcher.
     pub launcher: &'a Launcher<'a>,
-    /// The process that the platform wants as default.
-    pub process_type: Option<&'a str>,
-    /// The execution environment.
-    pub exec_env: &'a str,
-    /// The time that the image states, in seconds since 1970.
-    pub created: i64,
+    /// What the platform wants of the image.
+    pub wanted: Wanted<'a>,
     /// Layers that are known without reading them.
     pub known: &'a dyn KnownLayers,
     /// Told of each layer as it is made, for a cache that is written at the same time.
     pub progress: &'a ExportProgress,
     /// Where blobs go.
     pub store: &'a dyn BlobStore,
+}
+
+/// An app, as its buildpacks left it.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltApp<'a> {
+    /// The app's directory.
+    pub directory: &'a Path,
+    /// The layers directory.
+    pub layers: &'a Path,
+    /// The buildpacks of the group.
+    pub buildpacks: &'a [GroupElement],
+    /// What the builder wrote to `config/metadata.toml`.
+    pub metadata: &'a Metadata,
+    /// The old bill of materials of the same file.
+    pub bom: &'a [Bom],
+    /// Where the source of the app came from.
+    pub project: &'a ProjectMetadata,
+}
+
+/// What the platform wants of the image.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The default process. `None` leaves the choice to the buildpacks.
+    pub process_type: Option<&'a str>,
+    /// The execution environment.
+    pub exec_env: &'a str,
+    /// The time that the image states, in seconds since 1970.
+    pub created: i64,
     /// Whether the run image's layers are stored with the image.
     pub completeness: Completeness,
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::apply::ExportedLayer;
+use super::layer::ExportedLayer;
 use super::plan::LayerSource;
 use crate::content::PackedLayer;
 
@@ -96,7 +96,7 @@ mod tests {
     use dhow_cnb::{BuildpackId, LayerFile, LayerName};
     use dhow_oci::{Descriptor, DiffId, Digest, MediaType};
 
-    use super::super::apply::Outcome;
+    use super::super::layer::Outcome;
     use super::*;
 
     fn layer(directory: &str) -> ExportedLayer {

@@ -19,8 +19,8 @@ pub(super) fn copy(input: &ExportInput<'_>, log: &dyn Log) -> Result<(), ExportE
 
 fn copy_files(input: &ExportInput<'_>, log: &dyn Log) -> Result<(), PathError> {
     let root = input.packing.root;
-    let of_lifecycle = input.layers.join("sbom/build/buildpacksio_lifecycle");
-    let of_launcher = input.layers.join("sbom/launch/buildpacksio_lifecycle/launcher");
+    let of_lifecycle = input.app.layers.join("sbom/build/buildpacksio_lifecycle");
+    let of_launcher = input.app.layers.join("sbom/launch/buildpacksio_lifecycle/launcher");
     match input.launcher.sbom {
         LauncherSbom::None => Ok(()),
         LauncherSbom::OfLifecycle(directory) => {
@@ -55,7 +55,7 @@ fn copy_file(input: &ExportInput<'_>, from: &Path, to: &Path) -> Result<(), Path
     let bytes = root.read(from, SBOM_LIMIT)?;
     let mut made = Vec::new();
     if let Some(directory) = to.parent() {
-        for parent in directory.ancestors().take_while(|path| *path != input.layers) {
+        for parent in directory.ancestors().take_while(|path| *path != input.app.layers) {
             if !root.is_directory(parent) {
                 made.push(parent);
             }

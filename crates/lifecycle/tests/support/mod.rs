@@ -16,8 +16,8 @@ use dhow_fs::{IdRun, Ownership, Root, Work};
 use dhow_layer::Owner;
 use dhow_lifecycle::content::Packing;
 use dhow_lifecycle::export::{
-    ExportError, ExportInput, ExportProgress, Exported, KnownLayers, Launcher, LauncherSbom, LauncherSource,
-    NothingKnown, Previous, REPRODUCIBLE_TIME, RunImage, export, run_image_names,
+    BuiltApp, ExportError, ExportInput, ExportProgress, Exported, KnownLayers, Launcher, LauncherSbom, LauncherSource,
+    NothingKnown, Previous, REPRODUCIBLE_TIME, RunImage, Wanted, export, run_image_names,
 };
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Level, MemoryLog};
@@ -194,22 +194,26 @@ pub(crate) fn export_case(
     let input = ExportInput {
         packing: &packing,
         rules: &rules,
-        layers: Path::new("/layers"),
-        app: Path::new("/workspace"),
-        buildpacks: &group.buildpacks,
-        build: &build,
-        bom: &bom,
-        project: &project,
+        app: BuiltApp {
+            directory: Path::new("/workspace"),
+            layers: Path::new("/layers"),
+            buildpacks: &group.buildpacks,
+            metadata: &build,
+            bom: &bom,
+            project: &project,
+        },
         run: RunImage { image: options.base, reference: &run_image.reference, names: &names, extended: false },
         previous: Previous { image: options.previous, metadata: &analyzed.metadata },
         launcher: &launcher,
-        process_type: options.process_type,
-        exec_env: "production",
-        created: options.created,
+        wanted: Wanted {
+            process_type: options.process_type,
+            exec_env: "production",
+            created: options.created,
+            completeness: options.completeness,
+        },
         known: options.known,
         progress: &ExportProgress::default(),
         store,
-        completeness: options.completeness,
     };
     export(&input, log)
 }

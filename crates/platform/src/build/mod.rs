@@ -26,8 +26,8 @@ use dhow_layer::Owner;
 use dhow_lifecycle::analyze::{AnalyzeInput, Wanted as WantedImage, analyze};
 use dhow_lifecycle::content::Packing;
 use dhow_lifecycle::export::{
-    CacheInput, ExportInput, ExportProgress, Previous, REPRODUCIBLE_TIME, RunImage as ExportRunImage, export,
-    write_cache,
+    BuiltApp, CacheInput, ExportInput, ExportProgress, Previous, REPRODUCIBLE_TIME, RunImage as ExportRunImage, Wanted,
+    export, write_cache,
 };
 use dhow_lifecycle::files;
 use dhow_lifecycle::restore::{RestoreInput, restore};
@@ -152,12 +152,14 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
             &ExportInput {
                 packing: &packing,
                 rules: &rules,
-                layers: Path::new(LAYERS),
-                app: &request.workspace,
-                buildpacks: &group.buildpacks,
-                build: &metadata,
-                bom: &[],
-                project: &project_metadata,
+                app: BuiltApp {
+                    directory: &request.workspace,
+                    layers: Path::new(LAYERS),
+                    buildpacks: &group.buildpacks,
+                    metadata: &metadata,
+                    bom: &[],
+                    project: &project_metadata,
+                },
                 run: ExportRunImage {
                     image: &run_image.image,
                     reference: &reference,
@@ -166,13 +168,15 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
                 },
                 previous: Previous { image: previous.as_ref(), metadata: &analyzed.metadata },
                 launcher: &launcher,
-                process_type: request.default_process.as_deref(),
-                exec_env: EXEC_ENV,
-                created: request.created.unwrap_or(REPRODUCIBLE_TIME),
+                wanted: Wanted {
+                    process_type: request.default_process.as_deref(),
+                    exec_env: EXEC_ENV,
+                    created: request.created.unwrap_or(REPRODUCIBLE_TIME),
+                    completeness: request.completeness,
+                },
                 known: &kept,
                 progress: &progress,
                 store: output.as_ref(),
-                completeness: request.completeness,
             },
             &log,
         )

@@ -8,8 +8,9 @@ use dhow_layer::Owner;
 use dhow_lifecycle::cache::LayerCache;
 use dhow_lifecycle::content::Packing;
 use dhow_lifecycle::export::{
-    CacheInput, ExportInput, ExportProgress, Exported, Launcher, LauncherSbom, LauncherSource, NothingKnown, Previous,
-    Publication, Published, RunImage, Target, export, publish, run_image_names, source_date_epoch, write_cache,
+    BuiltApp, CacheInput, ExportInput, ExportProgress, Exported, Launcher, LauncherSbom, LauncherSource, NothingKnown,
+    Previous, Publication, Published, RunImage, Target, Wanted, export, publish, run_image_names, source_date_epoch,
+    write_cache,
 };
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Log, files};
@@ -77,22 +78,26 @@ pub(super) fn execute(
     let input = ExportInput {
         packing: &packing,
         rules: &session.given.rules,
-        layers: &inputs.layers,
-        app: &inputs.app,
-        buildpacks: &group.buildpacks,
-        build: &build,
-        bom: &bom,
-        project: &project,
+        app: BuiltApp {
+            directory: &inputs.app,
+            layers: &inputs.layers,
+            buildpacks: &group.buildpacks,
+            metadata: &build,
+            bom: &bom,
+            project: &project,
+        },
         run,
         previous: Previous { image: images.previous.as_ref(), metadata: &analyzed.metadata },
         launcher: &launcher,
-        process_type: inputs.process_type.as_deref(),
-        exec_env: session.exec_env(),
-        created,
+        wanted: Wanted {
+            process_type: inputs.process_type.as_deref(),
+            exec_env: session.exec_env(),
+            created,
+            completeness: Completeness::Full,
+        },
         known: &NothingKnown,
         progress: &progress,
         store: &layouts[0],
-        completeness: Completeness::Full,
     };
     let save_image = || {
         let _timer = Timer::start("Exporter", log);
