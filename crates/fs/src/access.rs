@@ -28,3 +28,19 @@ pub fn check_directory_writable(path: &Path) -> Result<(), PathError> {
     }
     rustix::fs::accessat(CWD, path, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).map_err(fail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_can_be_made_in_a_directory_and_in_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        check_directory_writable(directory.path()).unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = check_directory_writable(&file).unwrap_err();
+        assert_eq!((error.operation, &error.path), (Operation::Write, &file));
+        assert!(check_directory_writable(&directory.path().join("none")).unwrap_err().is_not_found());
+    }
+}

@@ -5,18 +5,19 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::durable::{rename_replacing, sync_entry};
+use crate::unfinished::{lock_own, unique_name};
 use crate::{Operation, PathError, Root};
 
 /// A file that is written beside its final name and renamed over it by [`AtomicFile::commit`].
 ///
-/// Dropped without commit it leaves nothing. The name of the temporary file starts with `.dhow-`. The directory is opened
-/// once: a file is never renamed into another directory that has taken its name meanwhile.
+/// Dropped without commit it leaves nothing. The name of the temporary file starts with `.dhow-`, and it is locked while
+/// this value lives: what a killed process left is removed by [`crate::sweep`]. The directory is opened once, so that a
+/// file is never renamed into another directory that has taken its name meanwhile.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: File,
@@ -37,10 +38,17 @@ impl AtomicFile {
     /// As [`AtomicFile::create`], for a destination below `root`.
     pub fn create_at(root: &Root, destination: &Path, mode: u32) -> Result<Self, PathError> {
         let (directory, name) = root.parent(destination, Operation::Create)?;
-        let (temporary, destination) = (unique_name(), root.host_path(destination));
+        let destination = root.host_path(destination);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&directory, &temporary, flags, Mode::from_raw_mode(mode))
-            .map_err(|source| PathError::new(Operation::Create, &destination, source))?;
+        let (temporary, file) = loop {
+            let temporary = unique_name();
+            let file = rustix::fs::openat(&directory, &temporary, flags, Mode::from_raw_mode(mode))
+                .map_err(|source| PathError::new(Operation::Create, &destination, source))?;
+            // A sweep may have taken it for a dead process's. Where files cannot be locked, nothing is swept.
+            if lock_own(&file).unwrap_or(true) {
+                break (temporary, file);
+            }
+        };
         let (name, file) = (name.to_owned(), File::from(file));
         let created = Self { file, directory, temporary, name, destination, synced: false, committed: false };
         rustix::fs::fchmod(&created.file, Mode::from_raw_mode(mode))
@@ -158,18 +166,96 @@ impl Drop for AtomicFile {
     }
 }
 
-/// How the names of unfinished files and directories begin.
-const PREFIX: &str = ".dhow-";
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-/// Tells whether a name is one of an [`AtomicFile`] or a [`crate::TemporaryDirectory`] that is not finished.
-#[must_use]
-pub fn is_unfinished(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
-}
+    use super::*;
+    use crate::sweep;
 
-/// Unique among live processes of this machine; leftovers of dead ones are told apart by their lock.
-pub(crate) fn unique_name() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    format!("{PREFIX}{}-{clock:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    fn names(directory: &Path) -> Vec<String> {
+        let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_what_it_was_until_the_new_one_is_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "before").unwrap();
+        let mut file = AtomicFile::create(&path, 0o640).unwrap();
+        file.write_all(b"after").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        assert_eq!(sweep(directory.path()), 0, "a live one is spared");
+        file.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"after");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_file_that_is_given_up_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = AtomicFile::create(&directory.path().join("file"), 0o644).unwrap();
+        assert!(names(directory.path())[0].starts_with(".dhow-"));
+        drop(file);
+        assert_eq!(names(directory.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_mode_is_set_whatever_the_umask_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        AtomicFile::replace(&path, b"x", 0o666).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o666);
+        AtomicFile::replace_unsynced(&path, b"y", 0o600).unwrap();
+        assert_eq!((fs::read(&path).unwrap(), fs::metadata(&path).unwrap().mode() & 0o7777), (b"y".to_vec(), 0o600));
+    }
+
+    #[test]
+    fn a_commit_that_replaces_says_whether_it_synced() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        for expected in [false, true] {
+            let file = AtomicFile::create_at(&root, Path::new("/unfinished"), 0o644).unwrap();
+            assert_eq!(file.commit_replacing(&root, Path::new("/file")).unwrap(), expected);
+        }
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_commit_that_fails_leaves_what_was_there_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("taken");
+        fs::create_dir_all(path.join("full")).unwrap();
+        let file = AtomicFile::create(&path, 0o644).unwrap();
+        let error = file.commit().unwrap_err();
+        assert_eq!((error.operation, &error.path), (Operation::Rename, &path));
+        assert_eq!(names(directory.path()), ["taken"]);
+    }
+
+    #[test]
+    fn a_new_file_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        AtomicFile::create(&path, 0o644).unwrap().commit_new().unwrap();
+        let error = AtomicFile::create(&path, 0o644).unwrap().commit_new().unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_file_goes_to_the_directory_that_was_opened() {
+        let parent = tempfile::tempdir().unwrap();
+        let (directory, moved) = (parent.path().join("directory"), parent.path().join("moved"));
+        fs::create_dir(&directory).unwrap();
+        let file = AtomicFile::create(&directory.join("file"), 0o644).unwrap();
+        fs::rename(&directory, &moved).unwrap();
+        fs::create_dir(&directory).unwrap();
+        file.commit().unwrap();
+        assert_eq!((names(&moved), names(&directory)), (vec!["file".to_owned()], Vec::new()));
+    }
 }

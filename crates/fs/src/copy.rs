@@ -86,3 +86,84 @@ fn copy_bytes(source: &Path, mut from: File, destination: &Path, to: &mut Atomic
         total += count as u64;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
+
+    fn file(directory: &tempfile::TempDir, name: &str, mode: u32) -> std::path::PathBuf {
+        let path = directory.path().join(name);
+        fs::write(&path, name).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_plain_file_of_the_caller_is_linked() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = file(&directory, "source", 0o644);
+        let copy = directory.path().join("copy");
+        assert_eq!(copy_file(&source, &copy).unwrap(), CopyMethod::HardLink);
+        assert_eq!(fs::metadata(&copy).unwrap().ino(), fs::metadata(&source).unwrap().ino());
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_is_never_linked_and_its_copy_is_of_mode_0644() {
+        let directory = tempfile::tempdir().unwrap();
+        for mode in [0o600, 0o666, 0o755] {
+            let source = file(&directory, "source", mode);
+            let copy = file(&directory, "copy", 0o600);
+            let method = copy_file(&source, &copy).unwrap();
+            assert!(matches!(method, CopyMethod::Bytes(6) | CopyMethod::Reflink), "{method:?}");
+            assert_eq!(fs::read(&copy).unwrap(), b"source");
+            assert_eq!(fs::metadata(&copy).unwrap().mode() & 0o7777, 0o644);
+        }
+    }
+
+    #[test]
+    fn what_exists_is_replaced_though_it_cannot_be_linked_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let (source, copy) = (file(&directory, "source", 0o644), file(&directory, "copy", 0o644));
+        copy_file(&source, &copy).unwrap();
+        assert_eq!(fs::read(&copy).unwrap(), b"source");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn links_are_not_followed_and_pipes_are_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        file(&directory, "source", 0o644);
+        let (link, pipe) = (directory.path().join("link"), directory.path().join("pipe"));
+        symlink("source", &link).unwrap();
+        rustix::fs::mkfifoat(CWD, &pipe, Mode::RWXU).unwrap();
+        let copy = directory.path().join("copy");
+        assert!(copy_file(&link, &copy).is_err());
+        let _whatever = copy_file(&pipe, &copy);
+        assert!(copy_file(&directory.path().join("none"), &copy).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn a_touch_moves_the_ctime_of_a_link_itself_and_no_mtime() {
+        let directory = tempfile::tempdir().unwrap();
+        let (source, link) = (file(&directory, "source", 0o644), directory.path().join("link"));
+        symlink("source", &link).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let facts = || ["/source", "/link"].map(|path| root.symlink_metadata(Path::new(path)).unwrap());
+        let moved = |before: [crate::Stat; 2]| {
+            let after = facts();
+            assert_eq!(before.map(|stat| stat.mtime_ns), after.map(|stat| stat.mtime_ns));
+            [0, 1].map(|which| after[which].ctime_ns > before[which].ctime_ns)
+        };
+        for (path, expected) in [("/link", [false, true]), ("/source", [true, false])] {
+            let before = facts();
+            while moved(before) == [false, false] {
+                root.touch(Path::new(path)).unwrap();
+            }
+            assert_eq!(moved(before), expected);
+        }
+        assert!(source.exists() && link.exists());
+    }
+}

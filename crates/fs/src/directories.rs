@@ -56,6 +56,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_an_empty_directory_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b");
+        make_directories(&path, 0o755).unwrap();
+        assert!(remove_empty_directory(&directory.path().join("a")).is_err());
+        remove_empty_directory(&path).unwrap();
+        assert!(remove_empty_directory(&path).unwrap_err().is_not_found());
+    }
+
+    #[test]
     fn what_is_missing_is_made_and_only_that_is_told() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a/b/c");

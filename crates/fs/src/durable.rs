@@ -65,3 +65,37 @@ pub(crate) fn sync_entry(directory: &OwnedFd, name: &OsStr) -> Result<(), Errno>
 }
 
 const SYNC_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_rename_is_synced_only_if_it_replaces() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for name in ["one", "two"] {
+            fs::write(path(name), name).unwrap();
+        }
+        let root = Root::open(directory.path()).unwrap();
+        assert!(!root.rename_replacing(Path::new("one"), Path::new("to")).unwrap());
+        assert!(root.rename_replacing(Path::new("two"), Path::new("to")).unwrap());
+        assert_eq!(fs::read(path("to")).unwrap(), b"two");
+        let error = root.rename_replacing(Path::new("none"), Path::new("to")).unwrap_err();
+        assert!(error.is_not_found());
+        assert_eq!(fs::read(path("to")).unwrap(), b"two");
+    }
+
+    #[test]
+    fn what_is_synced_must_be_there() {
+        let directory = tempfile::tempdir().unwrap();
+        sync_path(directory.path()).unwrap();
+        sync_filesystem(directory.path()).unwrap();
+        let none = directory.path().join("none");
+        for error in [sync_path(&none).unwrap_err(), sync_filesystem(&none).unwrap_err()] {
+            assert!(error.is_not_found() && error.path == none);
+        }
+    }
+}

@@ -74,3 +74,23 @@ impl PathError {
         matches!(self.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_was_done_to_which_path_and_leaves_the_cause_to_its_source() {
+        let error = PathError::new(Operation::CreateDirectory, "/a/b", io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(error.to_string(), "cannot create directory /a/b");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn nothing_is_there_below_a_file_either() {
+        let not_found =
+            |kind: io::ErrorKind| PathError::new(Operation::Open, "/a", io::Error::from(kind)).is_not_found();
+        assert!(not_found(io::ErrorKind::NotFound) && not_found(io::ErrorKind::NotADirectory));
+        assert!(!not_found(io::ErrorKind::PermissionDenied));
+    }
+}

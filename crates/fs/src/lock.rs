@@ -144,3 +144,95 @@ fn blocking(mode: LockMode) -> FlockOperation {
 
 /// A pipe in a lock's place makes nobody wait for its other end.
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    fn scratch() -> (tempfile::TempDir, Root) {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        (directory, root)
+    }
+
+    fn take(root: &Root, mode: LockMode) -> Result<Lock, LockError> {
+        Lock::take_file(root, Path::new("/lock"), mode, String::new)
+    }
+
+    fn attempt(root: &Root, mode: LockMode) -> Result<Lock, LockError> {
+        Lock::attempt(root, Path::new("/lock"), mode)
+    }
+
+    #[test]
+    fn a_lock_is_held_until_it_is_dropped() {
+        let (directory, root) = scratch();
+        let held = take(&root, LockMode::Exclusive).unwrap();
+        for mode in [LockMode::Exclusive, LockMode::Shared] {
+            let place = directory.path().join("lock");
+            assert!(matches!(attempt(&root, mode), Err(LockError::Held(held)) if held == place));
+        }
+        drop(held);
+        attempt(&root, LockMode::Exclusive).unwrap();
+    }
+
+    #[test]
+    fn those_who_share_hold_it_together_and_keep_others_out() {
+        let (_directory, root) = scratch();
+        let first = take(&root, LockMode::Shared).unwrap();
+        let second = attempt(&root, LockMode::Shared).unwrap();
+        drop(first);
+        assert!(matches!(attempt(&root, LockMode::Exclusive), Err(LockError::Held(_))));
+        drop(second);
+        attempt(&root, LockMode::Exclusive).unwrap();
+    }
+
+    #[test]
+    fn whoever_must_wait_gets_it_when_it_is_free() {
+        let (_directory, root) = scratch();
+        let held = take(&root, LockMode::Exclusive).unwrap();
+        let (begin, begun) = channel();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                begin.send(()).unwrap();
+                take(&root, LockMode::Exclusive).unwrap()
+            });
+            begun.recv().unwrap();
+            assert!(attempt(&root, LockMode::Exclusive).is_err());
+            drop(held);
+            drop(waiting.join().unwrap());
+        });
+        attempt(&root, LockMode::Exclusive).unwrap();
+    }
+
+    #[test]
+    fn a_directory_is_locked_as_it_is_and_only_a_file_that_is_asked_for_is_made() {
+        let (directory, root) = scratch();
+        let _held = Lock::take(&root, Path::new("/"), LockMode::Exclusive, String::new).unwrap();
+        assert!(Lock::take(&root, Path::new("/lock"), LockMode::Shared, String::new).is_err());
+        assert!(attempt(&root, LockMode::Shared).is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        take(&root, LockMode::Shared).unwrap();
+        assert_eq!(fs::read(directory.path().join("lock")).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_lock_knows_what_is_locked_whatever_has_its_name() {
+        let (directory, root) = scratch();
+        let held = take(&root, LockMode::Exclusive).unwrap();
+        let identity = |name: &str| root.metadata(Path::new(name)).unwrap().identity();
+        assert_eq!(held.stat().unwrap().identity(), identity("/lock"));
+        fs::rename(directory.path().join("lock"), directory.path().join("moved")).unwrap();
+        fs::write(directory.path().join("lock"), "").unwrap();
+        assert_eq!(held.stat().unwrap().identity(), identity("/moved"));
+    }
+
+    #[test]
+    fn a_pipe_in_a_locks_place_makes_nobody_wait() {
+        let (directory, root) = scratch();
+        rustix::fs::mkfifoat(rustix::fs::CWD, directory.path().join("lock"), Mode::RWXU).unwrap();
+        let _whatever = attempt(&root, LockMode::Exclusive);
+    }
+}

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::root::chmod_handle;
+use crate::mode::chmod_handle;
 
 /// How many directories below the top are open at once.
 const LEVELS: usize = 64;
@@ -132,33 +132,68 @@ impl Hoist<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
 
+    use rustix::fs::CWD;
+
     use super::*;
-    use crate::Root;
+
+    fn open(path: &Path) -> OwnedFd {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(CWD, path, flags, Mode::empty()).unwrap()
+    }
+
+    fn remove(directory: &tempfile::TempDir) -> Result<(), Errno> {
+        remove_at(open(directory.path()).as_fd(), OsStr::new("top"))
+    }
+
+    #[test]
+    fn nothing_there_is_success_and_a_link_goes_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        remove(&directory).unwrap();
+        fs::create_dir(directory.path().join("other")).unwrap();
+        fs::write(directory.path().join("other/file"), "").unwrap();
+        symlink("other", directory.path().join("top")).unwrap();
+        remove(&directory).unwrap();
+        assert!(directory.path().join("top").symlink_metadata().is_err());
+        assert!(directory.path().join("other/file").exists());
+    }
+
+    #[test]
+    fn directories_that_deny_access_are_removed_with_what_is_in_them() {
+        let directory = tempfile::tempdir().unwrap();
+        for mode in [0o000, 0o400, 0o500, 0o555, 0o300] {
+            let closed = directory.path().join("top/closed");
+            fs::create_dir_all(closed.join("below")).unwrap();
+            fs::write(closed.join("file"), "").unwrap();
+            fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+            remove(&directory).unwrap();
+            assert!(!directory.path().join("top").exists(), "{mode:o}");
+        }
+    }
 
     #[test]
     fn a_tree_that_several_remove_at_once_is_gone_for_all_of_them() {
         let directory = tempfile::tempdir().unwrap();
-        let root = Root::open(directory.path()).unwrap();
         for number in 0..200 {
-            root.create_directories(Path::new(&format!("/top/{number}/a/b/c")), 0o755).unwrap();
+            fs::create_dir_all(directory.path().join(format!("top/{number}/a/b/c"))).unwrap();
         }
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| root.remove_all(Path::new("/top")).unwrap());
+                scope.spawn(|| remove(&directory).unwrap());
             }
         });
-        assert!(!root.exists(Path::new("/top")));
+        assert!(!directory.path().join("top").exists());
     }
 
     #[test]
     fn a_tree_deeper_than_files_can_be_opened_is_removed() {
         let directory = tempfile::tempdir().unwrap();
-        let root = Root::open(directory.path()).unwrap();
-        root.create_directory(Path::new("/top"), 0o755).unwrap();
-        root.write(Path::new("/top/hoisted-1"), b"in the way", 0o644).unwrap();
-        let mut current = root.open_directory(Path::new("/top")).unwrap();
+        fs::create_dir(directory.path().join("top")).unwrap();
+        fs::write(directory.path().join("top/hoisted-1"), "in the way").unwrap();
+        let mut current = open(&directory.path().join("top"));
         for level in 0..5000 {
             rustix::fs::mkdirat(&current, "d", Mode::RWXU).unwrap();
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -171,7 +206,7 @@ mod tests {
             current = below;
         }
         drop(current);
-        root.remove_all(Path::new("/top")).unwrap();
-        assert!(!root.exists(Path::new("/top")));
+        remove(&directory).unwrap();
+        assert!(!directory.path().join("top").exists());
     }
 }

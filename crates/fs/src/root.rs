@@ -3,13 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 
+use crate::mode::chmod_handle;
 use crate::remove::remove_at;
 use crate::{FileKind, Operation, Ownership, PathError, Stat};
 
@@ -360,63 +361,5 @@ pub(crate) fn retry_races<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Resu
     Err(Errno::AGAIN)
 }
 
-/// Changes the mode of the inode behind an `O_PATH` handle, whatever its name is by now.
-pub fn chmod_handle(handle: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
-    use std::os::fd::AsRawFd;
-    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    rustix::fs::chmod(path, Mode::from_raw_mode(mode))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scratch() -> (tempfile::TempDir, Root) {
-        let directory = tempfile::tempdir().unwrap();
-        let root = Root::open(directory.path()).unwrap();
-        (directory, root)
-    }
-
-    #[test]
-    fn links_that_point_out_resolve_inside() {
-        let (_directory, root) = scratch();
-        root.create_directories(Path::new("/etc"), 0o755).unwrap();
-        root.write(Path::new("/etc/name"), b"inside", 0o644).unwrap();
-        root.symlink(Path::new("/etc/name"), Path::new("/absolute")).unwrap();
-        root.symlink(Path::new("../../../../etc/name"), Path::new("/upwards")).unwrap();
-        for path in ["/absolute", "/upwards", "/../etc/name"] {
-            assert_eq!(root.read(Path::new(path), 10).unwrap(), b"inside", "{path}");
-        }
-        assert!(root.read(Path::new("/etc/passwd"), 10_000).is_err());
-    }
-
-    #[test]
-    fn reading_a_fifo_fails_at_once() {
-        let (directory, root) = scratch();
-        rustix::fs::mknodat(rustix::fs::CWD, directory.path().join("fifo"), rustix::fs::FileType::Fifo, Mode::RUSR, 0)
-            .unwrap();
-        assert!(root.read(Path::new("/fifo"), 10).is_err());
-    }
-
-    #[test]
-    fn remove_all_does_not_follow_links_and_enters_closed_directories() {
-        let (directory, root) = scratch();
-        let outside = tempfile::tempdir().unwrap();
-        std::fs::write(outside.path().join("kept"), "x").unwrap();
-        root.create_directories(Path::new("/a/b"), 0o755).unwrap();
-        root.write(Path::new("/a/b/file"), b"", 0o644).unwrap();
-        std::os::unix::fs::symlink(outside.path(), directory.path().join("a/link")).unwrap();
-        root.set_mode(Path::new("/a/b"), 0).unwrap();
-        root.remove_all(Path::new("/a")).unwrap();
-        assert!(!root.exists(Path::new("/a")));
-        assert!(outside.path().join("kept").exists());
-    }
-
-    #[test]
-    fn a_file_over_the_limit_is_refused() {
-        let (_directory, root) = scratch();
-        root.write(Path::new("/file"), b"12345", 0o644).unwrap();
-        assert_eq!(root.read(Path::new("/file"), 5).unwrap(), b"12345");
-        assert!(root.read(Path::new("/file"), 4).is_err());
-    }
-}
+mod tests;

@@ -145,3 +145,57 @@ fn inside(runs: &[IdRun], id: u32) -> u32 {
     let holds = |run: &&IdRun| id >= run.outside && id - run.outside < run.count;
     runs.iter().find(holds).map_or(id, |run| run.inside + (id - run.outside))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+
+    fn stat(path: &std::path::Path, ownership: &Ownership) -> Stat {
+        Stat::of(&rustix::fs::lstat(path).unwrap(), ownership)
+    }
+
+    #[test]
+    fn the_facts_are_those_of_the_kernel() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "12345").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o4750)).unwrap();
+        fs::hard_link(&path, directory.path().join("second")).unwrap();
+        let (found, real) = (stat(&path, &Ownership::Real), fs::metadata(&path).unwrap());
+        assert_eq!((found.kind, found.mode, found.size, found.links), (FileKind::File, 0o4750, 5, 2));
+        assert_eq!((found.uid, found.gid, found.identity()), (real.uid(), real.gid(), (real.dev(), real.ino())));
+        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        assert_eq!(found.mtime_ns, nanoseconds(real.mtime(), real.mtime_nsec()));
+        assert_eq!(found.ctime_ns, nanoseconds(real.ctime(), real.ctime_nsec()));
+        assert_eq!(stat(directory.path(), &Ownership::Real).kind, FileKind::Directory);
+    }
+
+    #[test]
+    fn files_bear_times_of_the_clock_which_soon_shows_a_later_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let before = file_clock_ns();
+        let path = directory.path().join("file");
+        fs::write(&path, "").unwrap();
+        let stamp = stat(&path, &Ownership::Real).ctime_ns;
+        assert!(before <= stamp);
+        // A kernel may stamp by a finer clock what was just looked at.
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while file_clock_ns() <= stamp {
+            assert!(std::time::Instant::now() < end);
+        }
+    }
+
+    #[test]
+    fn mapped_owners_are_those_inside_and_others_stay() {
+        let run = |inside, outside, count| IdRun { inside, outside, count };
+        let ownership =
+            Ownership::Mapped { uids: vec![run(0, 100_000, 10), run(1000, 7, 1)], gids: vec![run(5, 50, 2)] };
+        assert_eq!(ownership.present(100_009, 51), (9, 6));
+        assert_eq!(ownership.present(7, 52), (1000, 52));
+        assert_eq!(ownership.present(100_010, 49), (100_010, 49));
+        assert_eq!(Ownership::Real.present(7, 50), (7, 50));
+    }
+}

@@ -1,7 +1,4 @@
 //! Directories that end with the process that made them, however it ends.
-//!
-//! Each is locked (flock) by its owner until it is removed. The lock of a killed process is free, by which
-//! [`TemporaryDirectory::sweep`] knows what it may remove.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,12 +7,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::atomic::{is_unfinished, unique_name};
-use crate::lock::try_flock;
 use crate::remove::remove_at;
-use crate::{FileKind, LockMode, Operation, PathError, Root};
+use crate::unfinished::{lock_own, unique_name};
+use crate::{Operation, PathError, Root, sweep};
 
 /// A directory that is removed, with all that is in it, when dropped. Its name starts with `.dhow-`.
+///
+/// It is locked until then. What a killed process left is removed by [`sweep`].
 #[derive(Debug)]
 pub struct TemporaryDirectory {
     path: PathBuf,
@@ -40,29 +38,15 @@ impl TemporaryDirectory {
             let (parent, _) = root.parent(&place, Operation::CreateDirectory)?;
             rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o700))
                 .map_err(|source| fail(Operation::CreateDirectory, source))?;
-            if let Some(lock) = lock_own(&parent, &name).map_err(|source| fail(Operation::Lock, source))? {
+            if let Some(lock) = lock_made(&parent, &name).map_err(|source| fail(Operation::Lock, source))? {
                 return Ok(Self { path: root.host_path(&place), parent, name, is_kept: false, _lock: lock });
             }
         }
     }
 
-    /// Removes the directories in `parent` whose makers were killed, and returns how many; what cannot be removed stays.
+    /// Removes what killed processes left in `parent`, as [`sweep`] does, and returns how much.
     pub fn sweep(parent: &Path) -> usize {
-        let Ok(root) = Root::open(parent) else { return 0 };
-        let entries = root.read_directory(Path::new("/")).unwrap_or_default();
-        let temporary = entries.iter().filter(|entry| is_unfinished(&entry.name));
-        let mut removed = 0;
-        for entry in temporary {
-            let path = Path::new("/").join(&entry.name);
-            if !root.symlink_metadata(&path).is_ok_and(|stat| stat.kind == FileKind::Directory) {
-                continue;
-            }
-            // The lock is held until it is gone, so that its maker, if it lives after all, makes itself another.
-            let Ok((parent, name)) = root.parent(&path, Operation::Lock) else { continue };
-            let Ok(Some(_free)) = attempt(&parent, name) else { continue };
-            removed += usize::from(root.remove_all(&path).is_ok());
-        }
-        removed
+        sweep(parent)
     }
 
     /// Returns the directory's path.
@@ -95,45 +79,48 @@ impl Drop for TemporaryDirectory {
 }
 
 /// Locks a directory that was just made; `None` if a sweep took it for a dead process's.
-fn lock_own(parent: &OwnedFd, name: &str) -> Result<Option<OwnedFd>, Errno> {
-    match attempt(parent, OsStr::new(name)) {
-        Ok(Some(lock)) if rustix::fs::fstat(&lock)?.st_nlink > 0 => Ok(Some(lock)),
-        Ok(_) | Err(Errno::NOENT) => Ok(None),
+fn lock_made(parent: &OwnedFd, name: &str) -> Result<Option<OwnedFd>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+        Ok(made) => Ok(lock_own(&made)?.then_some(made)),
+        Err(Errno::NOENT) => Ok(None),
         Err(source) => Err(source),
     }
 }
 
-/// Locks a directory; `None` if somebody holds it.
-fn attempt(parent: &OwnedFd, name: &OsStr) -> Result<Option<OwnedFd>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-    Ok(try_flock(&directory, LockMode::Exclusive)?.then_some(directory))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
-    fn a_sweep_removes_what_dead_processes_left_and_nothing_else() {
-        let directory = tempfile::tempdir().unwrap();
-        let root = Root::open(directory.path()).unwrap();
-        let live = TemporaryDirectory::create_in(directory.path()).unwrap();
-        root.create_directories(Path::new("/.dhow-1-dead/closed/below"), 0o755).unwrap();
-        root.set_mode(Path::new("/.dhow-1-dead/closed"), 0o000).unwrap();
-        root.create_directory(Path::new("/kept"), 0o755).unwrap();
-        root.write(Path::new("/.dhow-file"), b"", 0o644).unwrap();
-        root.symlink(Path::new("kept"), Path::new("/.dhow-link")).unwrap();
-        assert_eq!(TemporaryDirectory::sweep(directory.path()), 1);
-        assert_eq!(TemporaryDirectory::sweep(directory.path()), 0);
-        for name in ["/kept", "/.dhow-file", "/.dhow-link"] {
-            assert!(root.symlink_metadata(Path::new(name)).is_ok(), "{name}");
-        }
-        assert!(!root.exists(Path::new("/.dhow-1-dead")));
-        assert!(live.path().is_dir());
-        let path = live.path().to_owned();
-        drop(live);
+    fn a_directory_is_closed_to_others_and_gone_with_its_maker_whatever_is_in_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let made = TemporaryDirectory::create_in(parent.path()).unwrap();
+        let path = made.path().to_owned();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o700);
+        fs::create_dir_all(path.join("a/b")).unwrap();
+        fs::set_permissions(path.join("a"), fs::Permissions::from_mode(0)).unwrap();
+        assert_eq!(TemporaryDirectory::sweep(parent.path()), 0);
+        drop(made);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_directory_that_is_kept_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = TemporaryDirectory::create_in(parent.path()).unwrap().keep();
+        assert!(path.is_dir());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let parent = tempfile::tempdir().unwrap();
+        let error = TemporaryDirectory::create_in(&parent.path().join("none")).unwrap_err();
+        assert!(error.is_not_found() && error.operation == Operation::CreateDirectory);
+        assert!(error.path.starts_with(parent.path().join("none")));
     }
 
     #[test]
@@ -148,7 +135,7 @@ mod tests {
             });
             for _ in 0..500 {
                 let made = TemporaryDirectory::create_in(directory.path()).unwrap();
-                Root::host().unwrap().write(&made.path().join("file"), b"", 0o644).unwrap();
+                fs::write(made.path().join("file"), "").unwrap();
             }
             done.store(true, std::sync::atomic::Ordering::Relaxed);
             sweeper.join().unwrap();

@@ -83,3 +83,32 @@ impl Counter {
         self.0.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_has_every_counter_by_its_name() {
+        let work = Work::default();
+        assert_eq!(work.report(), WorkReport::default());
+        work.syncs.add(2);
+        work.syncs.add(3);
+        work.blobs_opened.add(1);
+        let report = work.report();
+        assert_eq!((report.syncs, report.blobs_opened), (5, 1));
+        let named: Vec<_> = report.entries().into_iter().filter(|(_, value)| *value > 0).collect();
+        assert_eq!(named, [("blobs_opened", 1), ("syncs", 5)]);
+    }
+
+    #[test]
+    fn threads_count_together() {
+        let work = Work::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1000).for_each(|_| work.bytes_hashed.add(1)));
+            }
+        });
+        assert_eq!(work.bytes_hashed.value(), 4000);
+    }
+}
