@@ -4,23 +4,16 @@
 //! is as it was left then, so what a buildpack did to the workspace is undone. Both are told by stat
 //! indexes. They may be lost or stale at any time: then files are copied again, never kept wrongly.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{FileKind, Operation, PathError, Root, Stat, Step, WalkEntry, Work, file_clock_ns};
-use dhow_layer::Limits;
+use dhow_fs::{Root, Work};
 
-use super::filter::{Filter, Verdict};
+use super::directory::Directory;
+use super::error::CopyError;
+use super::filter::Filter;
 use super::source::Source;
-use super::stat_index::{IndexError, IndexedEntry, StatIndex};
-use super::zip::{self, ZipSourceError};
-
-/// How much of a file is copied at once, so that a large one shows its progress.
-const PIECE: u64 = 64 * 1024 * 1024;
-
-/// How many bytes all files of an app together may have: as many as a layer, which they become.
-pub(super) const LARGEST_APP: u64 = Limits::DEFAULT.bytes;
+use super::workspace::{Copied, Workspace};
+use super::zip;
 
 /// A copy of the app that is to be brought up to date.
 #[derive(Debug)]
@@ -44,392 +37,31 @@ pub struct AppCopy<'a> {
     pub work: &'a Work,
 }
 
-/// What was done to the workspace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Copied {
-    /// Files, directories and links that were made or replaced.
-    pub copied: u64,
-    /// Those that were kept.
-    pub kept: u64,
-    /// Those that were removed, trees counted once.
-    pub removed: u64,
-    /// Entries of the source that are neither file, directory nor link, and were left out.
-    pub skipped: Vec<PathBuf>,
-    /// Entries of the source that were left out because the build writes there.
-    pub apart: Vec<PathBuf>,
-}
-
-/// Why the app's source could not be copied.
-#[derive(Debug, thiserror::Error)]
-pub enum CopyError {
-    /// There is nothing in the source.
-    #[error("the app directory {} is empty", .0.display())]
-    Empty(PathBuf),
-    /// The filter leaves nothing.
-    #[error("no file of {} passes the `include` and `exclude` of its project descriptor", .0.display())]
-    Filtered(PathBuf),
-    /// The app is larger than a layer may be. Nothing of it was copied.
-    #[error(
-        "the app has {size} bytes, more than the {LARGEST_APP} that a layer may have; its largest file is {}, which has \
-         {largest_size}",
-        .largest.display()
-    )]
-    TooLarge {
-        /// The sizes of all files together.
-        size: u64,
-        /// The file with the most bytes, below the app's directory.
-        largest: PathBuf,
-        /// Its size.
-        largest_size: u64,
-    },
-    /// The source cannot be read.
-    #[error("cannot read the app's source {}", .path.display())]
-    Source {
-        /// The source.
-        path: PathBuf,
-        /// Why.
-        source: PathError,
-    },
-    /// The zip archive is malformed or hostile.
-    #[error("cannot unpack the app's source {}", .path.display())]
-    Zip {
-        /// The archive.
-        path: PathBuf,
-        /// Why.
-        source: ZipSourceError,
-    },
-    /// The workspace cannot be written.
-    #[error("cannot write the workspace")]
-    Workspace(#[from] PathError),
-    /// The indexes cannot be written.
-    #[error("cannot record the state of the workspace")]
-    Index(#[from] IndexError),
-}
-
 impl AppCopy<'_> {
     /// Brings the workspace up to date. The source is only read.
     ///
     /// Modes are those of the source whatever the umask is; times are those of the copying, which is
     /// what tools that compare times need to see a change.
     pub fn run(&self) -> Result<Copied, CopyError> {
-        self.root.create_directories(self.workspace, 0o755)?;
-        self.settle(self.workspace, 0o755)?;
+        let &Self { root, workspace: path, state, owner, work, .. } = self;
+        let workspace = Workspace { root, path, state, owner, work };
+        workspace.prepare()?;
         match self.source {
-            Source::Directory(path) => self.copy_directory(path),
-            Source::Zip(path) => zip::copy(self, path),
-        }
-    }
-
-    fn copy_directory(&self, path: &Path) -> Result<Copied, CopyError> {
-        let fail = |source| CopyError::Source { path: path.to_owned(), source };
-        let source = Root::open(path).map_err(fail)?;
-        let now = file_clock_ns();
-        let wanted = self.wanted(&source).map_err(fail)?;
-        if wanted.entries.is_empty() {
-            return Err(match wanted.something_left_out {
-                true => CopyError::Filtered(path.to_owned()),
-                false => CopyError::Empty(path.to_owned()),
-            });
-        }
-        wanted.check_size()?;
-        let origin = format!("{path:?}");
-        let before = self.load_indexes(&origin);
-        let mut copied = Copied { skipped: wanted.skipped, apart: wanted.apart, ..Copied::default() };
-        let mut present = self.present(&mut copied)?.into_iter().peekable();
-        let mut closed = Vec::new();
-        for entry in &wanted.entries {
-            while let Some(extra) = present.next_if(|extra| extra.path < entry.path) {
-                self.remove(&extra.path, &mut copied)?;
+            Source::Directory(path) => {
+                Directory { path, filter: self.filter, apart: self.apart, workspace: &workspace }.copy()
             }
-            let existing = present.next_if(|existing| existing.path == entry.path);
-            if is_directory(entry) && entry.stat.mode & 0o700 != 0o700 {
-                closed.push(entry);
-            }
-            match existing {
-                Some(existing) if before.keeps(entry, &existing) => copied.kept += 1,
-                Some(existing) if is_directory(entry) && is_directory(&existing) => {
-                    copied.copied += u64::from(self.settle_directory(entry, &existing.stat)?);
-                }
-                existing => {
-                    if existing.is_some() {
-                        self.root.remove_all(&self.workspace.join(&entry.path))?;
-                    }
-                    self.make(&source, entry).map_err(|failure| failure.of_source(path))?;
-                    copied.copied += 1;
-                }
-            }
-            if closed.last().is_some_and(|last| last.path == entry.path) {
-                self.root.set_mode(&self.workspace.join(&entry.path), entry.stat.mode | 0o700)?;
-            }
-        }
-        for extra in present {
-            self.remove(&extra.path, &mut copied)?;
-        }
-        for directory in closed.iter().rev() {
-            self.root.set_mode(&self.workspace.join(&directory.path), directory.stat.mode)?;
-        }
-        if copied.copied + copied.removed > 0 || before.source.is_none() {
-            let entries = wanted.entries.iter().map(|entry| IndexedEntry::of(entry, now)).collect();
-            self.save_indexes(&origin, &StatIndex::of(entries))?;
-        }
-        Ok(copied)
-    }
-
-    /// Returns the source's entries that pass the filter, with the directories above them.
-    fn wanted(&self, source: &Root) -> Result<Wanted, PathError> {
-        let own = self.root.metadata(Path::new("/"))?;
-        let apart = self.apart_ids()?;
-        let mut wanted = Wanted::default();
-        let mut ancestors: Vec<WalkEntry> = Vec::new();
-        source
-            .walk(Path::new("/"), |entry| {
-                if entry.path.as_os_str().is_empty() {
-                    return Ok(Step::Enter);
-                }
-                // The workspace may lie inside of the source, when somebody builds a home directory.
-                if entry.stat.identity() == own.identity() {
-                    return Ok(Step::Skip);
-                }
-                ancestors.retain(|ancestor| entry.path.starts_with(&ancestor.path));
-                match self.filter.verdict(&entry.path, is_directory(entry)) {
-                    Verdict::Skip => {
-                        wanted.something_left_out = true;
-                        Ok(Step::Skip)
-                    }
-                    Verdict::Look => {
-                        wanted.something_left_out = true;
-                        ancestors.push(entry.clone());
-                        Ok(Step::Enter)
-                    }
-                    Verdict::Keep if apart.contains(&entry.stat.identity()) => {
-                        wanted.apart.push(entry.path.clone());
-                        Ok(Step::Skip)
-                    }
-                    Verdict::Keep => {
-                        match entry.stat.kind {
-                            FileKind::File | FileKind::Directory | FileKind::Symlink => {
-                                wanted.entries.append(&mut ancestors);
-                                wanted.entries.push(entry.clone());
-                            }
-                            FileKind::Fifo | FileKind::Socket | FileKind::CharDevice | FileKind::BlockDevice => {
-                                wanted.skipped.push(entry.path.clone());
-                            }
-                        }
-                        Ok(Step::Enter)
-                    }
-                }
-            })
-            .map(|()| wanted)
-    }
-
-    /// Returns what the file system knows the paths apart by, as they may be named in many ways.
-    fn apart_ids(&self) -> Result<Vec<(u64, u64)>, PathError> {
-        let host = Root::host()?;
-        let stats = self.apart.iter().filter_map(|path| host.metadata(path).ok());
-        Ok(stats.map(|stat| stat.identity()).collect())
-    }
-
-    /// Returns what is in the workspace. One that cannot be looked through is emptied.
-    fn present(&self, copied: &mut Copied) -> Result<Vec<WalkEntry>, PathError> {
-        let mut present = Vec::new();
-        let walked = self.root.walk(self.workspace, |entry| {
-            if !entry.path.as_os_str().is_empty() {
-                present.push(entry.clone());
-            }
-            Ok::<_, PathError>(Step::Enter)
-        });
-        if walked.is_err() {
-            self.empty(copied)?;
-            present.clear();
-        }
-        Ok(present)
-    }
-
-    /// Removes everything from the workspace.
-    pub(super) fn empty(&self, copied: &mut Copied) -> Result<(), PathError> {
-        for entry in self.root.read_directory(self.workspace)? {
-            self.remove(Path::new(&entry.name), copied)?;
-        }
-        Ok(())
-    }
-
-    fn remove(&self, path: &Path, copied: &mut Copied) -> Result<(), PathError> {
-        let path = self.workspace.join(path);
-        if self.root.symlink_metadata(&path).is_ok() {
-            self.root.remove_all(&path)?;
-            copied.removed += 1;
-        }
-        Ok(())
-    }
-
-    fn make(&self, source: &Root, entry: &WalkEntry) -> Result<(), SideError> {
-        let path = self.workspace.join(&entry.path);
-        match (entry.stat.kind, &entry.target) {
-            (FileKind::Directory, _) => self.make_directory(&path, entry.stat.mode)?,
-            (FileKind::Symlink, Some(target)) => self.make_link(target, &path)?,
-            _ => {
-                let mut content = source.open_file_nofollow(&entry.path).map_err(SideError::Source)?;
-                self.make_file(&path, entry.stat.mode, |file| {
-                    let from = || source.host_path(&entry.path);
-                    self.copy_content(&mut content, file).map_err(|cause| match is_of_writing(&cause) {
-                        true => {
-                            SideError::Workspace(PathError::new(Operation::Write, self.root.host_path(&path), cause))
-                        }
-                        false => SideError::Source(PathError::new(Operation::Copy, from(), cause)),
-                    })
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Copies in pieces, which are counted as they are done; returns that nothing is left to be counted.
-    fn copy_content(&self, content: &mut File, file: &mut File) -> io::Result<u64> {
-        loop {
-            match io::copy(&mut content.take(PIECE), file)? {
-                0 => return Ok(0),
-                count => self.work.source_bytes_copied.add(count),
-            }
-        }
-    }
-
-    pub(super) fn make_directory(&self, path: &Path, mode: u32) -> Result<(), PathError> {
-        self.root.create_directory(path, 0o700)?;
-        self.settle(path, mode)
-    }
-
-    pub(super) fn make_link(&self, target: &Path, path: &Path) -> Result<(), PathError> {
-        self.root.symlink(target, path)?;
-        match self.owner {
-            Some((uid, gid)) => self.root.set_owner(path, uid, gid),
-            None => Ok(()),
-        }
-    }
-
-    /// Makes a file that `write` fills; it returns how many bytes it wrote without counting them.
-    pub(super) fn make_file<E: From<PathError>>(
-        &self,
-        path: &Path,
-        mode: u32,
-        write: impl FnOnce(&mut File) -> Result<u64, E>,
-    ) -> Result<(), E> {
-        let mut file = self.root.create_new_file(path, 0o600)?;
-        let bytes = write(&mut file)?;
-        self.settle(path, mode)?;
-        self.work.source_files_copied.add(1);
-        self.work.source_bytes_copied.add(bytes);
-        Ok(())
-    }
-
-    /// Sets owner and mode, in this order: a change of owner clears the setuid bit.
-    pub(super) fn settle(&self, path: &Path, mode: u32) -> Result<(), PathError> {
-        if let Some((uid, gid)) = self.owner {
-            self.root.set_owner(path, uid, gid)?;
-        }
-        self.root.set_mode(path, mode)
-    }
-
-    /// Tells whether anything had to be set.
-    fn settle_directory(&self, entry: &WalkEntry, existing: &Stat) -> Result<bool, PathError> {
-        let owner_is_right = self.owner.is_none_or(|owner| owner == (existing.uid, existing.gid));
-        if owner_is_right && existing.mode == entry.stat.mode {
-            return Ok(false);
-        }
-        self.settle(&self.workspace.join(&entry.path), entry.stat.mode)?;
-        Ok(true)
-    }
-
-    /// Returns the indexes of the last copy from `origin`. What cannot be used is as good as not there.
-    pub(super) fn load_indexes(&self, origin: &str) -> Indexes {
-        let of_same_source = |(index, of): (StatIndex, String)| (of == origin).then_some(index);
-        let load = |name: &str| StatIndex::load(&self.state.join(name)).ok().flatten().and_then(of_same_source);
-        Indexes { source: load(SOURCE_INDEX), workspace: load(WORKSPACE_INDEX) }
-    }
-
-    pub(super) fn save_indexes(&self, origin: &str, source: &StatIndex) -> Result<(), CopyError> {
-        let workspace = StatIndex::record(self.root, self.workspace)?;
-        workspace.save(&self.state.join(WORKSPACE_INDEX), &origin)?;
-        source.save(&self.state.join(SOURCE_INDEX), &origin)?;
-        Ok(())
-    }
-}
-
-/// What was recorded after the last copy.
-pub(super) struct Indexes {
-    pub(super) source: Option<StatIndex>,
-    pub(super) workspace: Option<StatIndex>,
-}
-
-impl Indexes {
-    /// Tells whether `existing` is certainly an unchanged copy of the unchanged `entry`.
-    fn keeps(&self, entry: &WalkEntry, existing: &WalkEntry) -> bool {
-        let unchanged = |index: &Option<StatIndex>, found: &WalkEntry| {
-            index.as_ref().and_then(|index| index.entry(&found.path)).is_some_and(|entry| entry.matches(found))
-        };
-        entry.stat.kind == existing.stat.kind && unchanged(&self.source, entry) && unchanged(&self.workspace, existing)
-    }
-}
-
-#[derive(Default)]
-struct Wanted {
-    entries: Vec<WalkEntry>,
-    skipped: Vec<PathBuf>,
-    apart: Vec<PathBuf>,
-    something_left_out: bool,
-}
-
-impl Wanted {
-    /// Holes count as what they are read as.
-    fn check_size(&self) -> Result<(), CopyError> {
-        let files = || self.entries.iter().filter(|entry| entry.stat.kind == FileKind::File);
-        let size = files().fold(0_u64, |sum, file| sum.saturating_add(file.stat.size));
-        match files().max_by_key(|file| file.stat.size) {
-            Some(largest) if size > LARGEST_APP => {
-                Err(CopyError::TooLarge { size, largest: largest.path.clone(), largest_size: largest.stat.size })
-            }
-            _ => Ok(()),
+            Source::Zip(path) => zip::copy(&workspace, self.filter, path),
         }
     }
 }
-
-/// On which side a copy failed.
-enum SideError {
-    Source(PathError),
-    Workspace(PathError),
-}
-
-impl From<PathError> for SideError {
-    fn from(error: PathError) -> Self {
-        Self::Workspace(error)
-    }
-}
-
-impl SideError {
-    fn of_source(self, path: &Path) -> CopyError {
-        match self {
-            Self::Source(source) => CopyError::Source { path: path.to_owned(), source },
-            Self::Workspace(error) => CopyError::Workspace(error),
-        }
-    }
-}
-
-/// The kernel copies, by one call that fails for either side; these failures no reading has.
-fn is_of_writing(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem)
-}
-
-fn is_directory(entry: &WalkEntry) -> bool {
-    entry.stat.kind == FileKind::Directory
-}
-
-const SOURCE_INDEX: &str = "source.index";
-const WORKSPACE_INDEX: &str = "workspace.index";
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
 mod tests {
     use super::*;
+    use crate::app::StatIndex;
+    use crate::app::workspace::{SOURCE_INDEX, WORKSPACE_INDEX};
+    use dhow_fs::{FileKind, PathError, Step};
     use std::os::unix::fs::PermissionsExt;
 
     struct Fixture {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use dhow_fs::FileKind;
 use dhow_oci::Digest;
 
-use super::stat_index::{IndexedEntry, StatIndex};
+use super::indexed_entry::IndexedEntry;
 
 /// The largest index file that is read: some four million entries.
 pub(super) const LIMIT: u64 = 512 * 1024 * 1024;
@@ -36,12 +36,13 @@ const KINDS: [FileKind; 7] = [
     FileKind::Socket,
 ];
 
-pub(super) fn encode(index: &StatIndex, payload: &[u8]) -> Vec<u8> {
+/// Returns the bytes of an index file with these entries.
+pub(super) fn encode(entries: &[IndexedEntry], payload: &[u8]) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     put_bytes(&mut bytes, payload);
-    put(&mut bytes, index.entries.len() as u64);
+    put(&mut bytes, entries.len() as u64);
     let mut previous: &[u8] = &[];
-    for entry in &index.entries {
+    for entry in entries {
         let path = entry.path.as_os_str().as_bytes();
         let shared = previous.iter().zip(path).take_while(|(left, right)| left == right).count();
         put(&mut bytes, shared as u64);
@@ -63,8 +64,8 @@ pub(super) fn encode(index: &StatIndex, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Returns the index and the payload's bytes, or what is wrong.
-pub(super) fn decode(bytes: &[u8]) -> Result<(StatIndex, &[u8]), &'static str> {
+/// Returns the entries and the payload's bytes, or what is wrong.
+pub(super) fn decode(bytes: &[u8]) -> Result<(Vec<IndexedEntry>, &[u8]), &'static str> {
     let body_length = bytes.len().checked_sub(CHECKSUM_LENGTH).ok_or("it is too short")?;
     let (body, checksum) = bytes.split_at(body_length);
     let mut reader = Reader { rest: body.strip_prefix(MAGIC).ok_or("it is of another version")? };
@@ -82,7 +83,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(StatIndex, &[u8]), &'static str> {
     if !reader.rest.is_empty() {
         return Err("something follows its entries");
     }
-    Ok((StatIndex { entries }, payload))
+    Ok((entries, payload))
 }
 
 struct Reader<'a> {
@@ -192,14 +193,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_encoded_is_decoded(entries in proptest::collection::vec(entry(), 0..20), payload: Vec<u8>) {
-            let index = StatIndex { entries };
-            let bytes = encode(&index, &payload);
-            prop_assert_eq!(decode(&bytes), Ok((index, payload.as_slice())));
+            let bytes = encode(&entries, &payload);
+            prop_assert_eq!(decode(&bytes), Ok((entries, payload.as_slice())));
         }
 
         #[test]
         fn damage_is_noticed(entries in proptest::collection::vec(entry(), 1..5), at: prop::sample::Index, bit in 0_u8..8) {
-            let mut bytes = encode(&StatIndex { entries }, b"{}");
+            let mut bytes = encode(&entries, b"{}");
             let position = at.index(bytes.len());
             bytes[position] ^= 1_u8 << bit;
             prop_assert!(decode(&bytes).is_err());

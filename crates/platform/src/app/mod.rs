@@ -4,13 +4,20 @@
 //! tells what has to be copied again.
 
 mod copy;
+mod directory;
+mod error;
 mod filter;
 mod index_format;
+mod indexed_entry;
 mod source;
 mod stat_index;
+mod workspace;
 mod zip;
 
-pub use copy::{AppCopy, Copied, CopyError};
+pub use copy::AppCopy;
+pub use error::{CopyError, ZipSourceError};
 pub use filter::{Filter, FilterError};
+pub use indexed_entry::IndexedEntry;
 pub use source::{Source, SourceError};
-pub use stat_index::{Difference, IndexError, IndexedEntry, StatIndex};
+pub use stat_index::{Difference, IndexError, StatIndex};
+pub use workspace::Copied;

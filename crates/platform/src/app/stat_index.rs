@@ -9,43 +9,17 @@
 
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{AtomicFile, FileKind, PathError, Root, Stat, Step, WalkEntry, file_clock_ns};
+use dhow_fs::{AtomicFile, PathError, Root, Step, WalkEntry, file_clock_ns};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::index_format;
+use super::indexed_entry::IndexedEntry;
 
 /// The facts of every entry of a tree at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatIndex {
-    pub(super) entries: Vec<IndexedEntry>,
-}
-
-/// The facts of one entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IndexedEntry {
-    /// Its path below the tree's top; empty for the top itself.
-    pub path: PathBuf,
-    /// What it is.
-    pub kind: FileKind,
-    /// The permission bits.
-    pub mode: u32,
-    /// The owner.
-    pub uid: u32,
-    /// The group.
-    pub gid: u32,
-    /// The size in bytes; 0 for a directory.
-    pub size: u64,
-    /// The inode's number; 0 for a directory.
-    pub inode: u64,
-    /// The last change of content, in nanoseconds since 1970; 0 for a directory.
-    pub mtime_ns: i64,
-    /// The last change of the inode, in nanoseconds since 1970; 0 for a directory.
-    pub ctime_ns: i64,
-    /// Whether a later change could look the same.
-    pub racy: bool,
-    /// What a symbolic link says.
-    pub target: Option<PathBuf>,
+    entries: Vec<IndexedEntry>,
 }
 
 /// In what a tree differs from its index.
@@ -152,7 +126,7 @@ impl StatIndex {
     pub fn save<T: Serialize>(&self, path: &Path, payload: &T) -> Result<(), IndexError> {
         let payload =
             serde_json::to_vec(payload).map_err(|source| IndexError::Payload { path: path.to_owned(), source })?;
-        Ok(AtomicFile::replace_unsynced(path, &index_format::encode(self, &payload), 0o600)?)
+        Ok(AtomicFile::replace_unsynced(path, &index_format::encode(&self.entries, &payload), 0o600)?)
     }
 
     /// Reads an index file and what belongs to it; `None` if there is no file.
@@ -161,48 +135,11 @@ impl StatIndex {
             Err(error) if error.is_not_found() => return Ok(None),
             other => other?,
         };
-        let (index, payload) =
+        let (entries, payload) =
             index_format::decode(&bytes).map_err(|reason| IndexError::Malformed { path: path.to_owned(), reason })?;
         let payload =
             serde_json::from_slice(payload).map_err(|source| IndexError::Payload { path: path.to_owned(), source })?;
-        Ok(Some((index, payload)))
-    }
-}
-
-impl IndexedEntry {
-    /// Returns the facts of `entry`, looked at when the file clock showed `now` or later.
-    pub(super) fn of(entry: &WalkEntry, now: i128) -> Self {
-        let Stat { kind, mode, uid, gid, size, inode, mtime_ns, ctime_ns, .. } = entry.stat;
-        let plain = Self {
-            path: entry.path.clone(),
-            kind,
-            mode,
-            uid,
-            gid,
-            size: 0,
-            inode: 0,
-            mtime_ns: 0,
-            ctime_ns: 0,
-            racy: false,
-            target: entry.target.clone(),
-        };
-        if kind == FileKind::Directory {
-            return plain;
-        }
-        let (mtime_ns, ctime_ns) = (nanoseconds(mtime_ns), nanoseconds(ctime_ns));
-        Self { size, inode, mtime_ns, ctime_ns, racy: i128::from(ctime_ns) >= now, ..plain }
-    }
-
-    /// Tells whether `found` is certainly what was recorded here.
-    pub(super) fn matches(&self, found: &WalkEntry) -> bool {
-        let Stat { kind, mode, uid, gid, size, inode, mtime_ns, ctime_ns, .. } = found.stat;
-        let same_node = self.kind == kind && self.mode == mode && self.uid == uid && self.gid == gid;
-        let same_content = self.size == size
-            && self.inode == inode
-            && self.mtime_ns == nanoseconds(mtime_ns)
-            && self.ctime_ns == nanoseconds(ctime_ns)
-            && self.target == found.target;
-        same_node && !self.racy && (kind == FileKind::Directory || same_content)
+        Ok(Some((Self { entries }, payload)))
     }
 }
 
@@ -227,10 +164,6 @@ fn wait_for_tick_after(stamp: i64) {
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-}
-
-fn nanoseconds(value: i128) -> i64 {
-    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// Two ticks of the slowest kernel clock (100 Hz).

@@ -13,58 +13,11 @@ use ::zip::read::ZipFile;
 use ::zip::{System, ZipArchive};
 use dhow_fs::{Operation, PathError, Root, WalkEntry, file_clock_ns};
 
-use super::copy::{AppCopy, Copied, CopyError, LARGEST_APP};
-use super::filter::Verdict;
-use super::stat_index::{IndexedEntry, StatIndex};
-
-/// Why a zip archive cannot be the app's source.
-#[derive(Debug, thiserror::Error)]
-pub enum ZipSourceError {
-    /// The archive or an entry is malformed, encrypted, or compressed by an unknown method.
-    #[error("cannot read {what}")]
-    Malformed {
-        /// The entry, or `the archive`.
-        what: String,
-        /// What the zip reader says.
-        source: ::zip::result::ZipError,
-    },
-    /// The content of an entry cannot be read.
-    #[error("cannot read entry `{entry}`")]
-    Content {
-        /// The entry.
-        entry: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A name would lead out of the app directory, or cannot be one of a file.
-    #[error("entry `{0}` is not a path below the app directory")]
-    Name(String),
-    /// A link says nothing, or more than a link can.
-    #[error("entry `{0}` is a link without a proper target")]
-    Link(String),
-    /// Entries share data, so that the archive unpacks to far more than it is.
-    #[error("entries of the archive overlap")]
-    Overlap,
-    /// The files are too large in total.
-    #[error("entry `{entry}` makes the app larger than {limit} bytes")]
-    TooLarge {
-        /// The entry.
-        entry: String,
-        /// The limit.
-        limit: u64,
-    },
-    /// An entry lies below one that is not a directory.
-    #[error("entry `{entry}` lies below `{parent}`, which is not a directory")]
-    BelowFile {
-        /// The entry.
-        entry: String,
-        /// The other entry.
-        parent: String,
-    },
-    /// The archive's file cannot be read.
-    #[error(transparent)]
-    Path(#[from] PathError),
-}
+use super::error::{CopyError, LARGEST_APP, ZipSourceError};
+use super::filter::{Filter, Verdict};
+use super::indexed_entry::IndexedEntry;
+use super::stat_index::StatIndex;
+use super::workspace::{Copied, Workspace};
 
 /// What is to be made of an entry of the archive.
 struct Planned {
@@ -91,12 +44,13 @@ impl From<PathError> for EntryError {
     }
 }
 
-pub(super) fn copy(copy: &AppCopy<'_>, path: &Path) -> Result<Copied, CopyError> {
+/// Unpacks the archive at `path` into the workspace, unless the workspace is what the same archive gave before.
+pub(super) fn copy(workspace: &Workspace<'_>, filter: &Filter, path: &Path) -> Result<Copied, CopyError> {
     let fail = |source: ZipSourceError| CopyError::Zip { path: path.to_owned(), source };
     let now = file_clock_ns();
     let archive_entry = archive_entry(path).map_err(|error| fail(error.into()))?;
-    let origin = format!("{path:?} {}", copy.filter.as_written());
-    if let Some(kept) = kept(copy, &origin, &archive_entry)? {
+    let origin = format!("{path:?} {}", filter.as_written());
+    if let Some(kept) = kept(workspace, &origin, &archive_entry)? {
         return Ok(Copied { kept, ..Copied::default() });
     }
     let file = Root::host().and_then(|root| root.open_file(path)).map_err(|error| fail(error.into()))?;
@@ -109,16 +63,16 @@ pub(super) fn copy(copy: &AppCopy<'_>, path: &Path) -> Result<Copied, CopyError>
     }
     let planned: BTreeMap<_, _> = every
         .into_iter()
-        .filter(|(path, entry)| copy.filter.verdict(path, matches!(entry.kind, Kind::Directory)) == Verdict::Keep)
+        .filter(|(path, entry)| filter.verdict(path, matches!(entry.kind, Kind::Directory)) == Verdict::Keep)
         .collect();
     if planned.is_empty() {
         return Err(CopyError::Filtered(path.to_owned()));
     }
     let mut copied = Copied::default();
-    copy.empty(&mut copied)?;
+    workspace.empty(&mut copied)?;
     let mut left = LARGEST_APP;
     for (entry_path, entry) in &planned {
-        write(copy, &mut archive, entry_path, entry, &mut left).map_err(|error| match error {
+        write(workspace, &mut archive, entry_path, entry, &mut left).map_err(|error| match error {
             EntryError::Zip(source) => fail(source),
             EntryError::Workspace(error) => CopyError::Workspace(error),
         })?;
@@ -126,9 +80,9 @@ pub(super) fn copy(copy: &AppCopy<'_>, path: &Path) -> Result<Copied, CopyError>
     }
     let closed = planned.iter().rev().filter(|(_, entry)| matches!(entry.kind, Kind::Directory));
     for (entry_path, entry) in closed {
-        copy.settle(&copy.workspace.join(entry_path), entry.mode)?;
+        workspace.settle(&workspace.path.join(entry_path), entry.mode)?;
     }
-    copy.save_indexes(&origin, &StatIndex::of(vec![IndexedEntry::of(&archive_entry, now)]))?;
+    workspace.save_indexes(&origin, &StatIndex::of(vec![IndexedEntry::of(&archive_entry, now)]))?;
     Ok(copied)
 }
 
@@ -147,12 +101,12 @@ fn archive_entry(path: &Path) -> Result<WalkEntry, PathError> {
 }
 
 /// Returns the number of entries in the workspace if it is what the unchanged archive was unpacked to.
-fn kept(copy: &AppCopy<'_>, origin: &str, archive: &WalkEntry) -> Result<Option<u64>, CopyError> {
-    let before = copy.load_indexes(origin);
-    let (Some(source), Some(workspace)) = (before.source, before.workspace) else { return Ok(None) };
+fn kept(workspace: &Workspace<'_>, origin: &str, archive: &WalkEntry) -> Result<Option<u64>, CopyError> {
+    let before = workspace.load_indexes(origin);
+    let (Some(source), Some(copy)) = (before.source, before.workspace) else { return Ok(None) };
     let archive_is_same = source.entry(Path::new("")).is_some_and(|entry| entry.matches(archive));
-    if archive_is_same && workspace.matches(copy.root, copy.workspace)? {
-        return Ok(Some(workspace.entries().len().saturating_sub(1) as u64));
+    if archive_is_same && copy.matches(workspace.root, workspace.path)? {
+        return Ok(Some(copy.entries().len().saturating_sub(1) as u64));
     }
     Ok(None)
 }
@@ -188,34 +142,34 @@ fn plan(archive: &mut ZipArchive<File>) -> Result<BTreeMap<PathBuf, Planned>, Zi
 }
 
 fn write(
-    copy: &AppCopy<'_>,
+    workspace: &Workspace<'_>,
     archive: &mut ZipArchive<File>,
     entry_path: &Path,
     entry: &Planned,
     left: &mut u64,
 ) -> Result<(), EntryError> {
-    let path = copy.workspace.join(entry_path);
+    let path = workspace.path.join(entry_path);
     if let Some(parent) = entry_path.parent() {
         let missing: Vec<_> = parent
             .ancestors()
             .filter(|ancestor| !ancestor.as_os_str().is_empty())
-            .map(|ancestor| copy.workspace.join(ancestor))
-            .take_while(|ancestor| !copy.root.exists(ancestor))
+            .map(|ancestor| workspace.path.join(ancestor))
+            .take_while(|ancestor| !workspace.root.exists(ancestor))
             .collect();
         for ancestor in missing.iter().rev() {
-            copy.make_directory(ancestor, 0o755)?;
+            workspace.make_directory(ancestor, 0o755)?;
         }
     }
     match &entry.kind {
-        Kind::Directory => copy.make_directory(&path, entry.mode | 0o700)?,
-        Kind::Symlink(target) => copy.make_link(target, &path)?,
+        Kind::Directory => workspace.make_directory(&path, entry.mode | 0o700)?,
+        Kind::Symlink(target) => workspace.make_link(target, &path)?,
         Kind::File => {
             let shown = entry_path.display().to_string();
             let content = archive.by_index(entry.position).map_err(|source| {
                 EntryError::Zip(ZipSourceError::Malformed { what: format!("entry `{shown}`"), source })
             })?;
-            let target = copy.root.host_path(&path);
-            copy.make_file(&path, entry.mode, |file| write_content(content, &shown, left, file, &target))?;
+            let target = workspace.root.host_path(&path);
+            workspace.make_file(&path, entry.mode, |file| write_content(content, &shown, left, file, &target))?;
         }
     }
     Ok(())
@@ -288,7 +242,7 @@ const LONGEST_LINK: u64 = 4095;
 #[expect(clippy::disallowed_methods, reason = "tests look at and change files as other programs would")]
 mod tests {
     use super::*;
-    use crate::app::{Filter, Source};
+    use crate::app::{AppCopy, Source};
     use ::zip::write::{SimpleFileOptions, ZipWriter};
     use dhow_fs::Work;
     use std::os::unix::fs::PermissionsExt;
