@@ -14,6 +14,7 @@ mod measure;
 mod pack;
 mod pipeline;
 mod stream;
+mod threads;
 mod unpack;
 mod walk;
 

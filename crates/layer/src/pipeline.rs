@@ -8,6 +8,9 @@
 //! A block belongs to one stage at a time. There are only so many blocks, which bounds the memory and
 //! makes a fast stage wait for a slow one. Block number i is compressed by worker i mod n, so
 //! collecting from the workers in turn gives the order back.
+//!
+//! The bytes are the same at any number of workers. So where the machine has few threads left, there are fewer workers,
+//! and where it has not even enough for one of each stage, the calling thread does everything.
 
 use std::io::{self, Write};
 use std::num::NonZero;
@@ -19,6 +22,7 @@ use dhow_oci::{DiffId, Digest, Hasher};
 
 use crate::block::{Block, BlockSink, BlockWriter, stopped};
 use crate::compress::Compressor;
+use crate::threads::{join, start};
 use crate::{Compression, LevelError, Limits};
 
 /// How a layer is packed.
@@ -202,24 +206,59 @@ fn run_threads<T: Send, E: Send>(
         compressors.push(Compressor::new(options.compression).map_err(PipelineError::Level)?);
     }
     let (give_back, empty) = channel();
-    for _ in 0..workers + 6 {
-        let _sent = give_back.send(Parcel { block: Block::new(), compressed: Vec::new() });
-    }
     std::thread::scope(|scope| {
-        let (filled, to_hash) = channel();
-        let producer = scope.spawn(move || produce_blocks(empty, filled, produce));
-        let (inputs, outputs) = start_workers(scope, compressors);
-        let hasher = scope.spawn(move || hash_blocks(&to_hash, &inputs));
+        let Ok(stages) = Stages::start(scope, compressors, empty) else {
+            return run_alone(options, output, produce);
+        };
+        for _ in 0..stages.outputs.len() + 6 {
+            let _sent = give_back.send(Parcel { block: Block::new(), compressed: Vec::new() });
+        }
+        let _begun = stages.begin.send(produce);
         let mut collector = Collector::new(options.compression, output);
-        let collected = collect_blocks(&mut collector, &outputs, &give_back);
+        let collected = collect_blocks(&mut collector, &stages.outputs, &give_back);
         // The producer waits for empty blocks and sends to the hasher; without these ends both stop.
-        drop((give_back, outputs));
-        let (diff_id, unpacked_size) = join(hasher);
-        let produced = join(producer);
+        drop((give_back, stages.outputs));
+        let (diff_id, unpacked_size) = join(stages.hasher);
+        let produced = join(stages.producer);
         collected?;
-        let value = produced.map_err(PipelineError::Produce)?;
+        let value = produced.unwrap_or_else(|| Err(PipelineError::Output(stopped())))?;
         Ok((value, collector.finish(diff_id, unpacked_size)))
     })
+}
+
+/// The threads of a pipeline. They wait for what the first of them shall produce, and end if it does not come.
+struct Stages<'scope, F, T, E> {
+    begin: Sender<F>,
+    producer: ScopedJoinHandle<'scope, Option<Result<T, PipelineError<E>>>>,
+    hasher: ScopedJoinHandle<'scope, (DiffId, u64)>,
+    outputs: Vec<Receiver<Compressed>>,
+}
+
+impl<'scope, F, T, E> Stages<'scope, F, T, E>
+where
+    F: FnOnce(&mut BlockWriter<'_>) -> Result<T, E> + Send + 'scope,
+    T: Send + 'scope,
+    E: Send + 'scope,
+{
+    /// Starts one thread of each stage and as many more workers as there are compressors, or as the machine has left.
+    fn start(
+        scope: &'scope Scope<'scope, '_>,
+        compressors: Vec<Compressor>,
+        empty: Receiver<Parcel>,
+    ) -> io::Result<Self> {
+        let (begin, task) = channel::<F>();
+        let (filled, to_hash) = channel();
+        let produce = move || {
+            let outcome = produce_blocks(empty, filled, task.recv().ok()?);
+            Some(outcome.map_err(PipelineError::Produce))
+        };
+        let producer = start(scope, produce)?;
+        let (hand_workers, workers) = channel::<Vec<Sender<Parcel>>>();
+        let hasher = start(scope, move || hash_blocks(&to_hash, &workers.recv().unwrap_or_default()))?;
+        let (inputs, outputs) = start_workers(scope, compressors)?;
+        let _handed = hand_workers.send(inputs);
+        Ok(Self { begin, producer, hasher, outputs })
+    }
 }
 
 /// Returns how many workers fit into 64 MiB with their blocks: high levels need 9 to 20 MiB each.
@@ -275,27 +314,37 @@ fn hash_blocks(blocks: &Receiver<Parcel>, workers: &[Sender<Parcel>]) -> (DiffId
 
 type Compressed = io::Result<Parcel>;
 
+/// Starts a worker for each compressor until the machine has no thread left. Fails if it has none for the first.
+#[expect(clippy::type_complexity, reason = "two halves of the same channels")]
 fn start_workers<'scope>(
     scope: &'scope Scope<'scope, '_>,
     compressors: Vec<Compressor>,
-) -> (Vec<Sender<Parcel>>, Vec<Receiver<Compressed>>) {
-    let start = |mut compressor: Compressor| {
+) -> io::Result<(Vec<Sender<Parcel>>, Vec<Receiver<Compressed>>)> {
+    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+    for compressor in compressors {
         let (input, parcels) = channel::<Parcel>();
         let (results, output) = channel();
-        scope.spawn(move || {
-            for mut parcel in parcels {
-                let result = match compressor {
-                    Compressor::None => Ok(()),
-                    _ => compressor.compress(parcel.block.filled(), &mut parcel.compressed),
-                };
-                if results.send(result.map(|()| parcel)).is_err() {
-                    return;
-                }
-            }
-        });
-        (input, output)
-    };
-    compressors.into_iter().map(start).unzip()
+        match start(scope, move || compress_blocks(compressor, parcels, &results)) {
+            Ok(_) => {}
+            Err(error) if inputs.is_empty() => return Err(error),
+            Err(_) => break,
+        }
+        inputs.push(input);
+        outputs.push(output);
+    }
+    Ok((inputs, outputs))
+}
+
+fn compress_blocks(mut compressor: Compressor, parcels: Receiver<Parcel>, results: &Sender<Compressed>) {
+    for mut parcel in parcels {
+        let result = match compressor {
+            Compressor::None => Ok(()),
+            _ => compressor.compress(parcel.block.filled(), &mut parcel.compressed),
+        };
+        if results.send(result.map(|()| parcel)).is_err() {
+            return;
+        }
+    }
 }
 
 fn collect_blocks<E>(
@@ -315,6 +364,42 @@ fn collect_blocks<E>(
     Ok(())
 }
 
-pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::threads::shortage;
+
+    /// Packs two blocks and a bit on a machine with so many threads left.
+    fn packed(compression: Compression, left: usize) -> (Vec<u8>, Packed) {
+        let work = Work::default();
+        let options = PackOptions { compression, threads: NonZero::new(4).unwrap(), ..PackOptions::new(&work) };
+        let tar: Vec<u8> = (0..600_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
+        let mut blob = Vec::new();
+        let produce = |writer: &mut BlockWriter<'_>| writer.write_all(&tar).map(|()| "produced");
+        let result = shortage::with(left, || run(&options, None, &mut blob, produce));
+        let Ok(("produced", packed)) = result else { panic!("{left} threads") };
+        (blob, packed)
+    }
+
+    #[test]
+    fn a_machine_without_threads_packs_the_same_bytes() {
+        for compression in [Compression::None, Compression::Gzip { level: 1 }, Compression::Zstd { level: 3 }] {
+            let whole = packed(compression, usize::MAX);
+            assert_eq!(Digest::of(&whole.0), whole.1.digest);
+            for left in 0..7 {
+                assert!(packed(compression, left) == whole, "{compression:?} with {left} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_to_produce_is_told_at_any_number_of_threads() {
+        let work = Work::default();
+        let options = PackOptions { threads: NonZero::new(4).unwrap(), ..PackOptions::new(&work) };
+        for left in [0, 1, 2, 3, 6] {
+            let produce = |_: &mut BlockWriter<'_>| Err::<(), _>("no file");
+            let result = shortage::with(left, || run(&options, None, &mut Vec::new(), produce));
+            assert!(matches!(result, Err(PipelineError::Produce("no file"))), "{left} threads");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //!        ▲                                │
 //!        └────────── empty blocks ────────┘
 //! ```
+//! Where the machine has no threads left, the calling thread does all three.
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,7 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use dhow_oci::{DiffId, Hasher};
 
 use crate::block::Block;
-use crate::pipeline::join;
+use crate::threads::{join, start};
 
 /// Enough that no stage waits for long, in MiB.
 const BLOCKS: usize = 8;
@@ -32,15 +33,23 @@ pub(crate) fn hashed<T, E>(
         let value = consume(&mut first.filled())?;
         return Ok((value, DiffId(hasher.finish())));
     }
+    let first = filled.map(|()| first);
     std::thread::scope(|scope| {
         let (give_back, empty) = channel();
+        let (read, to_hash) = channel();
+        let (hashed, to_consume) = channel();
+        let (begin, task) = channel();
+        let read = move || task.recv().map(|(input, first)| read_blocks(input, first, &empty, &read));
+        let started = start(scope, read).and_then(|_| start(scope, move || hash_blocks(&to_hash, &hashed)));
+        let Ok(hasher) = started else {
+            // A reader that was started has nothing to do, and ends.
+            drop(begin);
+            return hashed_alone(input, first, consume);
+        };
         for _ in 1..BLOCKS {
             let _sent = give_back.send(Block::new());
         }
-        let (read, to_hash) = channel();
-        let (hashed, to_consume) = channel();
-        scope.spawn(move || read_blocks(input, filled.map(|()| first), &empty, &read));
-        let hasher = scope.spawn(move || hash_blocks(&to_hash, &hashed));
+        let _begun = begin.send((input, first));
         let mut blocks = Blocks { filled: to_consume, give_back, current: None, position: 0 };
         let outcome = consume(&mut blocks);
         // Without these ends the other threads stop, wherever they are.
@@ -48,6 +57,55 @@ pub(crate) fn hashed<T, E>(
         let diff_id = join(hasher);
         outcome.map(|value| (value, diff_id))
     })
+}
+
+/// Does as [`hashed`] by the calling thread alone.
+fn hashed_alone<T, E>(
+    input: impl Read,
+    first: Filled,
+    consume: impl FnOnce(&mut dyn BufRead) -> Result<T, E>,
+) -> Result<(T, DiffId), E> {
+    let mut blocks =
+        OneBlock { input, next: Some(first), current: Block::new(), position: 0, hasher: Hasher::sha256() };
+    let value = consume(&mut blocks)?;
+    Ok((value, DiffId(blocks.hasher.finish())))
+}
+
+/// A stream that is read and hashed block by block as it is consumed.
+struct OneBlock<R> {
+    input: R,
+    /// What was read already; `None` from then on.
+    next: Option<Filled>,
+    current: Block,
+    position: usize,
+    hasher: Hasher,
+}
+
+impl<R: Read> BufRead for OneBlock<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.position >= self.current.filled().len() {
+            self.position = 0;
+            match self.next.take() {
+                Some(first) => self.current = first?,
+                None => {
+                    self.current.clear();
+                    self.current.fill(&mut self.input)?;
+                }
+            }
+            self.hasher.update(self.current.filled());
+        }
+        Ok(&self.current.filled()[self.position..])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.position += count;
+    }
+}
+
+impl<R: Read> Read for OneBlock<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        read_buffered(self, buffer)
+    }
 }
 
 /// A block, or why it could not be read.
@@ -110,10 +168,53 @@ impl BufRead for Blocks {
 
 impl Read for Blocks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.fill_buf()?;
-        let count = bytes.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&bytes[..count]);
-        self.consume(count);
-        Ok(count)
+        read_buffered(self, buffer)
+    }
+}
+
+fn read_buffered(stream: &mut impl BufRead, buffer: &mut [u8]) -> io::Result<usize> {
+    let bytes = stream.fill_buf()?;
+    let count = bytes.len().min(buffer.len());
+    buffer[..count].copy_from_slice(&bytes[..count]);
+    stream.consume(count);
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::threads::shortage;
+
+    fn content() -> Vec<u8> {
+        (0..900_000_u32).flat_map(u32::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn a_machine_without_threads_reads_and_hashes_the_same_bytes() {
+        let content = content();
+        for left in [0, 1, 2] {
+            let consume = |stream: &mut dyn BufRead| {
+                let mut read = Vec::new();
+                stream.read_to_end(&mut read).map(|_| read)
+            };
+            let (read, diff_id) = shortage::with(left, || hashed(content.as_slice(), consume)).unwrap();
+            assert!(read == content && diff_id == DiffId(dhow_oci::Digest::of(&content)), "{left} threads");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_breaks_says_so_at_any_number_of_threads() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+        }
+        let content = content();
+        for (left, good) in [0, 1, 2].into_iter().flat_map(|left| [(left, 0), (left, content.len())]) {
+            let consume = |stream: &mut dyn BufRead| io::copy(stream, &mut io::sink());
+            let result = shortage::with(left, || hashed(content[..good].chain(Broken), consume));
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::ConnectionReset, "{left} threads, {good} bytes");
+        }
     }
 }

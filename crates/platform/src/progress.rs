@@ -46,11 +46,11 @@ pub(crate) struct Watched<'a> {
 }
 
 impl Watched<'_> {
-    /// Runs the step on this thread, and looks at it from another.
+    /// Runs the step on this thread, and looks at it from another. Where the machine has no thread left, nobody looks.
     pub(crate) fn run<T>(&self, step: impl FnOnce() -> T) -> T {
         let end = End::default();
         let result = std::thread::scope(|scope| {
-            scope.spawn(|| self.look_until(&end));
+            let _watcher = std::thread::Builder::new().spawn_scoped(scope, || self.look_until(&end));
             // Also when the step panics, as the other thread is waited for.
             let _ended = EndOnDrop(&end);
             step()

@@ -1,6 +1,7 @@
 //! `dhow run`: an image's program, rootless.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{PathError, Root, Work};
@@ -85,14 +86,14 @@ fn list(types: &[String]) -> String {
 /// Runs the image's program with this process's standard streams; returns its exit code.
 ///
 /// What it writes goes to a scratch directory that is removed when it ends. `on_start` gets a handle by which
-/// signals can be passed on.
+/// signals can be passed on; if it fails, the program is killed.
 pub fn run(
     image: &Image,
     blobs: &dyn BlobSource,
     request: &RunRequest,
     cache: &Path,
     events: &dyn Events,
-    on_start: impl FnOnce(JobHandle),
+    on_start: impl FnOnce(JobHandle) -> io::Result<()>,
 ) -> Result<i32, RunError> {
     let config = image.config().value();
     let arguments = arguments(config, request)?;
@@ -128,7 +129,7 @@ pub fn run(
     };
     let mut running = dhow_sandbox::spawn(&job, Streams::inherit())?;
     let handle = running.handle();
-    on_start(handle.clone());
+    on_start(handle.clone()).map_err(SandboxError::Start)?;
     let (exit, exceeded) = scratch.watched(request.scratch_limit, &handle, || running.wait())?;
     exceeded.map_or(Ok(exit?.code()), |exceeded| Err(exceeded.into()))
 }

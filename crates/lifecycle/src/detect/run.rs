@@ -1,9 +1,11 @@
 //! Runs `bin/detect`, a group's in parallel and each program once.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
 use dhow_cnb::{Analyzed, BuildPlan, GroupElement, OrderElement, Target};
 use dhow_fs::TemporaryDirectory;
@@ -136,15 +138,23 @@ impl Doer for Detector<'_> {
             .filter_map(|key| self.modules.get(&key).map(|module| (key.clone(), Arc::clone(module))))
             .collect();
         let input = self.input;
-        let fresh: Vec<(Key, Outcome)> = std::thread::scope(|scope| {
-            let start = |(key, module): (Key, Arc<Module>)| {
-                let target = &target;
-                scope.spawn(move || (key, detect(input, &module, target)))
+        let run = |module: &Module| detect(input, module, &target);
+        let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+            let start = |(_, module): &'_ (Key, Arc<Module>)| {
+                let module = Arc::clone(module);
+                std::thread::Builder::new().spawn_scoped(scope, move || run(&module))
             };
-            let running: Vec<_> = waiting.into_iter().map(start).collect();
-            running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+            let running: Vec<_> = waiting.iter().map(start).collect();
+            let finish = |(started, (_, module)): (io::Result<ScopedJoinHandle<'_, Outcome>>, &(Key, Arc<Module>))| {
+                match started {
+                    Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                    // Where the machine has no thread left, this one does it.
+                    Err(_) => run(module),
+                }
+            };
+            running.into_iter().zip(&waiting).map(finish).collect()
         });
-        self.outcomes.extend(fresh);
+        self.outcomes.extend(waiting.into_iter().map(|(key, _)| key).zip(outcomes));
         let members: Vec<Member> = group.iter().filter_map(|element| self.member(element)).collect();
         let story = &mut self.story;
         judge(&members, &mut |level, message| story.push((level, message)))

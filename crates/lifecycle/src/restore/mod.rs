@@ -244,7 +244,10 @@ fn run(input: &RestoreInput<'_>, jobs: Vec<Job>, log: &dyn Log) -> Result<Vec<Re
     };
     std::thread::scope(|scope| {
         for _ in 1..input.threads.get().min(jobs.len()) {
-            scope.spawn(worker);
+            // Where the machine has no thread left, there are fewer workers.
+            if std::thread::Builder::new().spawn_scoped(scope, worker).is_err() {
+                break;
+            }
         }
         worker();
     });

@@ -49,8 +49,13 @@ impl Sandboxed<'_> {
         let handle = running.handle();
         let wait = || {
             std::thread::scope(|scope| {
-                scope.spawn(|| forward(output, OutputStream::Output, self.events));
-                scope.spawn(|| forward(error, OutputStream::Error, self.events));
+                // Both streams end with the job. One that nobody read would make it wait for ever.
+                let read_error = || forward(error, OutputStream::Error, self.events);
+                if let Err(source) = std::thread::Builder::new().spawn_scoped(scope, read_error) {
+                    running.kill()?;
+                    return Err(SandboxError::Start(source));
+                }
+                forward(output, OutputStream::Output, self.events);
                 running.wait()
             })
         };
