@@ -1,13 +1,14 @@
 //! Signals: on their way to a program that dhow runs for the user, and told when they end dhow itself.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use dhow_fs::Root;
 use dhow_sandbox::JobHandle;
 use rustix::process::Signal;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::console::{Console, Style};
@@ -28,31 +29,42 @@ impl Caught {
     ///
     /// A terminal sends Ctrl-C and Ctrl-\\ to the job too, as it is of the same process group: sent on, they would come
     /// twice. Without a terminal they were meant for dhow alone.
-    pub(crate) fn pass_on(self, job: JobHandle) {
+    pub(crate) fn pass_on(self, job: JobHandle) -> Result<(), io::Error> {
         let mut signals = self.0;
         let from_terminal = std::io::stdin().is_terminal();
-        thread::spawn(move || {
+        let pass_on = move || {
             for number in signals.forever() {
                 if let Some(signal) = signal_of(number, from_terminal) {
                     job.signal(signal);
                 }
             }
-        });
+        };
+        thread::Builder::new().spawn(pass_on).map(drop)
     }
+}
+
+/// Makes a write beyond the limit of file sizes (`ulimit -f`) fail as one on a full disk does, instead of killing dhow.
+///
+/// The signal is caught rather than ignored, because programs that dhow starts would inherit that it is ignored.
+pub(crate) fn survive_file_size_limit() {
+    // Nobody looks at the flag: the write itself fails then.
+    let _otherwise_killed = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
 /// Says so when a signal ends dhow, which then ends as it would have. Nothing else is done: what runs in a sandbox ends
 /// with dhow, and what is half-written has no name.
 pub(crate) fn tell_interruption(style: Style) {
-    let told = [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal));
-    // Without it the build is as good.
-    let Ok(mut signals) = Signals::new(told) else { return };
-    thread::spawn(move || {
+    let told: Vec<i32> = [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal)).collect();
+    // The signals are caught by the thread itself: caught with nobody to tell them, they would end nothing.
+    let tell = move || {
+        let Ok(mut signals) = Signals::new(told) else { return };
         if let Some(signal) = signals.forever().next() {
             Console::new(style).interrupted();
             let _ended = signal_hook::low_level::emulate_default_handler(signal);
         }
-    });
+    };
+    // Without it the build is as good.
+    let _teller = thread::Builder::new().spawn(tell);
 }
 
 /// Tells whether the caller wants a signal ignored, as shells do for what they start in the background.

@@ -118,6 +118,7 @@ fn of_run(error: &RunError, invocation: &Invocation) -> Option<String> {
             Some(invocation.with(&["--user", "-u"], Some("1000:1000")))
         }
         RunError::Rootfs(RootfsError::Path(path)) | RunError::Path(path) => of_path(path),
+        RunError::Rootfs(error) if is_out_of_room(error) => of_io(error),
         RunError::Rootfs(RootfsError::Blob { .. } | RootfsError::Unpack { .. } | RootfsError::OtherLayer { .. }) => {
             match invocation.image()?.parse().ok()? {
                 Location::Layout(location) => Some(layout_check(&location.path)),
@@ -208,10 +209,12 @@ fn of_sandbox(error: &SandboxError) -> Option<String> {
 
 fn of_io(error: &(dyn Error + 'static)) -> Option<String> {
     // Deep in a stream of bytes nobody knows the path any more.
-    let is_full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    find::<PathError>(error)
-        .and_then(of_path)
-        .or_else(|| find::<io::Error>(error).filter(|error| is_full(error)).map(|_| "df -h".to_owned()))
+    let of_cause = |cause: &io::Error| match cause {
+        cause if is_full(cause) => Some("df -h".to_owned()),
+        cause if is_over_file_size(cause) => Some(FILE_SIZE.to_owned()),
+        _ => None,
+    };
+    find::<PathError>(error).and_then(of_path).or_else(|| of_cause(find::<io::Error>(error)?))
 }
 
 fn of_blob(error: &BlobError) -> Option<String> {
@@ -227,7 +230,8 @@ fn of_blob(error: &BlobError) -> Option<String> {
 
 fn of_path(path: &PathError) -> Option<String> {
     match path.source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+        _ if is_over_file_size(&path.source) => Some(FILE_SIZE.to_owned()),
+        _ if is_full(&path.source) => {
             let directory = path.path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let directory = directory.unwrap_or(Path::new(".")).display().to_string();
             Some(format!("df -h {}", quoted(&directory)))
@@ -235,6 +239,23 @@ fn of_path(path: &PathError) -> Option<String> {
         io::ErrorKind::PermissionDenied => Some(look_at(&path.path)),
         _ => None,
     }
+}
+
+/// Ends the limit of file sizes for a shell and what it starts.
+const FILE_SIZE: &str = "ulimit -f unlimited";
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Tells whether a file would have grown beyond the process's limit. A limit of dhow's own is no error of the system.
+fn is_over_file_size(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::FileTooLarge && error.raw_os_error().is_some()
+}
+
+/// Tells whether the machine had no room for what was to be written.
+fn is_out_of_room(error: &(dyn Error + 'static)) -> bool {
+    find::<io::Error>(error).is_some_and(|cause| is_full(cause) || is_over_file_size(cause))
 }
 
 /// Advice to look at who may use a path: at what of it can be seen.

@@ -32,5 +32,6 @@ mod reproducible;
 mod run;
 mod sandbox_view;
 mod settings;
+mod shortages;
 mod snapshots;
 mod terminal;

@@ -1,6 +1,7 @@
 //! The exporter.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use dhow_cnb::launch::{Bom, Metadata};
 use dhow_cnb::{Analyzed, ExitCode, Group, RunImageNames};
@@ -119,10 +120,19 @@ pub(super) fn execute(
     match cache {
         None => save_image(),
         // The cache follows the export from layer to layer, and waits for those that are in both.
-        Some(cache) if inputs.parallel => std::thread::scope(|scope| {
-            scope.spawn(|| save_cache(&cache_input, cache, log));
-            save_image()
-        }),
+        Some(cache) if inputs.parallel => {
+            let cache = Mutex::new(cache);
+            let follow = || save_cache(&cache_input, &mut **cache.lock().unwrap_or_else(PoisonError::into_inner), log);
+            std::thread::scope(|scope| {
+                let follower = std::thread::Builder::new().spawn_scoped(scope, follow);
+                save_image()?;
+                // Where the machine has no thread left, one comes after the other.
+                if follower.is_err() {
+                    follow();
+                }
+                Ok(())
+            })
+        }
         Some(cache) => {
             save_image()?;
             save_cache(&cache_input, cache, log);
