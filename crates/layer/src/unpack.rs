@@ -1,27 +1,39 @@
 //! From a layer to a tree, without ever leaving the tree's directory.
 //!
-//! Every name is used with the handle of its directory, and the directory is reached component by
-//! component ([`tree`]), so links lead nowhere but inside. An entry replaces what is there rather
-//! than write through it. Modes and times of directories are set when all else is done.
+//! Every name is used with the handle of its directory, and the directory is reached component by component
+//! ([`crate::stack`]), so links lead nowhere but inside. An entry replaces what is there rather than write through it. Modes
+//! and times of directories are set when all else is done, the inner ones first.
+//!
+//! ```text
+//! place.rs      one entry after the other
+//! make.rs       the directories on the way to it
+//! leaf.rs       files, links, nodes
+//! content.rs    what is in a file
+//! whiteout.rs   what is gone
+//! known.rs      what is remembered of names
+//! finish.rs     what is done in the end
+//! ```
 
 mod content;
-mod kept;
+mod finish;
+mod known;
+mod leaf;
+mod make;
 mod options;
 mod place;
-mod tree;
 mod whiteout;
 
-use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{PathError, Root};
+use dhow_fs::{Operation, PathError, Root};
 use dhow_oci::DiffId;
 
 use crate::stream::hashed;
-use crate::{Encoding, Member, MemberKind, Owner, ReadError, Reader, decompress};
+use crate::{Encoding, EntryFault, Member, MemberKind, Owner, ReadError, Reader, decompress};
 pub use options::{Owners, Rules, UnpackOptions, Whiteouts};
 use place::Unpacker;
+pub(crate) use whiteout::Whiteout;
 
 /// What was unpacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,13 +73,13 @@ pub enum UnpackError {
     /// The directory to unpack into cannot be opened.
     #[error(transparent)]
     Destination(#[from] PathError),
-    /// A name that could mean a place outside, or no place at all.
-    #[error("the layer holds {}, {reason}", .path.display())]
-    Unsafe {
-        /// The name.
+    /// An entry that cannot be unpacked, whatever else the layer holds.
+    #[error("the layer holds {}, {fault}", .path.display())]
+    Unfit {
+        /// The entry.
         path: PathBuf,
         /// What is wrong with it.
-        reason: &'static str,
+        fault: EntryFault,
     },
     /// A layer of the lifecycle holds something other than directories, files and symbolic links.
     #[error("unknown file type in tar: {}", .0.display())]
@@ -84,6 +96,9 @@ pub enum UnpackError {
 
 /// Unpacks a layer into `directory` of `destination`; its names, absolute ones too, are below it.
 ///
+/// What is in the directory already counts as that of older layers, so several layers may be unpacked into it one after the
+/// other.
+///
 /// Checks nothing but the tar itself: the caller compares the diffID. On failure what was unpacked so
 /// far stays.
 pub fn unpack(
@@ -97,7 +112,9 @@ pub fn unpack(
     if let Some(expected) = options.encoding.filter(|expected| *expected != found) {
         return Err(UnpackError::Encoding { expected, found });
     }
-    let mut unpacker = Unpacker::new(handle, options);
+    let location = || destination.host_path(directory);
+    let mut unpacker = Unpacker::new(handle, options)
+        .map_err(|source| PathError::new(Operation::ReadDirectory, location(), source))?;
     let (size, diff_id) = hashed(tar, |tar| unpack_members(tar, &mut unpacker, options))?;
     options.work.bytes_hashed.add(size);
     let Unpacker { entries, attributes, skipped, owners, .. } = unpacker;
@@ -116,18 +133,4 @@ fn unpack_members(
     let size = reader.finish()?;
     unpacker.finish()?;
     Ok(size)
-}
-
-/// Returns the components of a name; a leading `/` and `.` are left out, `..` is refused.
-fn components(path: &Path) -> Result<Vec<OsString>, UnpackError> {
-    use std::os::unix::ffi::OsStrExt;
-    let mut parts = Vec::new();
-    for part in path.as_os_str().as_bytes().split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => return Err(UnpackError::Unsafe { path: path.to_owned(), reason: "a name with `..` in it" }),
-            _ => parts.push(OsStr::from_bytes(part).to_owned()),
-        }
-    }
-    Ok(parts)
 }

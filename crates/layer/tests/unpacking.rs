@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use dhow_fs::{Root, Work};
 use dhow_layer::{
-    Compression, Entry, EntryKind, Limits, Owner, Owners, PackOptions, UnpackError, UnpackOptions, Unpacked, Whiteouts,
-    pack, unpack,
+    Compression, Entry, EntryKind, Limits, Owner, Owners, PackOptions, Stack, UnpackError, UnpackOptions, Unpacked,
+    Whiteouts, pack, unpack,
 };
 use proptest::prelude::*;
 
@@ -74,8 +74,22 @@ impl Scratch {
     }
 
     fn try_layer(&self, entries: &[Entry], change: impl Fn(&mut UnpackOptions<'_>)) -> Result<Unpacked, UnpackError> {
+        self.unpack(entries, Whiteouts::Apply, change)
+    }
+
+    /// Unpacks a layer that is to lie on top of `below`.
+    fn try_over(&self, below: &Stack, entries: &[Entry]) -> Result<Unpacked, UnpackError> {
+        self.unpack(entries, Whiteouts::Overlay(below), |_| {})
+    }
+
+    fn unpack(
+        &self,
+        entries: &[Entry],
+        whiteouts: Whiteouts<'_>,
+        change: impl Fn(&mut UnpackOptions<'_>),
+    ) -> Result<Unpacked, UnpackError> {
         let work = Work::default();
-        let mut options = UnpackOptions::image(&work);
+        let mut options = UnpackOptions { whiteouts, ..UnpackOptions::image(&work) };
         change(&mut options);
         let result = unpack(tar(entries).as_slice(), &self.root, Path::new("/"), &options);
         let outside = self.base.path().join("outside");
@@ -351,9 +365,12 @@ fn an_opaque_root_empties_the_tree() {
 
 #[test]
 fn whiteouts_become_those_of_overlayfs() {
+    let below = Scratch::new();
+    below.layer(&[file("gone", ""), file("o/x", ""), file("again/x", ""), file("file", ""), file("before/x", "")]);
+    let stack = Stack::open([below.at("")]).unwrap();
     let scratch = Scratch::new();
-    let overlay = |options: &mut UnpackOptions<'_>| options.whiteouts = Whiteouts::OverlayXattr { userxattr: true };
-    let result = scratch.try_layer(
+    let result = scratch.try_over(
+        &stack,
         &[
             file(".wh.gone", ""),
             file("o/.wh..wh..opq", ""),
@@ -364,7 +381,6 @@ fn whiteouts_become_those_of_overlayfs() {
             directory("before"),
             file(".wh.before", ""),
         ],
-        overlay,
     );
     if let Err(UnpackError::Place { source, .. }) = &result
         && source.raw_os_error() == Some(rustix::io::Errno::NOTSUP.raw_os_error())
@@ -441,7 +457,7 @@ fn names_that_are_kept_take_a_limited_memory() {
     let limits = Limits { names: 1 << 16, ..Limits::default() };
     let within = |options: &mut UnpackOptions<'_>| options.limits = limits;
     let long = |number: usize| {
-        let path: PathBuf = (0..40).map(|_| "n".repeat(100)).chain([number.to_string()]).collect();
+        let path: PathBuf = std::iter::once(number.to_string()).chain((0..40).map(|_| "n".repeat(100))).collect();
         Entry::directory(path.to_str().unwrap(), 0o755, ME)
     };
     let entries: Vec<Entry> = (0..30).map(long).collect();
@@ -453,11 +469,10 @@ fn names_that_are_kept_take_a_limited_memory() {
     };
     let entries: Vec<Entry> = (0..2000).map(|number| file(&format!("f{number}"), "")).collect();
     assert!(Scratch::new().try_layer(&entries, recorded).is_err());
-    let overlay = |options: &mut UnpackOptions<'_>| {
-        options.limits = limits;
-        options.whiteouts = Whiteouts::OverlayXattr { userxattr: true };
-    };
-    assert!(Scratch::new().try_layer(&entries, overlay).is_ok(), "of files no name is kept");
+    assert!(Scratch::new().try_layer(&entries, within).is_ok(), "of a first layer's files no name is kept");
+    let scratch = Scratch::new();
+    scratch.layer(&[file("older", "")]);
+    assert!(scratch.try_layer(&entries, within).is_err(), "of a later one's they are");
 
     let short: Vec<Entry> = (0..400).map(|number| Entry::directory(format!("d{number}"), 0o755, ME)).collect();
     assert!(Scratch::new().try_layer(&short, within).is_ok());

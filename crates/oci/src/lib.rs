@@ -4,6 +4,7 @@
 //! ([`Document`]); fields that this crate does not know survive an edit.
 
 pub mod annotation;
+mod chain;
 mod config;
 mod descriptor;
 mod digest;
@@ -18,6 +19,7 @@ mod object;
 mod platform;
 mod reference;
 
+pub use chain::chain_ids;
 pub use config::{ContainerConfig, History, ImageConfig, RootFs};
 pub use descriptor::Descriptor;
 pub use digest::{DiffId, Digest, DigestError, Hasher};

@@ -1,21 +1,31 @@
-//! Image layers unpacked once per diffID, to serve as lower directories of overlays.
+//! The layers of images, unpacked once, to serve as lower directories of overlays.
 //!
 //! ```text
-//! <cache>/layers/<owned|squashed>/<algorithm>/<hex>/     one unpacked layer, never changed afterwards
+//! <cache>/chains/<owned|squashed>/<algorithm>/<ChainID>/        what a layer adds to those below it
+//! <cache>/chains/<owned|squashed>/<algorithm>/<ChainID>.<N>/    what the last N layers add together
 //! ```
 //!
-//! A layer appears there whole, by a rename, or not at all; several processes may unpack the same one. It is on the disk
+//! What a layer means depends on what lies below it: where a link leads, which mode a directory has, what a whiteout hides.
+//! So a layer is unpacked in the knowledge of those below, and kept by the ChainID, which names them all. A base that many
+//! images share is unpacked once.
+//!
+//! A directory appears there whole, by a rename, or not at all; several processes may unpack the same one. It is on the disk
 //! before it has its name, because nobody looks at its files again. What a killed process left is removed by the next.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{PathError, Root, TemporaryDirectory, Work, sync_filesystem, sync_path};
-use dhow_layer::{Owners, UnpackError, UnpackOptions, Whiteouts};
-use dhow_oci::{DiffId, Image, LayerRef};
+use dhow_layer::{Owners, Stack, UnpackError, UnpackOptions, Whiteouts};
+use dhow_oci::{DiffId, Digest, Image, LayerRef, chain_ids};
 use dhow_store::{BlobError, BlobSource};
 
 use crate::progress::Counted;
 use crate::{Event, Events, Progress};
+
+/// The most directories that an image is given. The kernel takes 500 in one overlay, but each is held open while the image
+/// is set up, and each is asked for a name that is nowhere. What an image has more is unpacked into the last one.
+const MOST_DIRECTORIES: usize = 128;
 
 /// Whether unpacked files belong to whom the image says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +68,7 @@ pub enum RootfsError {
     Path(#[from] PathError),
     /// The image has no layers.
     #[error("image {0} has no layers, so there is nothing to run in")]
-    Empty(dhow_oci::Digest),
+    Empty(Digest),
 }
 
 impl Owned {
@@ -68,9 +78,17 @@ impl Owned {
             Self::Squashed => "squashed",
         }
     }
+
+    fn owners(self) -> Owners {
+        match self {
+            Self::AsImage => Owners::Set,
+            Self::Squashed => Owners::Ignore,
+        }
+    }
 }
 
-/// Returns the image's unpacked layers, topmost first, unpacking those that are not there yet.
+/// Returns the directories that an overlay of the image is made of, topmost first, unpacking the layers that are not kept
+/// yet. What of an image cannot be made is told as a warning when it is unpacked.
 pub(crate) fn lower_directories(
     image: &Image,
     blobs: &dyn BlobSource,
@@ -79,75 +97,145 @@ pub(crate) fn lower_directories(
     work: &Work,
     events: &dyn Events,
 ) -> Result<Vec<PathBuf>, RootfsError> {
-    let parent = cache.join("layers").join(owned.directory());
-    Root::host()?.create_directories(&parent, 0o700)?;
-    let layers = image.layers();
-    let mut directories: Vec<PathBuf> = Vec::with_capacity(layers.len());
-    for layer in &layers {
-        let directory = unpacked(layer, blobs, &parent, owned, work, events)?;
-        // An overlay refuses the same directory twice; of equal layers the topmost alone shows.
-        directories.retain(|existing| *existing != directory);
-        directories.push(directory);
-    }
-    if directories.is_empty() {
-        return Err(RootfsError::Empty(image.manifest().digest().clone()));
-    }
-    events.emit(Event::ProgressEnd);
-    directories.reverse();
-    Ok(directories)
+    directories_of(image, blobs, cache, owned, work, events, MOST_DIRECTORIES)
 }
 
-fn unpacked(
-    layer: &LayerRef,
+fn directories_of(
+    image: &Image,
     blobs: &dyn BlobSource,
-    parent: &Path,
+    cache: &Path,
     owned: Owned,
     work: &Work,
     events: &dyn Events,
-) -> Result<PathBuf, RootfsError> {
+    most: usize,
+) -> Result<Vec<PathBuf>, RootfsError> {
+    let layers = image.layers();
+    if layers.is_empty() {
+        return Err(RootfsError::Empty(image.manifest().digest().clone()));
+    }
     let host = Root::host()?;
-    let diff_id = &layer.diff_id;
-    let family = parent.join(diff_id.0.algorithm());
-    let destination = family.join(diff_id.0.hex());
-    if host.is_directory(&destination) {
-        return Ok(destination);
-    }
-    host.create_directories(&family, 0o700)?;
-    let subject = layer.descriptor.digest.to_string();
-    let progress = Progress { action: "unpacking", subject: &subject, done: 0, total: Some(layer.descriptor.size) };
-    let blob =
-        blobs.open(&layer.descriptor).map_err(|source| RootfsError::Blob { diff_id: diff_id.clone(), source })?;
-    let counted = Counted::new(blob, progress, events);
-    TemporaryDirectory::sweep(&family);
-    let temporary = TemporaryDirectory::create_in(&family)?;
-    let root = Root::open(temporary.path())?;
-    let options = UnpackOptions {
-        whiteouts: Whiteouts::OverlayXattr { userxattr: true },
-        owners: match owned {
-            Owned::AsImage => Owners::Set,
-            Owned::Squashed => Owners::Ignore,
-        },
-        ..UnpackOptions::image(work)
-    };
-    let unpacked = dhow_layer::unpack(counted, &root, Path::new("/"), &options)
-        .map_err(|source| RootfsError::Unpack { diff_id: diff_id.clone(), source })?;
-    if unpacked.diff_id != *diff_id {
-        return Err(RootfsError::OtherLayer { found: unpacked.diff_id, expected: diff_id.clone() });
-    }
-    host.set_mode(temporary.path(), 0o755)?;
-    sync_filesystem(temporary.path())?;
-    match host.rename(temporary.path(), &destination) {
-        Ok(()) => {
-            drop(temporary.keep());
-            sync_path(&family)?;
-            work.syncs.add(2);
+    let chain = chain_ids(layers.iter().map(|layer| &layer.diff_id));
+    let mut unpacking = Unpacking { blobs, owned, work, events, lost: Lost::default() };
+    // Lowest first, as they come.
+    let mut directories: Vec<PathBuf> = Vec::new();
+    for run in runs(layers.len(), most) {
+        let name = &chain[run.end - 1];
+        let family = cache.join("chains").join(owned.directory()).join(name.algorithm());
+        let directory = family.join(match run.len() {
+            1 => name.hex().to_owned(),
+            several => format!("{}.{several}", name.hex()),
+        });
+        if !host.is_directory(&directory) {
+            let below = Stack::open(directories.iter().rev())?;
+            unpacking.unpack(&layers[run], &below, &family, &directory)?;
         }
-        // Another process was faster, and its layer is as good.
-        Err(_) if host.is_directory(&destination) => {}
-        Err(error) => return Err(error.into()),
+        directories.push(directory);
     }
-    Ok(destination)
+    events.emit(Event::ProgressEnd);
+    unpacking.lost.tell(events);
+    directories.reverse();
+    // An overlay shows all its roots, whatever their attributes say, so what an opaque one hides is left out here.
+    let shown = Stack::open(&directories)?.len();
+    directories.truncate(shown);
+    Ok(directories)
 }
+
+/// Returns which layers, counted from the lowest, have a directory together if there are to be at most as many. The lower
+/// ones have one each whatever comes above them, so that images share them.
+fn runs(layers: usize, most: usize) -> Vec<Range<usize>> {
+    let singles = if layers <= most { layers } else { most.saturating_sub(1) };
+    let mut runs: Vec<Range<usize>> = (0..singles).map(|layer| layer..layer + 1).collect();
+    if singles < layers {
+        runs.push(singles..layers);
+    }
+    runs
+}
+
+/// What unpacking needs, and what it could not make.
+struct Unpacking<'a> {
+    blobs: &'a dyn BlobSource,
+    owned: Owned,
+    work: &'a Work,
+    events: &'a dyn Events,
+    lost: Lost,
+}
+
+impl Unpacking<'_> {
+    /// Unpacks layers, the lowest first, into one new directory on top of `below`.
+    fn unpack(
+        &mut self,
+        layers: &[LayerRef],
+        below: &Stack,
+        family: &Path,
+        directory: &Path,
+    ) -> Result<(), RootfsError> {
+        let host = Root::host()?;
+        host.create_directories(family, 0o700)?;
+        TemporaryDirectory::sweep(family);
+        let temporary = TemporaryDirectory::create_in(family)?;
+        host.set_mode(temporary.path(), 0o755)?;
+        let root = Root::open(temporary.path())?;
+        for layer in layers {
+            self.unpack_layer(layer, below, &root)?;
+        }
+        sync_filesystem(temporary.path())?;
+        match host.rename(temporary.path(), directory) {
+            Ok(()) => {
+                drop(temporary.keep());
+                sync_path(family)?;
+                self.work.syncs.add(2);
+            }
+            // Another process was faster, and its directory is as good.
+            Err(_) if host.is_directory(directory) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn unpack_layer(&mut self, layer: &LayerRef, below: &Stack, root: &Root) -> Result<(), RootfsError> {
+        let LayerRef { descriptor, diff_id } = layer;
+        let subject = descriptor.digest.to_string();
+        let progress = Progress { action: "unpacking", subject: &subject, done: 0, total: Some(descriptor.size) };
+        let blob =
+            self.blobs.open(descriptor).map_err(|source| RootfsError::Blob { diff_id: diff_id.clone(), source })?;
+        let counted = Counted::new(blob, progress, self.events);
+        let options = UnpackOptions {
+            whiteouts: Whiteouts::Overlay(below),
+            owners: self.owned.owners(),
+            ..UnpackOptions::image(self.work)
+        };
+        let unpacked = dhow_layer::unpack(counted, root, Path::new("/"), &options)
+            .map_err(|source| RootfsError::Unpack { diff_id: diff_id.clone(), source })?;
+        if unpacked.diff_id != *diff_id {
+            return Err(RootfsError::OtherLayer { found: unpacked.diff_id, expected: diff_id.clone() });
+        }
+        self.lost.devices.extend(unpacked.skipped);
+        Ok(())
+    }
+}
+
+/// What of an image could not be made.
+#[derive(Default)]
+struct Lost {
+    devices: Vec<PathBuf>,
+}
+
+impl Lost {
+    /// Tells it, once for all layers that were unpacked.
+    fn tell(&self, events: &dyn Events) {
+        let Some(first) = self.devices.first() else { return };
+        let number = self.devices.len();
+        let more = if number > 1 { format!(" and {} more", number - 1) } else { String::new() };
+        events.warn(&format!(
+            "device nodes of the image are left out, since they cannot be made here: /{}{more}",
+            first.display()
+        ));
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files as other programs would")]
+mod differential;
 
 #[cfg(test)]
 mod tests {
@@ -169,7 +257,7 @@ mod tests {
         let descriptor = layout.store(&tar, MediaType::OciLayer).unwrap();
         let layer = LayerRef { descriptor, diff_id: DiffId(Digest::of(&tar)) };
         let image = Image::assemble(ImageConfig::default(), &[layer], BTreeMap::new());
-        let family = cache.join("layers/squashed/sha256");
+        let family = cache.join("chains/squashed/sha256");
         let host = Root::host().unwrap();
         host.create_directories(&family.join(".dhow-1-dead/etc"), 0o755).unwrap();
         let live = TemporaryDirectory::create_in(&family).unwrap();

@@ -2,18 +2,19 @@
 
 use dhow_fs::Work;
 
-use crate::{Encoding, Limits};
+use crate::{Encoding, Limits, Stack};
 
 /// What is done with entries that say that something of a lower layer is gone (image-spec `layer.md`, "Whiteouts").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whiteouts {
+#[derive(Clone, Copy, Debug)]
+pub enum Whiteouts<'a> {
     /// What they name is removed, unless this layer brought it.
     Apply,
-    /// They become overlayfs's own: a character device 0:0, and an attribute of an opaque directory.
-    OverlayXattr {
-        /// Whether the attribute is `user.overlay.opaque` (mount option `userxattr`) or `trusted.overlay.opaque`.
-        userxattr: bool,
-    },
+    /// The tree will lie on top of these layers in an overlay (mount option `userxattr`).
+    ///
+    /// What whiteouts name is removed as with `Apply`, and what the layers below have is marked as gone, as overlayfs has
+    /// it. Directories that the layer does not describe are as below, links below are followed, and hard links may name
+    /// files below.
+    Overlay(&'a Stack),
     /// They are files like others.
     Ignore,
 }
@@ -46,7 +47,7 @@ pub struct UnpackOptions<'a> {
     /// The encoding that the blob must have, if not any.
     pub encoding: Option<Encoding>,
     /// What is done with whiteouts.
-    pub whiteouts: Whiteouts,
+    pub whiteouts: Whiteouts<'a>,
     /// What is done with owners.
     pub owners: Owners,
     /// Whose rules are followed.
@@ -58,7 +59,7 @@ pub struct UnpackOptions<'a> {
 }
 
 impl<'a> UnpackOptions<'a> {
-    /// Returns options for a layer of an image, unpacked over the ones below it.
+    /// Returns options for a layer of an image, unpacked into the tree of the ones below it.
     pub fn image(work: &'a Work) -> Self {
         Self {
             encoding: None,
