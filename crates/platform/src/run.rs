@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{PathError, Root, Work};
+use dhow_fs::{PathError, Work};
+use dhow_layer::Stack;
 use dhow_oci::{Image, ImageConfig};
 use dhow_sandbox::{Identity, Job, JobHandle, Mount, Privileges, RootFs, SandboxError, Streams};
 use dhow_store::BlobSource;
@@ -101,7 +102,7 @@ pub fn run(
     let caller = caller();
     let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
     let lower = lower_directories(image, blobs, cache, owned, &Work::default(), events)?;
-    let user = user_of(request.user.as_deref().unwrap_or(&config.config.user), &lower)?;
+    let user = user_of(request.user.as_deref().unwrap_or(&config.config.user), &Stack::open(&lower)?)?;
     let scratch = ScratchSpace::create(cache)?;
     let network = request.network.unwrap_or(Network::Host);
     let working_directory = match &request.working_directory {
@@ -190,15 +191,12 @@ fn process_types(config: &ImageConfig) -> Vec<String> {
     processes.into_iter().flatten().filter_map(kind).collect()
 }
 
-fn user_of(text: &str, lower: &[PathBuf]) -> Result<User, RunError> {
-    let read = |path: &str| -> String {
-        // The topmost layer that has the file shows it. Links resolve inside of that layer.
-        let texts = lower
-            .iter()
-            .filter_map(|directory| Root::open(directory).ok()?.read_to_string(Path::new(path), ACCOUNTS_LIMIT).ok());
-        texts.into_iter().next().unwrap_or_default()
+fn user_of(text: &str, layers: &Stack) -> Result<User, RunError> {
+    let read = |path: &str| -> Result<String, RunError> {
+        let bytes = layers.read(Path::new(path), ACCOUNTS_LIMIT)?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
-    Ok(user::resolve(text, &read("/etc/passwd"), &read("/etc/group"))?)
+    Ok(user::resolve(text, &read("/etc/passwd")?, &read("/etc/group")?)?)
 }
 
 fn environment(config: &ImageConfig, request: &RunRequest, user: &User) -> Vec<(OsString, OsString)> {

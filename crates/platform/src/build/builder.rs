@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dhow_cnb::toml_write::{Node, Table};
 use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile};
 use dhow_fs::{Root, TemporaryDirectory, Work, sync_filesystem};
+use dhow_layer::Stack;
 use dhow_sandbox::{Access, Mount};
 
 use super::choice::BuildpackChoice;
@@ -200,14 +201,16 @@ fn of_image(
     let gid = request.gid.map_or_else(|| id("CNB_GROUP_ID"), Ok)?;
     let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
     let lower = lower_directories(&opened.image, opened.blobs(), &request.cache_directory, owned, work, events)?;
-    let order = required(&lower, "/cnb/order.toml")
+    let layers = Stack::open(&lower)?;
+    let file = |path: &str| layers.read_to_string(Path::new(path), FILE_LIMIT);
+    let order = file("/cnb/order.toml")?
         .ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: "/cnb/order.toml" })?;
     let order = OrderFile::parse(&order)
         .map_err(|source| BuildError::Toml { what: format!("/cnb/order.toml of {name}"), source })?;
-    let run_images = match required(&lower, "/cnb/run.toml") {
+    let run_images = match file("/cnb/run.toml")? {
         Some(text) => RunFile::parse(&text)
             .map_err(|source| BuildError::Toml { what: format!("/cnb/run.toml of {name}"), source })?,
-        None => stack_run_image(&lower, &name)?,
+        None => stack_run_image(file("/cnb/stack.toml")?, &name)?,
     };
     let mut environment: Vec<(String, String)> =
         vec![("PATH".into(), DEFAULT_PATH.into()), ("HOME".into(), HOME.into())];
@@ -215,7 +218,7 @@ fn of_image(
         environment.retain(|(existing, _)| existing != key);
         environment.push((key.to_owned(), value.to_owned()));
     }
-    let passwd = required(&lower, "/etc/passwd").unwrap_or_default();
+    let passwd = file("/etc/passwd")?.unwrap_or_default();
     if let Some(home) = user::home_of(uid, &passwd) {
         environment.retain(|(existing, _)| existing != "HOME");
         environment.push(("HOME".to_owned(), home));
@@ -236,21 +239,16 @@ fn of_image(
         order: order.order,
         buildpacks: Vec::new(),
         run_images,
-        system: required(&lower, "/cnb/system.toml").unwrap_or_default(),
+        system: file("/cnb/system.toml")?.unwrap_or_default(),
         view: View::Layers(lower),
     })
 }
 
-fn stack_run_image(lower: &[PathBuf], name: &str) -> Result<RunFile, BuildError> {
-    let Some(text) = required(lower, "/cnb/stack.toml") else { return Ok(RunFile::default()) };
+fn stack_run_image(stack_toml: Option<String>, name: &str) -> Result<RunFile, BuildError> {
+    let Some(text) = stack_toml else { return Ok(RunFile::default()) };
     let stack = dhow_cnb::StackFile::parse(&text)
         .map_err(|source| BuildError::Toml { what: format!("/cnb/stack.toml of {name}"), source })?;
     Ok(RunFile { images: vec![stack.run_image] })
-}
-
-/// Returns a file of the root file system: that of the topmost layer which has it.
-fn required(lower: &[PathBuf], path: &str) -> Option<String> {
-    lower.iter().find_map(|layer| Root::open(layer).ok()?.read_to_string(Path::new(path), FILE_LIMIT).ok())
 }
 
 fn choose_buildpacks(builder: &mut Builder, project: &Project) -> Result<(), BuildError> {
@@ -346,24 +344,24 @@ fn version_of(builder: &Builder, id: &str, wanted: Option<&str>) -> Result<Strin
 fn available(builder: &Builder) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> =
         builder.buildpacks.iter().map(|buildpack| (buildpack.id.clone(), buildpack.version.clone())).collect();
-    if let View::Layers(lower) = &builder.view {
-        for root in lower.iter().filter_map(|layer| Root::open(layer).ok()) {
-            found.extend(in_layer(&root));
-        }
+    if let View::Layers(lower) = &builder.view
+        && let Ok(layers) = Stack::open(lower)
+    {
+        found.extend(in_layers(&layers));
     }
     found.sort();
     found.dedup();
     found
 }
 
-fn in_layer(root: &Root) -> Vec<(String, String)> {
+fn in_layers(layers: &Stack) -> Vec<(String, String)> {
     let directory = Path::new(BUILDPACKS_DIRECTORY);
-    let children = |path: &Path| root.read_directory(path).unwrap_or_default();
+    let children = |path: &Path| layers.names(path).unwrap_or_default();
     let mut found = Vec::new();
     for id in children(directory) {
-        for version in children(&directory.join(&id.name)) {
-            let file = directory.join(&id.name).join(&version.name).join("buildpack.toml");
-            let descriptor = root.read_to_string(&file, FILE_LIMIT).ok();
+        for version in children(&directory.join(&id)) {
+            let file = directory.join(&id).join(&version).join("buildpack.toml");
+            let descriptor = layers.read_to_string(&file, FILE_LIMIT).ok().flatten();
             if let Some(descriptor) = descriptor.and_then(|text| dhow_cnb::Descriptor::parse(&text).ok()) {
                 found.push((descriptor.id.to_string(), descriptor.version.to_string()));
             }
