@@ -44,9 +44,35 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// Returns the duration that a number with a unit means: `90s`, `30m`, `1h`, `7d`; `0` needs none.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let number = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let seconds = match &text[number.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        "" if number == "0" => 1,
+        _ => return Err("expected a number with s, m, h or d, such as 30m".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a whole number before the unit, such as 30m".to_owned())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "longer than can be counted".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_is_a_number_with_a_unit() {
+        let seconds = |text: &str| parse_duration(text).map(|duration| duration.as_secs()).ok();
+        for (text, expected) in [("0", 0), ("0s", 0), ("90s", 90), ("30m", 1800), ("1h", 3600), ("7d", 604_800)] {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+        for text in ["", "1", "h", "1.5h", "-1h", "1w", "1hh", "1h ", "99999999999999999999s", "999999999999999999d"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn sizes_and_times_read_well() {

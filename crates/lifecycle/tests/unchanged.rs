@@ -142,7 +142,7 @@ fn every_name_gets_a_whole_image_and_the_run_images_blobs_are_read_once() {
     let of_base = base.image.layers().len() as u64;
     assert_eq!(machine.work.report().blobs_opened, of_base, "as they come into the first layout");
     for layout in [&app, &extra] {
-        assert!(layout.closure(&exported.image).unwrap().is_empty());
+        assert!(layout.missing(&exported.image).unwrap().is_empty());
         assert!(layout.check().unwrap().is_empty());
     }
 }

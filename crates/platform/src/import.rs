@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(loaded.resolved.known_name(), Some("example.org/team/base:12"));
         let tar = std::fs::read(&rootfs).unwrap();
         assert_eq!(config.rootfs.diff_ids, [dhow_oci::DiffId(dhow_oci::Digest::of(&tar))]);
-        assert_eq!(layout.closure(&loaded.image).unwrap(), []);
+        assert_eq!(layout.missing(&loaded.image).unwrap(), []);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod verify;
 pub use archive::{Archive, ArchiveError};
 pub use blob::{Adopted, BlobError, BlobSink, BlobSource, Presence, Stored, read_document};
 pub use graph::{Completeness, Copied, CopyError, copy_graph};
-pub use layout::{Finding, GcReport, Layout, LayoutError, SPARSE};
+pub use layout::{Expected, Finding, GcReport, Layout, LayoutError, SPARSE};
 pub use normalise::normalise;
 pub use resolve::{ImageSource, LoadedImage, Query, ResolveError, Resolved, Wanted};
 pub use staging::BlobWriter;

@@ -23,7 +23,7 @@ fn an_archive_has_the_image_it_was_written_from_and_copies_back() {
     assert_eq!(loaded.resolved.named.digest, index.digest);
     let back = scratch.layout("back");
     copy_graph(&loaded.resolved.named, &archive, &back, Completeness::Full).unwrap();
-    assert_eq!(back.closure(&stored).unwrap(), []);
+    assert_eq!(back.missing(&stored).unwrap(), []);
     assert!(back.check().unwrap().is_empty());
 }
 

@@ -6,14 +6,15 @@ mod common;
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use common::{Scratch, blob, image, store_documents, store_image, store_index, tag, tree, work, write_index};
 use dhow_oci::{Descriptor, Digest, Document, Image, Index, LayerRef, Manifest, MediaType};
-use dhow_store::{BlobSink, BlobSource, Completeness, Layout, Presence};
+use dhow_store::{BlobSink, BlobSource, Completeness, Layout, LayoutError, Presence};
 use proptest::prelude::*;
 
 fn collect(path: &Path) -> dhow_store::GcReport {
-    Layout::open(path, &work()).unwrap().gc().unwrap()
+    Layout::open(path, &work()).unwrap().gc(Duration::ZERO).unwrap()
 }
 
 fn findings(path: &Path) -> Vec<String> {
@@ -92,9 +93,113 @@ fn gc_removes_nothing_when_a_manifest_that_is_kept_is_damaged() {
     let bytes = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, bytes.replace("schemaVersion\":2", "schemaVersion\":3")).unwrap();
     let before = tree(&path);
-    let error = Layout::open(&path, &work()).unwrap().gc().unwrap_err();
+    let error = Layout::open(&path, &work()).unwrap().gc(Duration::ZERO).unwrap_err();
     assert!(error.to_string().contains(image.manifest().digest().as_str()));
     assert_eq!(tree(&path), before);
+}
+
+#[test]
+fn gc_stops_at_a_named_image_whose_manifest_is_missing_or_unreadable_and_says_which() {
+    for (kind, damage) in DAMAGES {
+        let scratch = Scratch::new();
+        let layout = scratch.layout("layout");
+        let (lost, whole) =
+            (store_image(&layout, "linux/amd64", &["lost"]), store_image(&layout, "linux/amd64", &["whole"]));
+        tag(&layout, "lost", &lost);
+        tag(&layout, "whole", &whole);
+        layout.store(b"garbage", MediaType::OciLayer).unwrap();
+        let path = layout.path().to_owned();
+        drop(layout);
+        damage(&blob(&path, lost.manifest().digest()));
+        let before = tree(&path);
+        let layout = Layout::open(&path, &work()).unwrap();
+        let error = layout.gc(Duration::ZERO).unwrap_err();
+        let named = format!("cannot tell what `lost` ({}) needs; nothing was removed", lost.manifest().digest());
+        assert_eq!(error.to_string(), named, "{kind}");
+        let layers: Vec<Digest> = lost.manifest().value().layers.iter().map(|layer| layer.digest.clone()).collect();
+        assert!(layout.drop_unneeded(&layers).is_err(), "{kind}");
+        assert_eq!(tree(&path), before, "{kind}");
+    }
+}
+
+#[test]
+fn gc_stops_at_an_entry_of_an_unknown_kind_that_is_missing() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    layout.store(b"garbage", MediaType::OciLayer).unwrap();
+    let absent = Descriptor::of(MediaType::Other("application/vnd.unknown+json".into()), b"{}");
+    write_index(&layout, Index::of(vec![absent]));
+    let path = layout.path().to_owned();
+    drop(layout);
+    let error = Layout::open(&path, &work()).unwrap().gc(Duration::ZERO).unwrap_err();
+    assert!(matches!(error, LayoutError::Unreadable { .. }), "{error}");
+}
+
+#[test]
+fn gc_spares_blobs_that_are_younger_than_the_grace_time() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let kept = store_image(&layout, "linux/amd64", &["kept"]);
+    tag(&layout, "kept", &kept);
+    let path = layout.path().to_owned();
+    drop(layout);
+    // As another tool does it: no lock, no session.
+    let garbage = blob(&path, &Digest::of(b"garbage"));
+    std::fs::write(&garbage, "garbage").unwrap();
+    let gc = |grace| {
+        let report = Layout::open(&path, &work()).unwrap().gc(grace).unwrap();
+        (report.kept, report.spared, report.young, report.removed.len())
+    };
+    assert_eq!(gc(Duration::from_secs(3600)), (3, 1, 1, 0));
+    assert_eq!(gc(Duration::MAX), (3, 1, 1, 0));
+    // An old time of the content says nothing of how long it has been here.
+    std::fs::File::options().write(true).open(&garbage).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(gc(Duration::from_secs(3600)), (3, 1, 1, 0));
+    std::thread::sleep(Duration::from_millis(30));
+    assert_eq!(gc(Duration::from_millis(1)), (3, 0, 0, 1));
+    std::fs::write(&garbage, "garbage").unwrap();
+    assert_eq!(gc(Duration::ZERO), (3, 0, 0, 1));
+}
+
+/// The layout is never at rest: skopeo copies into it what `gc` finds unnamed.
+#[test]
+fn no_copy_of_skopeo_ends_torn_while_gc_runs() {
+    let scratch = Scratch::new();
+    let source = scratch.layout("source");
+    for round in 0..25 {
+        let large = format!("{round}").repeat(100_000);
+        let layers = [large.as_str(), "shared", &format!("layer {round}")];
+        tag(&source, &format!("t{round}"), &store_image(&source, "linux/amd64", &layers));
+    }
+    let path = scratch.layout("layout").path().to_owned();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let collector = scope.spawn(|| {
+            let mut rounds = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let report = Layout::open(&path, &work()).unwrap().gc(Duration::from_secs(3600)).unwrap();
+                assert_eq!(report.removed, []);
+                rounds += 1;
+            }
+            rounds
+        });
+        for round in 0..25 {
+            let at = |layout: &Path| format!("oci:{}:t{round}", layout.display());
+            let copied = std::process::Command::new("skopeo")
+                .args(["--insecure-policy", "copy", "--quiet", &at(source.path()), &at(&path)])
+                .status()
+                .unwrap();
+            assert!(copied.success(), "round {round}");
+            let layout = Layout::open(&path, &work()).unwrap();
+            let selector = dhow_oci::Selector::Tag(format!("t{round}"));
+            let platform = common::platform("linux/amd64");
+            let loaded = dhow_store::ImageSource::image(&layout, Some(&selector), &platform).unwrap();
+            assert_eq!(layout.missing(&loaded.image).unwrap(), [], "round {round}");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(collector.join().unwrap() > 25);
+    });
+    assert_eq!(findings(&path), [""; 0]);
 }
 
 #[test]
@@ -163,7 +268,7 @@ fn a_sparse_image_over_a_full_one_drops_what_no_full_image_needs() {
     let mut candidates = base.clone();
     candidates.push(shared.config().digest().clone());
     assert_eq!(layout.drop_unneeded(&candidates).unwrap(), base[..1]);
-    let missing: Vec<Digest> = layout.closure(&shared).unwrap().into_iter().map(|blob| blob.digest).collect();
+    let missing: Vec<Digest> = layout.missing(&shared).unwrap().into_iter().map(|blob| blob.digest).collect();
     assert_eq!(missing, base[..1]);
     let path = layout.path().to_owned();
     drop(layout);
@@ -378,7 +483,7 @@ proptest! {
             let selector = dhow_oci::Selector::Tag(format!("t{name}"));
             let loaded = dhow_store::ImageSource::image(&layout, Some(&selector), &common::platform("linux/amd64")).unwrap();
             prop_assert_eq!(loaded.image.manifest().digest(), image.manifest().digest());
-            prop_assert_eq!(layout.closure(image).unwrap(), vec![]);
+            prop_assert_eq!(layout.missing(image).unwrap(), vec![]);
             let sbom = Descriptor::of(MediaType::OciLayer, b"sbom");
             if *has_referrer { prop_assert_eq!(layout.presence(&sbom).unwrap(), Presence::Present); }
         }

@@ -63,7 +63,7 @@ fn child_writes_images_for_ever() {
 fn child_collects_for_ever() {
     let Some((path, _)) = told() else { return };
     loop {
-        Layout::open(&path, &work()).unwrap().gc().unwrap();
+        Layout::open(&path, &work()).unwrap().gc(Duration::ZERO).unwrap();
     }
 }
 
@@ -79,7 +79,7 @@ fn all_of_16_processes_that_write_at_once_are_in_the_index() {
     let layout = Layout::open(&path, &work()).unwrap();
     assert_eq!(tags(&layout), names);
     assert!(layout.check().unwrap().is_empty());
-    let report = layout.gc().unwrap();
+    let report = layout.gc(Duration::ZERO).unwrap();
     assert_eq!((report.removed.len(), report.reclaimed), (0, 0));
 }
 
@@ -175,7 +175,7 @@ fn a_layout_is_whole_whenever_its_writers_are_killed() {
         assert!(tags(&layout).contains("kept"));
     }
     let layout = Layout::open(&path, &work()).unwrap();
-    layout.gc().unwrap();
+    layout.gc(Duration::ZERO).unwrap();
     let named: usize = tags(&layout).len();
     assert!(named >= 3, "the writers named something between the kills");
     assert!(layout.check().unwrap().is_empty());

@@ -138,7 +138,7 @@ fn gc_keeps_what_an_odd_entry_leads_to_and_removes_nothing_where_nobody_can_tell
 }
 
 fn collect(path: &std::path::Path) -> Result<dhow_store::GcReport, LayoutError> {
-    Layout::open(path, &work()).unwrap().gc()
+    Layout::open(path, &work()).unwrap().gc(std::time::Duration::ZERO)
 }
 
 fn layout_index(layout: &Layout, entries: &[String]) -> Descriptor {
@@ -171,7 +171,7 @@ fn an_index_with_an_entry_that_is_not_understood_is_not_copied_as_whole() {
     assert!(matches!(error, CopyError::Foreign { entry, .. } if entry == "inner"));
     assert_eq!(common::tree(&to.path().join("blobs")), Vec::<String>::new());
     copy_graph(&index, &from, &to, Completeness::Sparse).unwrap();
-    assert_eq!(to.closure(&image).unwrap(), []);
+    assert_eq!(to.missing(&image).unwrap(), []);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod common;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use common::{Scratch, image, platform, store_documents, store_image, store_index, tag, work};
 use dhow_oci::{DiffId, Digest, LayerRef, MediaType, Selector};
@@ -46,7 +47,7 @@ fn run_images_of_every_recorded_shape_are_found() {
         let layout = recorded(&scratch, name);
         let loaded = layout.image(None, &amd64).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(loaded.image.layers().len(), 2, "{name}");
-        assert_eq!(layout.closure(&loaded.image).unwrap().len(), 2, "{name}: sparse");
+        assert_eq!(layout.missing(&loaded.image).unwrap().len(), 2, "{name}: sparse");
         assert_eq!(layout.resolve(Some(&latest), &amd64).is_ok(), is_tagged, "{name}");
         let preferred = Query { wanted: Wanted::Preferably("latest"), platform: Some(&amd64) };
         assert_eq!(layout.find(&preferred).unwrap().descriptor.digest, *loaded.image.manifest().digest(), "{name}");
@@ -182,7 +183,7 @@ fn archives_go_both_ways_with_skopeo() {
     assert_eq!(loaded.resolved.known_name(), Some(name));
     let to = scratch.layout("to");
     copy_graph(&loaded.resolved.descriptor, &theirs, &to, Completeness::Full).unwrap();
-    assert_eq!(to.closure(&ours).unwrap(), []);
+    assert_eq!(to.missing(&ours).unwrap(), []);
 }
 
 #[test]
@@ -201,9 +202,9 @@ fn umoci_lists_unpacks_and_collects_what_was_written() {
     run("umoci", &["gc", "--layout", &path]);
     drop(layout);
     let layout = Layout::open(Path::new(&path), &work()).unwrap();
-    assert_eq!(layout.closure(&ours).unwrap(), []);
+    assert_eq!(layout.missing(&ours).unwrap(), []);
     assert!(layout.check().unwrap().is_empty());
-    assert_eq!(layout.gc().unwrap().removed, [], "umoci found the same garbage");
+    assert_eq!(layout.gc(Duration::ZERO).unwrap().removed, [], "umoci found the same garbage");
     let resolved = layout.resolve(Some(&Selector::Tag("v2".into())), &platform("linux/amd64")).unwrap();
     assert_eq!(resolved.descriptor.digest, *ours.manifest().digest());
 }

@@ -26,13 +26,13 @@ fn an_image_is_tagged_loaded_copied_checked_and_collected_by_its_sha512_digests(
     let path = to.path().to_owned();
     drop(to);
     let to = Layout::open(&path, &work()).unwrap();
-    assert_eq!(to.gc().unwrap().kept, 3);
+    assert_eq!(to.gc(std::time::Duration::ZERO).unwrap().kept, 3);
     assert!(to.check().unwrap().is_empty());
     for selector in [Selector::Tag("x".into()), Selector::Digest(root.digest.clone())] {
         let loaded = to.load(&Query::new(Some(&selector), &platform("linux/amd64"))).unwrap();
         assert_eq!(*loaded.image.manifest().digest(), root.digest);
         assert_eq!(loaded.image.descriptor().digest, root.digest);
-        assert_eq!(to.closure(&loaded.image).unwrap(), []);
+        assert_eq!(to.missing(&loaded.image).unwrap(), []);
     }
 }
 
@@ -48,7 +48,7 @@ fn archives_hold_sha512_blobs() {
     assert_eq!(*loaded.image.manifest().digest(), root.digest);
     let to = scratch.layout("to");
     copy_graph(&root, &archive, &to, Completeness::Full).unwrap();
-    assert_eq!(to.closure(&loaded.image).unwrap(), []);
+    assert_eq!(to.missing(&loaded.image).unwrap(), []);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn a_layout_with_a_named_image_stays() {
     let image = store_image(&layout, "linux/amd64", &["base"]);
     tag(&layout, "app", &image);
     drop(layout);
-    assert_eq!(prepare(&scratch).closure(&image).unwrap(), []);
+    assert_eq!(prepare(&scratch).missing(&image).unwrap(), []);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod pack;
 mod run;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -15,6 +16,8 @@ pub(crate) use build::BuildArguments;
 pub(crate) use create::{BuilderCommand, BuilderCreateArguments, ImportArguments};
 pub(crate) use pack::PackArguments;
 pub(crate) use run::RunArguments;
+
+use crate::units::parse_duration;
 
 /// From source code to a shippable OCI artifact: no daemon, no root, no registry.
 #[derive(Debug, Parser)]
@@ -177,13 +180,19 @@ pub(crate) struct LayoutCheckArguments {
 
 /// Remove the blobs of a layout that nothing refers to
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   dhow layout gc ./app
+  dhow layout gc ./app --grace 0
+
+Another tool may have stored a blob that it has not named yet, so young blobs stay.
 ")]
 pub(crate) struct LayoutGcArguments {
     /// The layout directory, also as oci:DIRECTORY
     #[arg(value_name = "DIRECTORY", value_parser = layout_directory)]
     pub(crate) path: PathBuf,
+    /// How old a blob must be to be removed: 90s, 30m, 1h, 7d; 0 if no other tool is at work
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_duration)]
+    pub(crate) grace: Duration,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

@@ -29,7 +29,7 @@ pub(crate) fn check(arguments: &LayoutCheckArguments) -> Result<u8, Failure> {
 
 pub(crate) fn gc(arguments: &LayoutGcArguments) -> Result<(), Failure> {
     let path = arguments.path.display();
-    let report = open(&arguments.path)?.gc()?;
+    let report = open(&arguments.path)?.gc(arguments.grace)?;
     match arguments.format {
         Format::Json => answer_json(&json!({
             "path": arguments.path,
@@ -37,13 +37,15 @@ pub(crate) fn gc(arguments: &LayoutGcArguments) -> Result<(), Failure> {
             "freed": report.freed,
             "kept": report.kept,
             "spared": report.spared,
+            "young": report.young,
         })),
         Format::Text => answer(&format!(
-            "{path}: removed {} blobs ({}), kept {}, spared {} of live writers\n",
+            "{path}: removed {} blobs ({}), kept {}, spared {} of live writers and {} that are young\n",
             report.removed.len(),
             bytes(report.freed),
             report.kept,
-            report.spared
+            report.spared - report.young,
+            report.young
         )),
     }
     Ok(())

@@ -4,6 +4,7 @@ use dhow_oci::Selector;
 use dhow_platform::{LayoutLocation, Location, OpenError};
 use dhow_store::{LayoutError, ResolveError};
 
+use super::layouts::of_layout;
 use super::{layout_check, of_path};
 use crate::invocation::{Invocation, quoted};
 
@@ -27,6 +28,7 @@ pub(super) fn of_open(error: &OpenError, name: &str, role: Role, invocation: &In
         OpenError::Layout { path, source } => match source {
             LayoutError::Missing(_) => Some(absent(&location, path, role)),
             LayoutError::NotALayout { .. } => None,
+            LayoutError::NoIndex { .. } => of_layout(source),
             LayoutError::Path(path) => of_path(path),
             _ => Some(layout_check(path)),
         },

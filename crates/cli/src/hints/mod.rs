@@ -3,6 +3,7 @@
 //! A hint is a command that can be pasted, in the words that the user typed.
 
 mod images;
+mod layouts;
 
 use std::error::Error;
 use std::io;
@@ -21,6 +22,7 @@ use dhow_store::{BlobError, LayoutError};
 use crate::invocation::{FlagNames, Invocation, quoted};
 use crate::settings::{Key, Origin, SettingsError};
 use images::{Role, of_open};
+use layouts::{find_layout, of_layout};
 
 /// Returns what may help, preferably a command to paste.
 pub(crate) fn of(error: &(dyn Error + 'static), invocation: &Invocation) -> Option<String> {
@@ -33,6 +35,7 @@ pub(crate) fn of(error: &(dyn Error + 'static), invocation: &Invocation) -> Opti
         .or_else(|| find::<SettingsError>(error).and_then(of_settings))
         .or_else(|| find::<ImportError>(error).and_then(|error| of_import(error, invocation)))
         .or_else(|| of_open(find::<OpenError>(error)?, invocation.image()?, Role::App, invocation))
+        .or_else(|| find_layout(error).and_then(of_layout))
         .or_else(|| find::<BlobError>(error).and_then(of_blob))
         .or_else(|| of_io(error))
 }

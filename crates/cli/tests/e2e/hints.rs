@@ -125,3 +125,28 @@ fn values_of_variables_are_not_repeated() {
     let outcome = world.build("oci:app", "source", &["--env", "TOKEN=secret"]).exits(51).does_not_say("secret");
     assert!(hint(&outcome).contains("--env TOKEN=…"), "{}", outcome.stderr);
 }
+
+#[test]
+fn a_layout_that_lost_its_index_keeps_its_images_and_says_how_to_go_on() {
+    let world = World::with_script("exit 0");
+    world.build("oci:app", "source", &[]).success();
+    let blobs = crate::support::blobs(&world.path("app"));
+    fs::remove_file(world.path("app/index.json")).unwrap();
+    for typed in [
+        &["build", "oci:app:new", "--path", "source", "--builder", "oci:builder"][..],
+        &["rebase", "oci:app"],
+        &["layout", "gc", "app"],
+        &["layout", "gc", "app", "--grace", "0"],
+        &["inspect", "oci:app"],
+    ] {
+        let outcome = world.dhow(typed).run().exits(1);
+        let absolute = world.path("app").display().to_string();
+        assert_eq!(
+            hint(&outcome).replace(&absolute, "app"),
+            "restore app/index.json, or give up all images of the layout: rm -r app/blobs",
+            "{typed:?}"
+        );
+    }
+    assert_eq!(crate::support::blobs(&world.path("app")), blobs);
+    assert!(!world.path("app/index.json").exists());
+}

@@ -30,6 +30,12 @@ impl LayoutCache {
         Self { layout, tag: tag.to_owned(), previous, layers: Vec::new() }
     }
 
+    /// Tells whether an image with this config is a cache.
+    #[must_use]
+    pub fn is_cache(config: &ImageConfig) -> bool {
+        config.label(METADATA_LABEL).is_some()
+    }
+
     fn cached(&self, diff_id: &DiffId) -> Result<LayerRef, CacheReadError> {
         let layers = self.previous.as_ref().map(Image::layers).unwrap_or_default();
         let layer = layers.into_iter().find(|layer| layer.diff_id == *diff_id);

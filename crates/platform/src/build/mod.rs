@@ -19,6 +19,7 @@ mod steps;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dhow_cnb::{PlatformApi, PlatformRules};
 use dhow_fs::{Root, Work};
@@ -210,7 +211,8 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
             for layer in &cached {
                 kept.record_cached(&layer.directory, &layer.diff_id)?;
             }
-            let _collected = cache_layout.gc();
+            // The cache is dhow's own: no other tool writes to it.
+            let _collected = cache_layout.gc(Duration::ZERO);
         }
         // The image is written; the next build just finds less.
         Err(error) => events.warn(&format!("cannot cache layers: {error}")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dhow_fs::{FileKind, Operation, PathError, Root, Work, check_directory_writable, is_unfinished};
 use dhow_oci::{Selector, annotation};
-use dhow_store::{Archive, Layout};
+use dhow_store::{Archive, Layout, LayoutError};
 
 use super::error::BuildError;
 use super::request::{BuildRequest, Tag};
@@ -17,13 +17,13 @@ pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), Buil
     let host = Root::host()?;
     let path =
         std::path::absolute(&place.path).map_err(|source| PathError::new(Operation::Inspect, &place.path, source))?;
-    // A directory with anything in it must be a layout; one whose making was cut short has a marker already.
-    let is_layout = place.medium == Medium::Layout && host.exists(&path.join("index.json"));
-    let is_foreign =
-        place.medium == Medium::Layout && holds_something(&host, &path) && !host.exists(&path.join("oci-layout"));
-    if is_layout || is_foreign {
-        let opened = Layout::open(&path, work).and_then(|layout| layout.index());
-        opened.map_err(|source| BuildError::Output { path: place.path.clone(), source })?;
+    if place.medium == Medium::Layout && holds_something(&host, &path) {
+        match Layout::open(&path, work).and_then(|layout| layout.index()) {
+            // Its making was cut short, and is finished by the next writer.
+            Err(LayoutError::NoIndex { blobs: 0, .. }) => {}
+            Err(source) => return Err(BuildError::Output { path: place.path.clone(), source }),
+            Ok(_) => {}
+        }
     }
     let is_archive = place.medium == Medium::Archive;
     if is_archive {

@@ -3,6 +3,7 @@
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dhow_cnb::launch::Metadata;
 use dhow_cnb::{Analyzed, Group, LauncherMetadata};
@@ -234,8 +235,11 @@ impl Build<'_> {
             let base: Vec<Digest> =
                 run_image.image.image.layers().into_iter().map(|layer| layer.descriptor.digest).collect();
             for target in &targets {
-                let path = target.layout.path().to_owned();
-                target.layout.drop_unneeded(&base).map_err(|source| BuildError::Output { path, source })?;
+                // The image is named. Layers that stay although it leaves them out do no harm.
+                if let Err(error) = target.layout.drop_unneeded(&base) {
+                    let path = target.layout.path().display();
+                    self.events.warn(&format!("the run image's layers stay in {path}: {error}"));
+                }
             }
         }
         if request.output.medium == Medium::Archive {
@@ -256,7 +260,7 @@ impl Build<'_> {
         }
         if request.output.medium == Medium::Archive {
             // What earlier images of the archive were made of serves nobody any more.
-            let _collected = output.gc();
+            let _collected = output.gc(Duration::ZERO);
         }
         Ok(published)
     }
@@ -344,14 +348,21 @@ pub(super) fn open_cache(
         Ok(found) => found,
         Err(damage) => {
             events.warn(&format!("the cache is damaged and is made anew: {damage}"));
-            Root::host()?.remove_all(path)?;
-            let layout = Layout::open_or_create(path, work)
-                .map_err(|source| BuildError::Output { path: path.to_owned(), source })?;
-            (Arc::new(layout), None)
+            (Arc::new(recovered_cache(path, work)?), None)
         }
     };
     let cache = LayoutCache::new(Arc::clone(&layout), CACHE_TAG, previous);
     Ok((layout, cache))
+}
+
+/// Returns the layout of a cache whose image cannot be read. All of it is dhow's own and can be made again, so what cannot
+/// be recovered goes.
+fn recovered_cache(path: &Path, work: &Arc<Work>) -> Result<Layout, BuildError> {
+    if let Ok(layout) = Layout::recover(path, work, &LayoutCache::is_cache) {
+        return Ok(layout);
+    }
+    Root::host()?.remove_all(path)?;
+    Layout::open_or_create(path, work).map_err(|source| BuildError::Output { path: path.to_owned(), source })
 }
 
 fn read_cache(path: &Path, work: &Arc<Work>) -> Result<(Arc<Layout>, Option<dhow_oci::Image>), String> {

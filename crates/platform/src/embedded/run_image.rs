@@ -71,7 +71,7 @@ fn existing(layout: &Layout, reference: &Reference) -> Option<Image> {
     let platform = Platform::host();
     let LoadedImage { image, resolved } = layout.image(Some(&reference.selector), &platform).ok()?;
     let is_same = resolved.entry.annotations.get(IDENTITY) == Some(&identity());
-    let is_whole = layout.closure(&image).is_ok_and(|missing| missing.is_empty());
+    let is_whole = layout.missing(&image).is_ok_and(|missing| missing.is_empty());
     (is_same && is_whole).then_some(image)
 }
 

@@ -1,13 +1,14 @@
 //! Recognising a layout, and making an empty one.
 
 use std::ffi::OsStr;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{AtomicFile, FileKind, LockMode, Root, is_unfinished, make_directories};
+use dhow_fs::{AtomicFile, FileKind, LockMode, Operation, PathError, Root, is_unfinished, make_directories};
 use dhow_oci::{Document, Index, go_json};
 use serde::{Deserialize, Serialize};
 
-use super::{LayoutError, found, session};
+use super::{LayoutError, found, instant, is_json, session};
 use crate::staging::{DIRECTORY_MODE, FILE_MODE, ensure_blob_directory};
 
 /// The only version there is.
@@ -52,10 +53,28 @@ pub(super) fn require_layout(root: &Root, path: &Path) -> Result<(), LayoutError
             Some(other) => return not_a_layout(path, format!("its `{}` is a {other:?}", &directory[1..])),
         }
     }
-    if found(root.symlink_metadata(Path::new("/index.json")))?.is_none() {
-        return not_a_layout(path, format!("it has no `index.json` file; it holds {}", held(root)?));
+    require_index(root, path)
+}
+
+/// Fails if there is no `index.json`, now and for as long as another tool takes to replace it.
+fn require_index(root: &Root, path: &Path) -> Result<(), LayoutError> {
+    let mut pauses = instant::pauses();
+    while found(root.symlink_metadata(Path::new("/index.json")))?.is_none() {
+        if pauses.next().is_none() {
+            return Err(LayoutError::NoIndex { path: path.to_owned(), blobs: count_blobs(root)? });
+        }
     }
     Ok(())
+}
+
+/// Returns how many files are in the blob directories, whatever their names are.
+pub(super) fn count_blobs(root: &Root) -> Result<usize, LayoutError> {
+    let blobs = Path::new("/blobs");
+    let mut count = 0;
+    for directory in found(root.read_directory(blobs))?.unwrap_or_default() {
+        count += found(root.read_directory(&blobs.join(&directory.name)))?.map_or(0, |files| files.len());
+    }
+    Ok(count)
 }
 
 /// What was made for a layout.
@@ -68,7 +87,9 @@ pub(super) struct Made {
 }
 
 /// Makes `path` a layout unless it is one, with the directories above it, and durably; returns what it made.
-/// Refuses a directory that holds something else.
+///
+/// Refuses a directory that holds something else, and a layout that has blobs and no `index.json`: an empty one in its
+/// place would give all of its images up.
 pub(super) fn ensure_layout(path: &Path) -> Result<Made, LayoutError> {
     let (host, mut made) = (Root::host()?, Made::default());
     if found(host.metadata(path))?.is_none() {
@@ -89,24 +110,47 @@ pub(super) fn ensure_layout(path: &Path) -> Result<Made, LayoutError> {
         made.layout = true;
     }
     ensure_blob_directory(&root, "sha256")?;
-    if found(root.symlink_metadata(Path::new("/index.json")))?.is_none() {
-        AtomicFile::replace_at(&root, Path::new("/index.json"), Document::of(Index::default()).bytes(), FILE_MODE)?;
+    if count_blobs(&root)? > 0 {
+        require_index(&root, path)?;
     }
+    make_index(&root)?;
     Ok(made)
+}
+
+/// Makes an empty `index.json` where none is.
+fn make_index(root: &Root) -> Result<(), PathError> {
+    let path = Path::new("/index.json");
+    if root.symlink_metadata(path).is_ok() {
+        return Ok(());
+    }
+    let mut file = AtomicFile::create_at(root, path, FILE_MODE)?;
+    let fail = |source| PathError::new(Operation::Write, root.host_path(path), source);
+    file.write_all(Document::of(Index::default()).bytes()).map_err(fail)?;
+    match file.commit_new() {
+        // Another tool, which takes no lock, has made one.
+        Err(error) if error.source.kind() == ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
 }
 
 fn is_complete(root: &Root) -> bool {
     ["/oci-layout", "/index.json", "/blobs/sha256"].iter().all(|path| root.exists(Path::new(path)))
 }
 
-/// Returns the version that `oci-layout` states; `None` without that file. Text that is no JSON is its own version.
+/// Returns the version that `oci-layout` states; `None` without that file. Text that is no JSON is its own version, once
+/// it has stayed so for longer than another tool takes to write the file.
 pub(super) fn version(root: &Root, path: &Path) -> Result<Option<String>, LayoutError> {
-    let bytes = match root.read(Path::new("/oci-layout"), LAYOUT_FILE_LIMIT) {
-        Ok(bytes) => bytes,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Some(stated_version(&bytes, path)?))
+    let mut pauses = instant::pauses();
+    loop {
+        let bytes = match root.read(Path::new("/oci-layout"), LAYOUT_FILE_LIMIT) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if is_json(&bytes) || pauses.next().is_none() {
+            return Ok(Some(stated_version(&bytes, path)?));
+        }
+    }
 }
 
 /// Returns the version that the bytes of an `oci-layout` file state.

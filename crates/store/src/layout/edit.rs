@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 use dhow_fs::{AtomicFile, Lock, LockMode, Operation, PathError, Root, Stat};
-use dhow_oci::{Descriptor, Document, Entry, Index, annotation};
+use dhow_oci::{Descriptor, Digest, Document, Entry, Index, Reading, annotation};
 
-use super::{Layout, LayoutError, found, session};
+use super::{Layout, LayoutError, found, instant, session};
 use crate::staging::FILE_MODE;
 use crate::{Completeness, graph};
 
@@ -19,16 +19,45 @@ const OF_IMAGES: &str = "org.opencontainers.image.";
 /// How often an edit is made anew because another program, without lock, replaced `index.json` meanwhile.
 const ATTEMPTS: usize = 100;
 
+/// How often a tag is written again because another program, without lock, wrote an index that it had read before.
+const REWRITES: usize = 5;
+
+/// What a name must name for its change to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever it is: the new image takes its place.
+    Anything,
+    /// The image that the new one was made from: this digest, or nothing.
+    Just(Option<Digest>),
+}
+
 impl Layout {
     /// Names an image: adds `descriptor` under `name`, in place of what had exactly that name, and returns
     /// the entry as written. Other entries and unknown fields stay as they are.
     ///
-    /// Fails if blobs that the image needs are not here (for [`Completeness::Sparse`]: manifests and
-    /// configs). Durable when it returns: of the blobs, those that this value wrote, and those that the index did not
+    /// Durable when it returns: of the blobs, those that this value wrote, and those that the index did not
     /// lead to before, are synced before it is replaced. Blocks while another process edits.
+    ///
+    /// # Errors
+    /// If blobs that the image needs are not here (for [`Completeness::Sparse`]: manifests and configs), or the layout is
+    /// not at its path any more.
     pub fn tag(
         &self,
         name: &str,
+        descriptor: Descriptor,
+        completeness: Completeness,
+    ) -> Result<Descriptor, LayoutError> {
+        self.tag_if(name, &Expected::Anything, descriptor, completeness)
+    }
+
+    /// As [`Layout::tag`], if the name still names what is `expected`, as one step.
+    ///
+    /// # Errors
+    /// [`LayoutError::Changed`] if it names something else by now; nothing is changed then.
+    pub fn tag_if(
+        &self,
+        name: &str,
+        expected: &Expected,
         descriptor: Descriptor,
         completeness: Completeness,
     ) -> Result<Descriptor, LayoutError> {
@@ -40,8 +69,9 @@ impl Layout {
         let _lock = self.lock()?;
         // Under the lock, so that no `gc` comes between the look and the name.
         let blobs = self.require_closure(name, &entry, completeness)?;
+        let check = |index: &Index| self.require_expected(index, name, expected);
         let sync_others = |index: &Index| self.sync_unnamed(&blobs, &synced, index);
-        self.edit_index(sync_others, |index| replace(index, name, &entry))?;
+        self.edit_index(check, sync_others, |index| replace(index, name, &entry))?;
         self.require_place()?;
         Ok(entry)
     }
@@ -50,9 +80,28 @@ impl Layout {
     pub fn untag(&self, name: &str) -> Result<bool, LayoutError> {
         let _lock = self.lock()?;
         self.require_place()?;
-        let before = self.index()?.value().manifests.len();
-        self.edit_index(|_| Ok(()), |index| index.manifests.retain(|entry| entry.ref_name() != Some(name)))?;
-        Ok(self.index()?.value().manifests.len() < before)
+        let was_named = std::cell::Cell::new(false);
+        let look = |index: &Index| {
+            was_named.set(was_named.get() || named(index, name).is_some());
+            Ok(())
+        };
+        self.edit_index(look, |_| Ok(()), |index| index.manifests.retain(|entry| entry.ref_name() != Some(name)))?;
+        Ok(was_named.get())
+    }
+
+    fn require_expected(&self, index: &Index, name: &str, expected: &Expected) -> Result<(), LayoutError> {
+        let Expected::Just(expected) = expected else { return Ok(()) };
+        let entry = named(index, name);
+        let found = entry.and_then(digest_of);
+        match found == expected.as_ref() && entry.is_some() == expected.is_some() {
+            true => Ok(()),
+            false => Err(LayoutError::Changed {
+                path: self.path.clone(),
+                name: name.to_owned(),
+                expected: expected.clone(),
+                found: found.cloned(),
+            }),
+        }
     }
 
     /// Fails if the layout's path leads to another directory by now. What is written goes to the one that was opened, so
@@ -86,19 +135,45 @@ impl Layout {
         Err(LayoutError::Incomplete { path, name: name.to_owned(), root, missing })
     }
 
-    /// Replaces `index.json` if the edit changes it, after a call of `before` with what it was.
+    /// Changes `index.json`, after a call of `before` with what it was. `check` may refuse an index.
     ///
-    /// Other tools take no lock, so the file is looked at again right before it is replaced.
+    /// Other tools take no lock. So the file is looked at again right before it is replaced, and right after: a tool that
+    /// had read it before the edit may have written it without. The edit is made again then. What such a tool writes later
+    /// cannot be noticed here.
     fn edit_index(
         &self,
+        check: impl Fn(&Index) -> Result<(), LayoutError>,
         before: impl Fn(&Index) -> Result<(), PathError>,
         edit: impl Fn(&mut Index),
     ) -> Result<(), LayoutError> {
-        let path = self.path.join("index.json");
+        let mut is_first = true;
+        until_it_holds(
+            || {
+                let result = match is_first {
+                    true => self.replace_index(&check, &before, &edit),
+                    // What another tool wrote over the edit is not what the caller was to be asked about.
+                    false => self.replace_index(&|_| Ok(()), &before, &edit),
+                };
+                is_first = false;
+                result
+            },
+            || self.holds_edit(&edit),
+        )?
+        .ok_or_else(|| LayoutError::Unsettled(self.path.join("index.json")))
+    }
+
+    /// Replaces `index.json` once, if the edit changes it.
+    fn replace_index(
+        &self,
+        check: &dyn Fn(&Index) -> Result<(), LayoutError>,
+        before: &dyn Fn(&Index) -> Result<(), PathError>,
+        edit: &dyn Fn(&mut Index),
+    ) -> Result<(), LayoutError> {
         for _ in 0..ATTEMPTS {
             let stat = self.index_stat()?;
             let current = self.index()?;
-            let edited = current.edited(&edit);
+            check(current.value())?;
+            let edited = current.edited(edit);
             if edited.value() == current.value() {
                 return Ok(());
             }
@@ -109,7 +184,13 @@ impl Layout {
                 return Ok(file.commit()?);
             }
         }
-        Err(LayoutError::Unsettled(path))
+        Err(LayoutError::Unsettled(self.path.join("index.json")))
+    }
+
+    /// Tells whether the edit, made again, would change nothing.
+    fn holds_edit(&self, edit: impl Fn(&mut Index)) -> Result<bool, LayoutError> {
+        let current = self.index()?;
+        Ok(current.edited(edit).value() == current.value())
     }
 
     /// Writes the document beside `index.json`, on the disk and not under that name yet.
@@ -123,6 +204,37 @@ impl Layout {
 
     fn index_stat(&self) -> Result<Option<Stat>, PathError> {
         found(self.root.symlink_metadata(Path::new("/index.json")))
+    }
+}
+
+/// Writes until what was written holds; `None` if it never does.
+fn until_it_holds<E>(
+    mut write: impl FnMut() -> Result<(), E>,
+    holds: impl Fn() -> Result<bool, E>,
+) -> Result<Option<()>, E> {
+    for round in 0..=REWRITES {
+        write()?;
+        if round > 0 {
+            // Whoever writes the index at this moment may do so once more.
+            instant::pause();
+        }
+        if holds()? {
+            return Ok(Some(()));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the first entry with exactly this name.
+fn named<'a>(index: &'a Index, name: &str) -> Option<&'a Entry> {
+    index.manifests.iter().find(|entry| entry.ref_name() == Some(name))
+}
+
+/// Returns the digest of what an entry names, if that much of it is understood.
+fn digest_of(entry: &Entry) -> Option<&Digest> {
+    match entry.reading() {
+        Reading::Descriptor(descriptor) => Some(&descriptor.digest),
+        Reading::Foreign(foreign) => foreign.digest(),
     }
 }
 
@@ -167,9 +279,71 @@ fn check_name(name: &str) -> Result<(), LayoutError> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use dhow_oci::MediaType;
 
     use super::*;
+
+    fn scratch() -> (tempfile::TempDir, Layout) {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::open_or_create(&directory.path().join("layout"), &std::sync::Arc::default()).unwrap();
+        (directory, layout)
+    }
+
+    fn named_so(name: &str, content: &[u8]) -> impl Fn(&mut Index) + use<> {
+        let entry = entry(name, Descriptor::of(MediaType::OciManifest, content), Completeness::Full);
+        let name = name.to_owned();
+        move |index| replace(index, &name, &entry)
+    }
+
+    fn names(layout: &Layout) -> Vec<String> {
+        let index = layout.index().unwrap();
+        index.value().manifests.iter().filter_map(digest_of).map(ToString::to_string).collect()
+    }
+
+    fn foreign_write(path: &Path, index: &Document<Index>) {
+        AtomicFile::replace(&path.join("index.json"), index.bytes(), FILE_MODE).unwrap();
+    }
+
+    #[test]
+    fn what_another_tool_writes_while_an_edit_is_prepared_is_kept() {
+        let (_directory, layout) = scratch();
+        let theirs = layout.index().unwrap().edited(named_so("theirs", b"1"));
+        let rounds = Cell::new(0);
+        let before = |_: &Index| {
+            rounds.set(rounds.get() + 1);
+            if rounds.get() == 1 {
+                foreign_write(&layout.path, &theirs);
+            }
+            Ok(())
+        };
+        layout.edit_index(|_| Ok(()), before, named_so("ours", b"2")).unwrap();
+        let both = [b"1", b"2"].map(|content| Digest::of(content).to_string());
+        assert_eq!((names(&layout).as_slice(), rounds.get()), (both.as_slice(), 2));
+    }
+
+    #[test]
+    fn a_tag_that_another_tool_overwrites_is_written_again_a_few_times() {
+        for (overwritten, holds) in [(1, true), (REWRITES, true), (REWRITES + 1, false)] {
+            let (_directory, layout) = scratch();
+            let old = layout.index().unwrap();
+            let edit = named_so("ours", b"1");
+            let left = Cell::new(overwritten);
+            let outcome = until_it_holds(
+                || layout.replace_index(&|_| Ok(()), &|_| Ok(()), &edit),
+                || {
+                    if left.get() > 0 {
+                        left.set(left.get() - 1);
+                        foreign_write(&layout.path, &old);
+                    }
+                    layout.holds_edit(&edit)
+                },
+            );
+            assert_eq!(outcome.unwrap().is_some(), holds, "{overwritten}");
+            assert_eq!(names(&layout).len(), usize::from(holds));
+        }
+    }
 
     #[test]
     fn a_name_is_replaced_in_place_and_its_doubles_go() {

@@ -29,6 +29,14 @@ pub enum LayoutError {
         /// What its `oci-layout` file says.
         found: String,
     },
+    /// The layout has lost its `index.json`, or was never finished. What its blobs belong to is not known.
+    #[error("the layout at {} has no `index.json`{}", .path.display(), and_blobs(*.blobs))]
+    NoIndex {
+        /// The layout.
+        path: PathBuf,
+        /// How many files are in its blob directories.
+        blobs: usize,
+    },
     /// `index.json` is malformed.
     #[error("cannot read {}", .path.display())]
     Index {
@@ -57,14 +65,30 @@ pub enum LayoutError {
     /// `index.json` was replaced again and again by a program that takes no lock.
     #[error("{} is being rewritten by another program", .0.display())]
     Unsettled(PathBuf),
+    /// The name does not name what the caller expects any more, so it was left as it is.
+    #[error("`{name}` in {} was changed meanwhile: it named {}, and names {}", .path.display(), or_nothing(.expected), or_nothing(.found))]
+    Changed {
+        /// The layout.
+        path: PathBuf,
+        /// The tag.
+        name: String,
+        /// What it was to name; nothing if `None`.
+        expected: Option<Digest>,
+        /// What it names; nothing if `None`.
+        found: Option<Digest>,
+    },
     /// The directory that was opened is not at its path any more.
     #[error("the layout at {} was moved, replaced or removed while it was in use", .0.display())]
     Moved(PathBuf),
-    /// A document that decides what is kept cannot be read, so nothing was removed.
-    #[error("cannot tell what {digest} refers to; nothing was removed")]
+    /// A document that decides what is kept is missing or cannot be read, so nothing was removed.
+    #[error("cannot tell what {} needs; nothing was removed", quoted_name(.name, .digest))]
     Unreadable {
+        /// The layout.
+        path: PathBuf,
         /// The document.
         digest: Digest,
+        /// Its tag, if it has one.
+        name: Option<String>,
         /// What is wrong with it.
         source: BlobError,
     },
@@ -94,11 +118,30 @@ impl LayoutError {
     /// Tells whether the layout, or a part of it, is not there any more.
     pub(super) fn is_gone(&self) -> bool {
         match self {
-            Self::Missing(_) => true,
+            Self::Missing(_) | Self::NoIndex { blobs: 0, .. } => true,
             Self::Path(error)
             | Self::Lock(LockError::Path(error))
             | Self::Blob(BlobError::Path(error) | BlobError::Lock(LockError::Path(error))) => error.is_not_found(),
             _ => false,
         }
+    }
+}
+
+fn and_blobs(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", but a blob".to_owned(),
+        _ => format!(", but {count} blobs"),
+    }
+}
+
+fn or_nothing(digest: &Option<Digest>) -> &str {
+    digest.as_ref().map_or("nothing", Digest::as_str)
+}
+
+fn quoted_name(name: &Option<String>, digest: &Digest) -> String {
+    match name {
+        Some(name) => format!("`{name}` ({digest})"),
+        None => digest.to_string(),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use dhow_fs::FileKind;
+use dhow_fs::{FileKind, file_clock_ns};
 use dhow_oci::{Descriptor, Digest, Entry, MANIFEST_LIMIT, MediaType, Reading};
 
 use super::session::sweep;
@@ -21,6 +22,8 @@ pub struct GcReport {
     pub kept: usize,
     /// The number of unreferenced blobs that were left because a writer at work may need them.
     pub spared: usize,
+    /// How many of them were left only because they are young.
+    pub young: usize,
     /// The blobs that were removed, sorted.
     pub removed: Vec<Digest>,
     /// The sum of their sizes in bytes.
@@ -33,20 +36,32 @@ impl Layout {
     /// Removes the blobs that nothing refers to, and what dead writers left.
     ///
     /// Kept is what any descriptor of `index.json` leads to, tagged or not, whatever its media type, what that
-    /// has as subject, and the manifests whose subject is kept. Blobs that were stored or touched since the
-    /// oldest live writer began are spared. Removes nothing if a manifest that is kept cannot be read, or if it or the index
-    /// lists something of which not even the digest is understood.
-    pub fn gc(&self) -> Result<GcReport, LayoutError> {
+    /// has as subject, and the manifests whose subject is kept.
+    ///
+    /// Spared are the blobs that were stored or touched since the oldest live writer began, and those that are younger
+    /// than `grace`: other tools store blobs before they name them, and nothing tells that they are at work. In a layout
+    /// that no other tool writes to, no grace is needed.
+    ///
+    /// # Errors
+    /// If what an entry of `index.json` names, or a manifest that is kept, is missing or cannot be read, so that nobody
+    /// knows what it needs; likewise if it or the index lists something of which not even the digest is understood.
+    /// Nothing is removed then.
+    pub fn gc(&self, grace: Duration) -> Result<GcReport, LayoutError> {
         let _lock = self.lock()?;
         let sweep = sweep(&self.root, None)?;
         let blobs = self.blobs()?;
         let kept = self.keep(&self.index()?.value().manifests, &blobs)?;
         let mut report = GcReport { reclaimed: sweep.reclaimed, ..GcReport::default() };
+        let grace = i128::try_from(grace.as_nanos()).unwrap_or(i128::MAX);
+        let adult = (grace > 0).then(|| file_clock_ns().saturating_sub(grace));
         for (digest, blob) in &blobs {
             if kept.contains_key(digest) {
                 report.kept += 1;
             } else if sweep.oldest_live.is_some_and(|began| blob.ctime_ns >= began) {
                 report.spared += 1;
+            } else if adult.is_some_and(|adult| blob.ctime_ns > adult) {
+                report.spared += 1;
+                report.young += 1;
             } else {
                 self.root.remove_file(&in_layout(digest))?;
                 report.removed.push(digest.clone());
@@ -58,8 +73,9 @@ impl Layout {
 
     /// Removes those of `candidates` that no full image of the layout needs, and returns them.
     ///
-    /// For a sparse image that takes the place of a full one, whose base is then left out. Manifests and
-    /// configs of sparse images stay, and so does what another live writer may need.
+    /// For an image that takes the place of another, whose blobs the candidates are: a sparse one leaves its base out.
+    /// Manifests and configs of sparse images stay, and so does what another live writer may need. There is no grace as
+    /// with [`Layout::gc`], since the candidates are known not to be another tool's: the caller has just given them up.
     pub fn drop_unneeded(&self, candidates: &[Digest]) -> Result<Vec<Digest>, LayoutError> {
         let _lock = self.lock()?;
         let own = self.own_session();
@@ -113,6 +129,9 @@ impl Layout {
         blobs: &BTreeMap<Digest, dhow_fs::Stat>,
     ) -> Result<HashMap<Digest, Role>, LayoutError> {
         let mut keeper = Keeper { layout: self, blobs, seen: HashSet::new(), kept: HashMap::new(), left: Vec::new() };
+        for root in roots {
+            keeper.require(root)?;
+        }
         keeper.follow(roots, true)?;
         keeper.drain(&HashMap::new())?;
         let referrers = self.referrers(blobs, &keeper.kept);
@@ -152,13 +171,17 @@ impl Layout {
 
     /// Returns what a blob points at if it is a JSON object; of other content only the first byte is read.
     fn pointers_of(&self, descriptor: &Descriptor) -> Result<Option<Pointers>, BlobError> {
-        let mut file = self.root.open_file_nofollow(&in_layout(&descriptor.digest))?;
-        let mut first = [0];
-        let is_object = std::io::Read::read(&mut file, &mut first).is_ok_and(|count| count == 1) && first == *b"{";
-        if !is_object && !is_index_or_manifest(descriptor) {
+        if !self.starts_as_object(descriptor)? && !is_index_or_manifest(descriptor) {
             return Ok(None);
         }
         Ok(pointers(&read_document(self, descriptor, MANIFEST_LIMIT)?))
+    }
+
+    /// Tells whether a blob's first byte is that of a JSON object.
+    pub(super) fn starts_as_object(&self, descriptor: &Descriptor) -> Result<bool, BlobError> {
+        let mut file = self.root.open_file_nofollow(&in_layout(&descriptor.digest))?;
+        let mut first = [0];
+        Ok(std::io::Read::read(&mut file, &mut first).is_ok_and(|count| count == 1) && first == *b"{")
     }
 }
 
@@ -179,6 +202,33 @@ struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
+    /// Fails if what an entry of `index.json` names is missing or cannot be read. Of a layer or config, what it holds
+    /// decides nothing.
+    fn require(&self, entry: &Entry) -> Result<(), LayoutError> {
+        let name = || entry.ref_name().map(str::to_owned);
+        let absent = |digest: &Digest| BlobError::Absent { digest: digest.clone(), place: self.layout.path.clone() };
+        let descriptor = match entry.reading() {
+            Reading::Descriptor(descriptor) => descriptor,
+            Reading::Foreign(foreign) => match foreign.digest().filter(|digest| !self.blobs.contains_key(digest)) {
+                Some(digest) => return Err(self.unreadable(digest, name(), absent(digest))),
+                None => return Ok(()),
+            },
+        };
+        let digest = &descriptor.digest;
+        let unreadable = |source| self.unreadable(digest, name(), source);
+        if self.layout.presence(descriptor).map_err(unreadable)? == Presence::Absent {
+            return Err(unreadable(absent(digest)));
+        }
+        if is_index_or_manifest(descriptor) || may_point(descriptor) {
+            self.layout.pointers_of(descriptor).map_err(unreadable)?;
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, digest: &Digest, name: Option<String>, source: BlobError) -> LayoutError {
+        LayoutError::Unreadable { path: self.layout.path.clone(), digest: digest.clone(), name, source }
+    }
+
     fn drain(&mut self, referrers: &HashMap<Digest, Vec<Descriptor>>) -> Result<(), LayoutError> {
         while let Some(descriptor) = self.left.pop() {
             if !self.seen.insert((descriptor.digest.clone(), descriptor.media_type.clone())) {
@@ -211,7 +261,7 @@ impl Keeper<'_> {
                 // Its media type may be wrong too, so what it points at is read from its content.
                 Some((digest, blob)) => {
                     let descriptor = Descriptor::new(MediaType::Other("".into()), digest.clone(), blob.size);
-                    let unreadable = |source| LayoutError::Unreadable { digest: digest.clone(), source };
+                    let unreadable = |source| self.unreadable(digest, None, source);
                     if may_point(&descriptor) {
                         self.layout.pointers_of(&descriptor).map_err(unreadable)?;
                     }
@@ -232,7 +282,7 @@ impl Keeper<'_> {
         if !is_decisive && !may_point(descriptor) {
             return Ok(None);
         }
-        let unreadable = |source| LayoutError::Unreadable { digest: descriptor.digest.clone(), source };
+        let unreadable = |source| self.unreadable(&descriptor.digest, None, source);
         match self.layout.presence(descriptor) {
             Ok(Presence::Absent) => return Ok(None),
             Ok(Presence::Present) => {}

@@ -11,6 +11,7 @@ mod durable;
 mod edit;
 mod error;
 mod gc;
+mod instant;
 mod recover;
 mod session;
 mod unmake;
@@ -25,7 +26,7 @@ use dhow_oci::{Descriptor, Document, Image, Index, Limit, MediaType};
 pub use check::Finding;
 use create::{Made, VERSION};
 pub(crate) use create::{marker, require_version};
-pub use edit::SPARSE;
+pub use edit::{Expected, SPARSE};
 pub use error::LayoutError;
 pub use gc::GcReport;
 pub(crate) use session::{Session, exclude_gc};
@@ -113,13 +114,28 @@ impl Layout {
     }
 
     /// Returns `index.json`. An index that states a Docker manifest list's type, or none, is accepted.
+    ///
+    /// One that is missing, empty or cut is looked at again a few times, within some 50 ms: another tool may be writing it.
     pub fn index(&self) -> Result<Document<Index>, LayoutError> {
-        let bytes = self.root.read(Path::new("/index.json"), INDEX_LIMIT.0)?;
+        let mut pauses = instant::pauses();
+        let bytes = loop {
+            let last = match self.root.read(Path::new("/index.json"), INDEX_LIMIT.0) {
+                Ok(bytes) if is_json(&bytes) => break bytes,
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                other => other,
+            };
+            if pauses.next().is_none() {
+                break last.or_else(|error| match create::count_blobs(&self.root)? {
+                    0 => Err(LayoutError::from(error)),
+                    blobs => Err(LayoutError::NoIndex { path: self.path.clone(), blobs }),
+                })?;
+            }
+        };
         Index::parse(bytes).map_err(|source| LayoutError::Index { path: self.path.join("index.json"), source })
     }
 
     /// Returns the blobs that `image` needs and that are not here, its manifest first. Looks at sizes only.
-    pub fn closure(&self, image: &Image) -> Result<Vec<Descriptor>, BlobError> {
+    pub fn missing(&self, image: &Image) -> Result<Vec<Descriptor>, BlobError> {
         let manifest = image.descriptor();
         let mut missing = Vec::new();
         for descriptor in std::iter::once(&manifest).chain(image.blobs()) {
@@ -245,6 +261,11 @@ impl ImageSource for Layout {
     fn index(&self) -> Result<Document<Index>, LayoutError> {
         Self::index(self)
     }
+}
+
+/// Tells whether the bytes are JSON of any kind.
+pub(super) fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }
 
 /// Tells apart what is not there, or not any more, from other failures.

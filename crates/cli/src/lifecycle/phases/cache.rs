@@ -77,14 +77,15 @@ fn ignore(session: &Session<'_>, path: &Path, error: &dyn std::error::Error) {
     session.terminal.warn(&format!("Ignoring cache image in {}: {}", path.display(), chain(error)));
 }
 
-/// Returns the layout, made if need be. The index of a damaged one is made anew, as all that it led to can be.
+/// Returns the layout, made if need be. The index of a damaged one that holds caches alone is made anew, as all that it
+/// led to can be.
 fn open_to_write(session: &Session<'_>, path: &Path) -> Result<Layout, Failure> {
     let opened = Layout::prepare(path, &session.work).and_then(|layout| layout.index().map(|_| layout));
     let damage = match opened {
         Ok(layout) => return Ok(layout),
         Err(damage) => damage,
     };
-    let Ok(layout) = Layout::recover(path, &session.work) else {
+    let Ok(layout) = Layout::recover(path, &session.work, &LayoutCache::is_cache) else {
         return Err(Failure::new(ExitCode::Generic, format!("failed to create image cache: {}", chain(&damage))));
     };
     let text = format!("The cache image in {} is damaged and made anew: {}", path.display(), chain(&damage));
