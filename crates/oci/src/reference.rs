@@ -1,6 +1,8 @@
 //! Names of images, as the reference lifecycle parses them (registry, repository, tag or digest).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -14,7 +16,7 @@ const DEFAULT_NAMESPACE: &str = "library";
 /// A repository in a registry: `index.docker.io/library/busybox`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name {
-    /// The registry's host, with its port if it has one.
+    /// The registry's host, with its port if it has one. An IPv6 address is in brackets, in its shortest form.
     pub registry: String,
     /// The repository's path in the registry.
     pub repository: String,
@@ -33,7 +35,9 @@ pub enum Selector {
 ///
 /// Parsing is *weak*: a name without registry is one of Docker Hub, one without tag is `latest`.
 /// Of a name with tag and digest the digest selects.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// References are equal if they mean the same, however they were written.
+#[derive(Clone, Debug)]
 pub struct Reference {
     /// The repository.
     pub name: Name,
@@ -66,7 +70,7 @@ pub enum ReferenceError {
     },
     /// The tag has characters or a length that are not allowed.
     #[error(
-        "could not parse reference `{text}`: tag `{tag}` must be 1 to 127 characters of a-z, A-Z, 0-9, `_`, `-`, `.`"
+        "could not parse reference `{text}`: tag `{tag}` must be 1 to 128 characters of a-z, A-Z, 0-9, `_`, `-`, `.`"
     )]
     Tag {
         /// The whole text.
@@ -82,6 +86,20 @@ pub enum ReferenceError {
         /// What is wrong with the digest.
         source: crate::DigestError,
     },
+}
+
+impl PartialEq for Reference {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.selector) == (&other.name, &other.selector)
+    }
+}
+
+impl Eq for Reference {}
+
+impl Hash for Reference {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.name, &self.selector).hash(state);
+    }
 }
 
 impl Reference {
@@ -200,16 +218,16 @@ fn parse_name(text: &str, name: &str) -> Result<Name, ReferenceError> {
         _ => (DEFAULT_REGISTRY, name),
     };
     let registry = match registry {
-        "docker.io" => DEFAULT_REGISTRY,
-        other => other,
+        "docker.io" => DEFAULT_REGISTRY.to_owned(),
+        other => registry_of(other)
+            .ok_or_else(|| ReferenceError::Registry { text: text.to_owned(), registry: other.to_owned() })?,
     };
-    check_registry(text, registry)?;
     let mut repository = repository.trim_start_matches('/').to_owned();
     check_repository(text, &repository)?;
     if registry == DEFAULT_REGISTRY && !repository.contains('/') {
         repository = format!("{DEFAULT_NAMESPACE}/{repository}");
     }
-    Ok(Name { registry: registry.to_owned(), repository })
+    Ok(Name { registry, repository })
 }
 
 fn check_repository(text: &str, repository: &str) -> Result<(), ReferenceError> {
@@ -221,23 +239,35 @@ fn check_repository(text: &str, repository: &str) -> Result<(), ReferenceError> 
     Err(ReferenceError::Repository { text: text.to_owned(), repository: repository.to_owned() })
 }
 
-fn check_registry(text: &str, registry: &str) -> Result<(), ReferenceError> {
-    let (host, port) = match registry.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (registry, None),
+/// Returns `HOST[:PORT]` or `[IPV6][:PORT]` in one form for each meaning; `None` if the text is neither.
+fn registry_of(text: &str) -> Option<String> {
+    let after_host = match text.starts_with('[') {
+        true => text.find(']')? + 1,
+        false => text.find(':').unwrap_or(text.len()),
     };
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let host_is_plain = !host.is_empty() && host.bytes().all(allowed) && !matches!(host, "." | "..");
-    let port_is_number = port.is_none_or(|port| port.parse::<u16>().is_ok());
-    if host_is_plain && port_is_number {
-        return Ok(());
+    let (host, port) = text.split_at(after_host);
+    let host = host_of(host)?;
+    match port.strip_prefix(':') {
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(format!("{host}:{}", digits.parse::<u16>().ok()?))
+        }
+        None if port.is_empty() => Some(host),
+        _ => None,
     }
-    Err(ReferenceError::Registry { text: text.to_owned(), registry: registry.to_owned() })
+}
+
+fn host_of(text: &str) -> Option<String> {
+    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return Some(format!("[{}]", address.parse::<Ipv6Addr>().ok()?));
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_plain = !text.is_empty() && text.bytes().all(allowed) && !matches!(text, "." | "..");
+    is_plain.then(|| text.to_owned())
 }
 
 fn check_tag(text: &str, tag: &str) -> Result<(), ReferenceError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    if (1..=127).contains(&tag.len()) && tag.bytes().all(allowed) && !matches!(tag, "." | "..") {
+    if (1..=128).contains(&tag.len()) && tag.bytes().all(allowed) && !matches!(tag, "." | "..") {
         return Ok(());
     }
     Err(ReferenceError::Tag { text: text.to_owned(), tag: tag.to_owned() })
@@ -245,6 +275,10 @@ fn check_tag(text: &str, tag: &str) -> Result<(), ReferenceError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Component;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn path(text: &str) -> String {
@@ -279,8 +313,94 @@ mod tests {
             "ab:",
             "../ab",
             "example.org:x/ab",
+            "example.org:+80/ab",
+            "example.org:-1/ab",
+            "example.org:/ab",
+            "example.org:65536/ab",
+            "a:b:1/ab",
+            "[::1/ab",
+            "::1/ab",
+            "[::1]x/ab",
+            "[::1]:+80/ab",
+            "[fe80::1%eth0]/ab",
+            "[]/ab",
+            "[1.2.3.4]/ab",
+            "[::1]",
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text}");
+        }
+    }
+
+    fn reference(text: &str) -> Reference {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn references_are_equal_by_meaning() {
+        let hex = "0".repeat(64);
+        let digest = format!("sha256:{hex}");
+        for same in [
+            vec!["xy".to_owned(), "docker.io/library/xy".to_owned(), "index.docker.io/library/xy:latest".to_owned()],
+            vec![format!("ab/cd@{digest}"), format!("docker.io/ab/cd:1@{digest}")],
+            vec!["[::1]:5000/xy".to_owned(), "[0:0:0:0:0:0:0:1]:05000/xy:latest".to_owned()],
+        ] {
+            let set: std::collections::HashSet<Reference> = same.iter().map(|text| reference(text)).collect();
+            assert_eq!(set.len(), 1, "{same:?}");
+        }
+        for (left, right) in [("xy", "xy:1"), ("xy", "localhost/xy"), ("a.b/xy", "a.b:80/xy"), ("a.b/xy", "a.b/xy/z")] {
+            assert_ne!(reference(left), reference(right));
+        }
+        assert_eq!(reference("docker.io/library/xy").as_written(), "docker.io/library/xy");
+    }
+
+    #[test]
+    fn addresses_and_ports_are_parts_of_a_registry() {
+        for (text, registry) in [
+            ("[::1]:5000/xy", "[::1]:5000"),
+            ("[::1]/xy:1", "[::1]"),
+            ("[2001:DB8::0:1]/xy", "[2001:db8::1]"),
+            ("127.0.0.1:80/xy", "127.0.0.1:80"),
+            ("localhost/xy", "localhost"),
+        ] {
+            assert_eq!(reference(text).name.registry, registry);
+        }
+        assert_eq!(path("[::1]:5000/xy:1"), "[::1]:5000/xy/1");
+    }
+
+    #[test]
+    fn a_tag_has_up_to_128_characters() {
+        let tag = "t".repeat(128);
+        assert_eq!(reference(&format!("ab:{tag}")).selector, Selector::Tag(tag.clone()));
+        assert!(matches!(format!("ab:{tag}t").parse::<Reference>(), Err(ReferenceError::Tag { .. })));
+    }
+
+    fn references() -> impl Strategy<Value = String> {
+        let registry = r"((([a-z0-9]{1,4}\.)[a-z]{1,3}|localhost|\[[0-9a-f]{1,4}::[0-9a-f]{0,4}\])(:[0-9]{1,4})?/)?";
+        let tag = r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,20})?";
+        let digest = "(@sha256:[0-9a-f]{64}|@sha512:[0-9a-f]{128})?";
+        let parts = (registry, r"[a-z0-9]{2,5}([._-][a-z0-9]{1,3}){0,2}(/[a-z0-9]{2,4}){0,2}", tag, digest);
+        parts.prop_map(|(registry, repository, tag, digest)| format!("{registry}{repository}{tag}{digest}"))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_parsed_to_the_same(text in references()) {
+            let parsed: Reference = text.parse().unwrap();
+            prop_assert_eq!(parsed.as_written(), &text);
+            for printed in [parsed.to_string(), parsed.familiar()] {
+                let again: Reference = printed.parse().unwrap();
+                prop_assert_eq!(&again, &parsed);
+                prop_assert_eq!(again.to_string(), parsed.to_string());
+                prop_assert_eq!(again.layout_path(), parsed.layout_path());
+            }
+        }
+
+        #[test]
+        fn whatever_is_parsed_stays_below_the_layout_repository(text in r"[a-zA-Z0-9:/@.\[\]_+%-]{0,40}") {
+            let Ok(parsed) = text.parse::<Reference>() else { return Ok(()) };
+            let is_name = |part: Component<'_>| matches!(part, Component::Normal(_));
+            prop_assert!(parsed.layout_path().components().all(is_name));
+            prop_assert_eq!(&parsed.to_string().parse::<Reference>().unwrap(), &parsed);
         }
     }
 }

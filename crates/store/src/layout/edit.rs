@@ -267,14 +267,11 @@ fn replace(index: &mut Index, name: &str, entry: &Descriptor) {
     index.manifests.insert(place, entry.into());
 }
 
-/// Checks the grammar of `org.opencontainers.image.ref.name` (image-spec `annotations.md`), loosely.
 fn check_name(name: &str) -> Result<(), LayoutError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:@+/".contains(&byte);
-    let starts_well = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if starts_well && name.len() <= 512 && name.bytes().all(allowed) {
-        return Ok(());
+    match annotation::is_ref_name(name) {
+        true => Ok(()),
+        false => Err(LayoutError::TagName(name.chars().take(160).collect())),
     }
-    Err(LayoutError::TagName(name.chars().take(160).collect()))
 }
 
 #[cfg(test)]

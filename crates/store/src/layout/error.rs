@@ -47,7 +47,7 @@ pub enum LayoutError {
     },
     /// The name cannot be an `org.opencontainers.image.ref.name`.
     #[error(
-        "`{0}` cannot name an image in a layout; use letters, digits and `-._:@+/`, beginning with a letter or digit"
+        "`{0}` cannot name an image in a layout; use up to 512 letters, digits and `-._:@+/`, beginning with a letter or digit, with something between slashes"
     )]
     TagName(String),
     /// The image to be named is not all there.
