@@ -7,14 +7,18 @@
 //!                            a name, mapped to a layout below the layout repository
 //! ```
 //!
-//! The tag of `oci:` is what follows the last colon, unless that contains a `/`. A path whose own last
-//! component has a colon is written with its tag (`oci:odd:name:latest`) or a slash (`oci:odd:name/`).
+//! As with skopeo, the first colon ends the path, and all behind it is the tag, which is what the layout lists the image
+//! under: `oci:images:centos:8.3`, `oci:images:docker.io/library/x:1`. Of a tag with a digest behind it the digest selects.
+//!
+//! A path may have colons of its own if what has them in its name is there: `oci:host:5000/app:v1` means the tag `v1` of
+//! `host:5000/app`, if there is a directory `host:5000` and no layout `host`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use dhow_oci::{Digest, DigestError, Reference, ReferenceError, Selector};
+use dhow_fs::{FileKind, Root};
+use dhow_oci::{Digest, DigestError, Reference, ReferenceError, Selector, annotation};
 
 /// The tag of a layout entry when none is written.
 const DEFAULT_TAG: &str = "latest";
@@ -79,7 +83,7 @@ pub enum LocationError {
     },
     /// A malformed tag.
     #[error(
-        "`{text}`: tag `{tag}` must be 1 to 128 characters of a-z, A-Z, 0-9, `_`, `-`, `.`, `+`, the first no `-`, `.` or `+`"
+        "`{text}`: `{tag}` cannot name an image in a layout; use up to 512 letters, digits and `-._:@+/`, beginning with a letter or digit, with something between slashes"
     )]
     Tag {
         /// The whole text.
@@ -140,14 +144,19 @@ impl Location {
         }
     }
 
-    /// Returns the location as a file of `directory` means it: its path is relative to there.
-    #[must_use]
-    pub fn relative_to(self, directory: &Path) -> Self {
+    /// Parses a location as a file of `directory` means it: its path is relative to there.
+    pub fn parse_in(text: &str, directory: &Path) -> Result<Self, LocationError> {
+        let look = |path: &Path| look(&directory.join(path));
         let joined = |location: LayoutLocation| LayoutLocation { path: directory.join(&location.path), ..location };
-        match self {
-            Self::Layout(location) => Self::Layout(joined(location)),
-            Self::Archive(location) => Self::Archive(joined(location)),
-            Self::Named(reference) => Self::Named(reference),
+        if let Some(rest) = text.strip_prefix("oci:") {
+            return Ok(Self::Layout(joined(layout_location(text, rest, look)?)));
+        }
+        if let Some(rest) = text.strip_prefix("oci-archive:") {
+            return Ok(Self::Archive(joined(layout_location(text, rest, look)?)));
+        }
+        match transport(text) {
+            Some(scheme) => Err(LocationError::Scheme { text: text.to_owned(), scheme: scheme.to_owned() }),
+            None => Ok(Self::Named(text.parse()?)),
         }
     }
 
@@ -187,28 +196,20 @@ impl Place {
 impl FromStr for Location {
     type Err = LocationError;
 
+    /// Parses a location whose path is relative to the working directory.
     fn from_str(text: &str) -> Result<Self, LocationError> {
-        if let Some(rest) = text.strip_prefix("oci:") {
-            return Ok(Self::Layout(layout_location(text, rest)?));
-        }
-        if let Some(rest) = text.strip_prefix("oci-archive:") {
-            return Ok(Self::Archive(layout_location(text, rest)?));
-        }
-        for scheme in
-            ["docker", "docker-daemon", "docker-archive", "containers-storage", "dir", "http", "https", "file"]
-        {
-            let follows = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':'));
-            let is_transport = match (scheme, follows) {
-                ("docker" | "http" | "https" | "file", Some(rest)) => rest.starts_with("//"),
-                (_, Some(_)) => true,
-                (_, None) => false,
-            };
-            if is_transport {
-                return Err(LocationError::Scheme { text: text.to_owned(), scheme: scheme.to_owned() });
-            }
-        }
-        Ok(Self::Named(text.parse()?))
+        Self::parse_in(text, Path::new(""))
     }
+}
+
+/// Returns the transport of other tools that a text begins with.
+fn transport(text: &str) -> Option<&'static str> {
+    let needs_slashes = ["docker", "http", "https", "file"];
+    let all = ["docker", "docker-daemon", "docker-archive", "containers-storage", "dir", "http", "https", "file"];
+    all.into_iter().find(|scheme| {
+        let follows = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':'));
+        follows.is_some_and(|rest| rest.starts_with("//") || !needs_slashes.contains(scheme))
+    })
 }
 
 impl fmt::Display for Location {
@@ -227,53 +228,128 @@ impl fmt::Display for Location {
     }
 }
 
-fn layout_location(text: &str, rest: &str) -> Result<LayoutLocation, LocationError> {
-    let (path, selector) = match rest.rsplit_once('@') {
-        Some((path, digest)) if digest.starts_with("sha256:") || digest.starts_with("sha512:") => {
+/// What is at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// A directory that is no layout.
+    Directory,
+    /// A layout, or a file, which may be an archive.
+    Images,
+}
+
+/// A path that may not be looked at counts as nothing; opening it says why later.
+fn look(path: &Path) -> Found {
+    let Ok(host) = Root::host() else { return Found::Nothing };
+    match host.metadata(path).map(|stat| stat.kind) {
+        Ok(FileKind::Directory) if host.exists(&path.join("oci-layout")) => Found::Images,
+        Ok(FileKind::Directory) => Found::Directory,
+        Ok(_) => Found::Images,
+        Err(_) => Found::Nothing,
+    }
+}
+
+fn layout_location(text: &str, rest: &str, look: impl Fn(&Path) -> Found) -> Result<LayoutLocation, LocationError> {
+    let (words, digest) = match rest.rsplit_once('@') {
+        Some((words, digest)) if digest.starts_with("sha256:") || digest.starts_with("sha512:") => {
             let digest = digest.parse().map_err(|source| LocationError::Digest { text: text.to_owned(), source })?;
-            (path, Some(Selector::Digest(digest)))
+            (words, Some(digest))
         }
-        _ => match rest.rsplit_once(':') {
-            Some((path, tag)) if !tag.contains('/') => (path, Some(Selector::Tag(checked_tag(text, tag)?))),
-            _ => (rest, None),
-        },
+        _ => (rest, None),
     };
+    let (path, tag) = split(words, look);
     if path.is_empty() {
         return Err(LocationError::NoPath(text.to_owned()));
     }
+    if let Some(tag) = tag.filter(|tag| !annotation::is_ref_name(tag)) {
+        return Err(LocationError::Tag { text: text.to_owned(), tag: tag.to_owned() });
+    }
+    let selector = digest.map(Selector::Digest).or_else(|| tag.map(|tag| Selector::Tag(tag.to_owned())));
     Ok(LayoutLocation { path: PathBuf::from(path), selector })
 }
 
-fn checked_tag(text: &str, tag: &str) -> Result<String, LocationError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.+".contains(&byte);
-    if (1..=128).contains(&tag.len()) && tag.bytes().all(allowed) && !tag.starts_with(['-', '.', '+']) {
-        return Ok(tag.to_owned());
+/// Splits at the first colon that does not belong to the path.
+fn split(words: &str, look: impl Fn(&Path) -> Found) -> (&str, Option<&str>) {
+    for (colon, _) in words.match_indices(':') {
+        let (path, tag) = (&words[..colon], &words[colon + 1..]);
+        let is_of_path = look(Path::new(path)) != Found::Images
+            && names_with_colon(words, colon).any(|path| look(Path::new(path)) != Found::Nothing);
+        if !is_of_path {
+            return (path, Some(tag));
+        }
     }
-    Err(LocationError::Tag { text: text.to_owned(), tag: tag.to_owned() })
+    (words, None)
+}
+
+/// Returns the paths whose last name has the colon at `colon`, shortest first.
+fn names_with_colon(words: &str, colon: usize) -> impl Iterator<Item = &str> {
+    let end = words[colon..].find('/').map_or(words.len(), |slash| colon + slash);
+    let later = words[colon + 1..end].match_indices(':').map(move |(position, _)| colon + 1 + position);
+    later.chain([end]).map(|end| &words[..end]).filter(move |path| path.len() > colon + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn layout(text: &str) -> (String, Option<String>) {
-        match text.parse::<Location>().unwrap() {
+    fn layout_in(text: &str, directory: &Path) -> (String, Option<String>) {
+        match Location::parse_in(text, directory).unwrap_or_else(|error| panic!("{text}: {error}")) {
             Location::Layout(location) => {
-                (location.path.display().to_string(), location.selector.map(|selector| selector.to_string()))
+                let path = location.path.strip_prefix(directory).unwrap();
+                (path.display().to_string(), location.selector.map(|selector| selector.to_string()))
             }
             other => panic!("{other:?}"),
         }
     }
 
+    fn parts(path: &str, tag: &str) -> (String, Option<String>) {
+        (path.to_owned(), Some(tag.to_owned()).filter(|tag| !tag.is_empty()))
+    }
+
     #[test]
-    fn the_tag_is_what_follows_the_last_colon() {
+    fn the_first_colon_ends_the_path_and_the_tag_is_all_behind_it() {
         let digest = format!("sha256:{}", "a".repeat(64));
-        assert_eq!(layout("oci:hello"), ("hello".into(), None));
-        assert_eq!(layout("oci:./a/b:v1"), ("./a/b".into(), Some("v1".into())));
-        assert_eq!(layout("oci:/x:y/z"), ("/x:y/z".into(), None));
-        assert_eq!(layout("oci:odd:name/"), ("odd:name/".into(), None));
-        assert_eq!(layout("oci:odd:name:latest"), ("odd:name".into(), Some("latest".into())));
-        assert_eq!(layout(&format!("oci:dir@{digest}")), ("dir".into(), Some(digest)));
+        let nowhere = tempfile::tempdir().unwrap();
+        for (text, path, tag) in [
+            ("oci:hello", "hello", ""),
+            ("oci:./a/b:v1", "a/b", "v1"),
+            ("oci:layout:centos:8.3", "layout", "centos:8.3"),
+            ("oci:layout:app/org.x/y", "layout", "app/org.x/y"),
+            ("oci:layout:docker.io/library/x:1", "layout", "docker.io/library/x:1"),
+            ("oci:layout:localhost:5000/x:1", "layout", "localhost:5000/x:1"),
+            ("oci:layout:x@y", "layout", "x@y"),
+            (&format!("oci:layout@{digest}"), "layout", &digest),
+            (&format!("oci:layout:x/y:1@{digest}"), "layout", &digest),
+        ] {
+            assert_eq!(layout_in(text, nowhere.path()), parts(path, tag), "{text}");
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test makes what is looked at")]
+    fn a_path_keeps_the_colons_of_names_that_are_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for made in ["host:5000/app", "a:b:c", "both", "both:1", "plain", "plain:1"] {
+            std::fs::create_dir_all(directory.path().join(made)).unwrap();
+        }
+        std::fs::write(directory.path().join("both/oci-layout"), "").unwrap();
+        std::fs::write(directory.path().join("x:y.tar"), "").unwrap();
+        for (text, path, tag) in [
+            ("oci:host:5000/app", "host:5000/app", ""),
+            ("oci:host:5000/app:v1", "host:5000/app", "v1"),
+            ("oci:host:5000/new:v1:2/z", "host:5000/new", "v1:2/z"),
+            ("oci:host:5001/app", "host", "5001/app"),
+            ("oci:a:b:c:d", "a:b:c", "d"),
+            ("oci:a:b/x", "a", "b/x"),
+            ("oci:x:y.tar", "x:y.tar", ""),
+            ("oci:x:y.tar:v1", "x:y.tar", "v1"),
+            ("oci:both:1", "both", "1"),
+            ("oci:plain:1", "plain:1", ""),
+            (&format!("oci:host:5000/app@{digest}"), "host:5000/app", &digest),
+        ] {
+            assert_eq!(layout_in(text, directory.path()), parts(path, tag), "{text}");
+        }
     }
 
     #[test]
@@ -285,6 +361,8 @@ mod tests {
             "oci:dir:a b",
             "oci:dir:-a",
             "oci:dir:.a",
+            "oci:dir:a/",
+            "oci:odd:name/",
             "docker://x/y",
             "docker-daemon:x",
             "oci:d@sha256:12",

@@ -13,9 +13,9 @@ Examples:
   dhow build example.org/team/app --builder example.org/team/builder --network none
 
 IMAGE is one of
-  oci:PATH[:TAG|@DIGEST]  a layout directory; TAG is `latest` unless given. The tag is what
-                          follows the last colon: write a PATH whose last part has a colon
-                          as oci:odd:name:latest or oci:odd:name/
+  oci:PATH[:TAG|@DIGEST]  a layout directory; TAG is `latest` unless given. The first colon ends
+                          PATH, and all behind it is TAG, as in oci:images:docker.io/library/x:1.
+                          A PATH may have colons of its own if that directory is there
   oci-archive:FILE[:TAG]  a tar of a layout
   NAME[:TAG][@DIGEST]     a layout below the layout repository (see `dhow config`)";
 

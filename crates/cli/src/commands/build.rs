@@ -123,8 +123,7 @@ fn tag(text: &str, layout_repository: &Path) -> Result<Tag, Failure> {
     if text.contains(['/', ':', '@']) {
         return Ok(Tag::Elsewhere(destination(text, layout_repository)?));
     }
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.+".contains(&byte);
-    if text.is_empty() || text.len() > 128 || !text.bytes().all(allowed) {
+    if !dhow_oci::annotation::is_ref_name(text) {
         return Err(Failure::new(format!("`{text}` is neither a tag nor an image")));
     }
     Ok(Tag::SameLayout(text.to_owned()))

@@ -44,7 +44,8 @@ pub(super) fn of_open(error: &OpenError, name: &str, role: Role, invocation: &In
                 invocation.replacing(name, &entry(&location, Selector::Digest(digests.first()?.parse().ok()?))?)
             }
             ResolveError::Ambiguous { choices, .. } => {
-                let tag = choices.first()?.split(['@', ' ']).next()?;
+                let choice = choices.first()?;
+                let (tag, _) = choice.rsplit_once(" (").or_else(|| choice.rsplit_once('@'))?;
                 with_tag(&location, name, tag, invocation)
             }
             ResolveError::NotAnImage { .. } => None,
@@ -59,14 +60,13 @@ fn absent(location: &Location, path: &std::path::Path, role: Role) -> String {
     let name = quoted(&without_selector(location));
     match (location, role) {
         (_, Role::App) => format!("dhow build {name} --path ."),
-        (Location::Named(reference), Role::Builder | Role::RunImage) => {
+        // For skopeo a colon ends the path.
+        (Location::Named(reference), Role::Builder | Role::RunImage) if !path.to_string_lossy().contains(':') => {
             let place = quoted(&format!("oci:{}:{}", path.display(), reference.identifier()));
             format!("skopeo copy docker://{} {place}", reference.familiar())
         }
-        (Location::Layout(_) | Location::Archive(_), Role::Builder) => {
-            format!("dhow builder create {name} --config builder.toml")
-        }
-        (Location::Layout(_) | Location::Archive(_), Role::RunImage) => format!("dhow import rootfs.tar {name}"),
+        (_, Role::Builder) => format!("dhow builder create {name} --config builder.toml"),
+        (_, Role::RunImage) => format!("dhow import rootfs.tar {name}"),
     }
 }
 

@@ -222,9 +222,9 @@ fn checked(key: Key, text: &str, origin: &Origin) -> Result<String, SettingsErro
         Key::ScratchLimit if parse_bytes(text).is_some() => Ok(text.to_owned()),
         Key::ScratchLimit => Err(bad(format!("is `{text}`; expected a size such as {}", key.example()))),
         Key::DefaultBuilder => {
-            let location: Location =
-                text.parse().map_err(|source| SettingsError::Builder { origin: origin.clone(), key, source })?;
-            Ok(location.relative_to(&base).to_string())
+            let location = Location::parse_in(text, &base);
+            let location = location.map_err(|source| SettingsError::Builder { origin: origin.clone(), key, source })?;
+            Ok(location.to_string())
         }
     }
 }

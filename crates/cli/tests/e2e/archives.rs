@@ -1,8 +1,8 @@
-//! Images in `oci-archive` files.
+//! Images in `oci-archive` files, and the names of images in layouts and archives.
 
 use std::fs;
 
-use crate::support::World;
+use crate::support::{World, stdout_of};
 
 fn world() -> World {
     World::with_script("true")
@@ -48,4 +48,41 @@ fn nothing_is_written_to_a_digest_and_answers_can_be_read_again() {
     world.dhow(["inspect", answer.trim()]).run().success();
     let outcome = world.build(answer.trim(), "source", &[]).exits(1).does_not_say("PREPARING");
     assert!(outcome.error_and_hint().0.contains("nothing can be written to a digest"), "{}", outcome.stderr);
+}
+
+#[test]
+fn an_entry_with_any_name_that_other_tools_write_is_named_in_one_notation() {
+    let world = world();
+    world.build("oci:app", "source", &["--tag", "oci:app:docker.io/library/x:1"]).success();
+    let names = ["centos:8.3", "app/org.x/y", "docker.io/library/y:1", "docker.io/library/x:1"];
+    for name in &names[..3] {
+        stdout_of(&world, "skopeo", &["copy", "--quiet", "oci:app:docker.io/library/x:1", &format!("oci:app:{name}")]);
+    }
+    let copy = ["copy", "--quiet", "--preserve-digests", "oci:app:centos:8.3", "oci-archive:a.tar:app/org.x/y"];
+    stdout_of(&world, "skopeo", &copy);
+    world.write("source/more", "x");
+    world.build("oci:app:app/org.x/y", "source", &[]).success();
+    let digest = |image: &str| {
+        let inspection = world.dhow(["inspect", image, "--format", "json"]).run().success().json();
+        inspection["digest"].as_str().unwrap().to_owned()
+    };
+    let latest = digest("oci:app");
+    for name in names {
+        assert_eq!(digest(&format!("oci:app:{name}")) == latest, name != "app/org.x/y", "{name}");
+        stdout_of(&world, "skopeo", &["inspect", &format!("oci:app:{name}")]);
+    }
+    assert_eq!(digest("oci-archive:a.tar:app/org.x/y"), latest);
+    let outcome = world.dhow(["inspect", "oci:app:centos:8"]).run().exits(1);
+    assert_eq!(outcome.error_and_hint().1, Some("dhow inspect oci:app:app/org.x/y"));
+}
+
+#[test]
+fn a_directory_with_a_colon_is_a_path_if_it_is_there() {
+    let world = world();
+    fs::create_dir_all(world.path("host:5000/team")).unwrap();
+    world.build("oci:host:5000/team/app:v1", "source", &[]).success();
+    assert!(world.path("host:5000/team/app/index.json").exists());
+    assert!(!world.path("host").exists());
+    world.dhow(["inspect", "oci:host:5000/team/app"]).run().success();
+    world.dhow(["layout", "check", "oci:host:5000/team/app"]).run().success();
 }

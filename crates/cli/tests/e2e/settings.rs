@@ -141,7 +141,7 @@ fn every_commands_help_has_an_example_that_names_it() {
 #[test]
 fn the_help_of_build_says_how_a_path_with_a_colon_is_written() {
     let world = World::new();
-    world.dhow(["build", "--help"]).run().success().answers("oci:odd:name:latest");
+    world.dhow(["build", "--help"]).run().success().answers("oci:images:docker.io/library/x:1");
 }
 
 #[test]

@@ -252,7 +252,7 @@ impl Parts {
 
 fn open_build_image(request: &CreateRequest<'_>, work: &Arc<Work>) -> Result<Opened, CreateError> {
     let name = &request.config.build_image;
-    let location = name.parse::<Location>().map_err(CreateError::BuildImageName)?.relative_to(request.directory);
+    let location = Location::parse_in(name, request.directory).map_err(CreateError::BuildImageName)?;
     open(&location.place(request.layout_repository), request.platform, work)
         .map_err(|source| CreateError::BuildImage { name: name.clone(), source: source.into() })
 }

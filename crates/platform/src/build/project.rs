@@ -63,8 +63,8 @@ pub(crate) fn read(
     let builder = match (&request.builder, &descriptor.builder) {
         (Some(builder), _) => Some(builder.clone()),
         (None, Some(text)) => {
-            let location: Location = text.parse().map_err(|error| reader.bad(format!("builder: {error}")))?;
-            Some(location.relative_to(reader.directory()))
+            let location = Location::parse_in(text, reader.directory());
+            Some(location.map_err(|error| reader.bad(format!("builder: {error}")))?)
         }
         (None, None) => request.default_builder.clone(),
     };
