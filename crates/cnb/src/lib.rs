@@ -21,6 +21,7 @@ mod layer_file;
 mod legacy_bom;
 mod name;
 mod order;
+pub mod places;
 mod plan;
 pub mod plan_search;
 mod project;

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use dhow_cnb::places;
 use dhow_cnb::{PlatformApi, PlatformApiError};
 
 /// Everything that the launcher takes from outside, but the files.
@@ -32,8 +33,8 @@ impl Settings {
         Self {
             argv0,
             arguments: arguments.collect(),
-            layers: directory("CNB_LAYERS_DIR", "/layers"),
-            app: directory("CNB_APP_DIR", "/workspace"),
+            layers: directory("CNB_LAYERS_DIR", places::LAYERS),
+            app: directory("CNB_APP_DIR", places::WORKSPACE),
             colour: !find(&environment, "CNB_NO_COLOR").is_some_and(is_true),
             environment,
         }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use dhow_cnb::places::{LAUNCHER, PROCESS_DIRECTORY};
 use dhow_fs::{PathError, Work};
 use dhow_layer::Stack;
 use dhow_oci::{Image, ImageConfig};
@@ -16,8 +17,6 @@ use crate::scratch::{ScratchExceeded, ScratchSpace};
 use crate::user::{self, ACCOUNTS_LIMIT, User, UserError};
 use crate::{Events, Network, Volume};
 
-const LAUNCHER: &str = "/cnb/lifecycle/launcher";
-const PROCESS_DIRECTORY: &str = "/cnb/process";
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What of an image is to be run, and how.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dhow_cnb::places;
 use dhow_cnb::{LifecycleMetadata, label};
 use dhow_fs::{PathError, Root, TemporaryDirectory, Work};
 use dhow_layer::{UnpackError, UnpackOptions};
@@ -60,7 +61,7 @@ pub fn download_sbom(opened: &Opened, directory: &Path) -> Result<Vec<PathBuf>, 
     if unpacked.diff_id != expected {
         return Err(SbomError::OtherLayer { found: unpacked.diff_id, expected });
     }
-    let layers = opened.image.config().value().env("CNB_LAYERS_DIR").unwrap_or("/layers");
+    let layers = opened.image.config().value().env("CNB_LAYERS_DIR").unwrap_or(places::LAYERS);
     let files = replace_sboms(&root, &Path::new("/").join(layers).join("sbom"), &host, directory)?;
     if files.is_empty() { Err(SbomError::None) } else { Ok(files) }
 }

@@ -1,5 +1,7 @@
 //! Parts of this machine that a program in a sandbox sees.
 
+use dhow_cnb::places;
+
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
@@ -77,13 +79,13 @@ impl Volume {
             let (text, target) = (text.to_owned(), self.target.clone());
             return Err(VolumeError::App { text, target });
         }
-        for reserved in ["/cnb", "/layers", "/proc", "/dev", "/sys", "/platform/env"] {
+        for reserved in [places::CNB, places::LAYERS, "/proc", "/dev", "/sys", "/platform/env"] {
             if self.target.starts_with(reserved) {
                 return Err(VolumeError::Reserved { text: text.to_owned(), target: self.target.clone(), reserved });
             }
         }
         // Bindings have their place below it; the whole of it would hide the variables of the build.
-        if self.target == Path::new("/platform") {
+        if self.target == Path::new(places::PLATFORM) {
             return Err(VolumeError::Platform(text.to_owned()));
         }
         Ok(())

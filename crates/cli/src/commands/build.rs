@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dhow_cnb::places;
 use dhow_oci::Platform;
 use dhow_platform::{
     BuildReport, BuildRequest, BuildpackChoice, Found, Location, Machine, Network, Place, Tag, Volume,
@@ -151,14 +152,25 @@ fn volumes(texts: &[String], workspace: &Path) -> Result<Vec<Volume>, Failure> {
 }
 
 fn workspace(path: PathBuf) -> Result<PathBuf, Failure> {
-    let reserved =
-        ["/cnb", "/.before", "/layers", "/platform", "/proc", "/dev", "/sys", "/etc", "/usr", "/bin", "/lib"];
+    let reserved = [
+        places::CNB,
+        "/.before",
+        places::LAYERS,
+        places::PLATFORM,
+        "/proc",
+        "/dev",
+        "/sys",
+        "/etc",
+        "/usr",
+        "/bin",
+        "/lib",
+    ];
     let plain =
         path.is_absolute() && path.components().skip(1).all(|part| matches!(part, std::path::Component::Normal(_)));
     let taken = reserved.iter().any(|reserved| path.starts_with(reserved));
     if !plain || path == Path::new("/") || taken {
         return Err(Failure::new(format!("workspace {} must be an absolute path of its own", path.display()))
-            .hint_flag(&["--workspace"], "/workspace"));
+            .hint_flag(&["--workspace"], places::WORKSPACE));
     }
     Ok(path)
 }

@@ -5,6 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::{EnvFile, Environment, Phase, PlainFile, changes, roots};
+use crate::places;
 
 /// Where the files of layers are read.
 pub trait LayerFiles {
@@ -69,7 +70,7 @@ fn without_launcher(path: &OsStr) -> OsString {
 const LAUNCHER_ONLY: [&str; 5] =
     ["CNB_LAYERS_DIR", "CNB_APP_DIR", "CNB_PROCESS_TYPE", "CNB_PLATFORM_API", "CNB_DEPRECATION_MODE"];
 
-const LAUNCHER_DIRECTORIES: [&[u8]; 2] = [b"/cnb/process", b"/cnb/lifecycle"];
+const LAUNCHER_DIRECTORIES: [&[u8]; 2] = [places::PROCESS_DIRECTORY.as_bytes(), places::LIFECYCLE_DIRECTORY.as_bytes()];
 
 #[cfg(test)]
 mod tests {

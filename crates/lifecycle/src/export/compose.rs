@@ -1,11 +1,12 @@
 //! Manifest and config of an app image, from its layers: pure.
 
+use dhow_cnb::places::{LAUNCHER, PROCESS_DIRECTORY};
 use dhow_cnb::{BuildMetadataLabel, LifecycleMetadata, RunImageForRebase, RunImageNames, StackMetadata, label};
 use dhow_oci::{DiffId, Image, LayerRef};
 
 use super::ExportInput;
 use super::annotations::annotations;
-use super::config::{ConfigEdits, HistoryRule, LAUNCHER_PATH, PROCESS_DIRECTORY, app_config, top_layer};
+use super::config::{ConfigEdits, HistoryRule, app_config, top_layer};
 use super::error::ExportError;
 use super::layer::ExportedLayer;
 use super::time::rfc3339;
@@ -103,7 +104,7 @@ fn entrypoint(input: &ExportInput<'_>, log: &dyn Log) -> Result<String, ExportEr
     let metadata = input.app.metadata;
     let Some(default) = input.wanted.process_type.or(metadata.default_process_type.as_deref()) else {
         log.info("no default process type");
-        return Ok(LAUNCHER_PATH.to_owned());
+        return Ok(LAUNCHER.to_owned());
     };
     if !metadata.processes.iter().any(|process| process.process_type == default) {
         let available = metadata.processes.iter().map(|process| process.process_type.to_string()).collect();

@@ -1,13 +1,7 @@
 //! The app image's config as an edit of the run image's.
 
+use dhow_cnb::places::{LIFECYCLE_DIRECTORY, PROCESS_DIRECTORY};
 use dhow_oci::{ContainerConfig, History, ImageConfig, LayerRef, RootFs, Unknown};
-
-/// Where programs of processes are, first in `PATH`.
-pub(crate) const PROCESS_DIRECTORY: &str = "/cnb/process";
-/// Where the launcher is, second in `PATH`.
-pub(crate) const LIFECYCLE_DIRECTORY: &str = "/cnb/lifecycle";
-/// The launcher.
-pub(crate) const LAUNCHER_PATH: &str = "/cnb/lifecycle/launcher";
 
 /// What becomes of the run image's history (platform API 0.12 changed it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,13 +80,15 @@ pub(crate) fn top_layer(layers: &[LayerRef]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dhow_cnb::places::LAUNCHER;
+
     use super::*;
 
     fn edits(history: HistoryRule) -> ConfigEdits {
         ConfigEdits {
             environment: vec![("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())],
             working_directory: "/workspace".to_owned(),
-            entrypoint: LAUNCHER_PATH.to_owned(),
+            entrypoint: LAUNCHER.to_owned(),
             labels: vec![("k".to_owned(), "first".to_owned()), ("k".to_owned(), "last".to_owned())],
             created: "1980-01-01T00:00:01Z".to_owned(),
             history,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dhow_cnb::places;
 use dhow_cnb::{BuildpackApi, BuildpackId, BuildpackVersion, Descriptor, ModuleKind, NameError, TomlError};
 use dhow_fs::{FileKind, PathError, Root, Step};
 use dhow_layer::{Entry, EntryKind, FileSource, Owner};
@@ -85,7 +86,7 @@ impl BuildpackDirectory {
 
     /// Returns the buildpack's directory in a builder.
     pub(super) fn destination(&self) -> PathBuf {
-        Path::new("/cnb/buildpacks").join(self.id.escaped()).join(self.version.as_str())
+        Path::new(places::BUILDPACKS).join(self.id.escaped()).join(self.version.as_str())
     }
 
     /// Returns the buildpack's layer: its files as root's, readable by everyone, whatever the umask was

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dhow_cnb::RunImageNames;
+use dhow_cnb::places;
 use dhow_cnb::toml_write::{Node, Table};
 use dhow_fs::{PathError, Root};
 use dhow_layer::{Entry, EntryKind, FileSource, Owner};
@@ -25,13 +26,13 @@ pub struct LifecyclePrograms<'a> {
 pub(super) fn directories(uid: u32, gid: u32) -> Vec<Entry> {
     let user = Owner { uid: uid.into(), gid: gid.into() };
     vec![
-        Entry::directory("/cnb", 0o755, Owner::ROOT),
-        Entry::directory("/cnb/buildpacks", 0o755, Owner::ROOT),
-        Entry::directory("/cnb/extensions", 0o755, Owner::ROOT),
-        Entry::directory("/layers", 0o755, user),
-        Entry::directory("/platform", 0o755, Owner::ROOT),
-        Entry::directory("/platform/env", 0o755, Owner::ROOT),
-        Entry::directory("/workspace", 0o755, user),
+        Entry::directory(places::CNB, 0o755, Owner::ROOT),
+        Entry::directory(places::BUILDPACKS, 0o755, Owner::ROOT),
+        Entry::directory(places::EXTENSIONS, 0o755, Owner::ROOT),
+        Entry::directory(places::LAYERS, 0o755, user),
+        Entry::directory(places::PLATFORM, 0o755, Owner::ROOT),
+        Entry::directory(format!("{}/env", places::PLATFORM), 0o755, Owner::ROOT),
+        Entry::directory(places::WORKSPACE, 0o755, user),
     ]
 }
 
@@ -39,14 +40,21 @@ pub(super) fn directories(uid: u32, gid: u32) -> Vec<Entry> {
 pub(super) fn lifecycle(programs: &LifecyclePrograms<'_>, host: &Root) -> Result<Vec<Entry>, PathError> {
     let size = host.metadata(programs.phases)?.size;
     let phases = EntryKind::File(FileSource::InRoot { path: programs.phases.to_owned(), size });
-    let mut entries =
-        vec![Entry::directory("/cnb", 0o755, Owner::ROOT), Entry::directory("/cnb/lifecycle", 0o755, Owner::ROOT)];
+    let mut entries = vec![
+        Entry::directory(places::CNB, 0o755, Owner::ROOT),
+        Entry::directory(places::LIFECYCLE_DIRECTORY, 0o755, Owner::ROOT),
+    ];
     for name in PHASES {
-        entries.push(Entry::symlink(Path::new("/cnb/lifecycle").join(name), "lifecycle", 0o777, Owner::ROOT));
+        entries.push(Entry::symlink(
+            Path::new(places::LIFECYCLE_DIRECTORY).join(name),
+            "lifecycle",
+            0o777,
+            Owner::ROOT,
+        ));
     }
-    entries.push(Entry::file("/cnb/lifecycle/launcher", Arc::clone(&programs.launcher), 0o755, Owner::ROOT));
-    entries.push(Entry { path: "/cnb/lifecycle/lifecycle".into(), kind: phases, mode: 0o755, owner: Owner::ROOT });
-    entries.push(text("/cnb/lifecycle/lifecycle.toml", dhow_lifecycle::descriptor::lifecycle_toml()));
+    entries.push(Entry::file(places::LAUNCHER, Arc::clone(&programs.launcher), 0o755, Owner::ROOT));
+    entries.push(Entry { path: places::LIFECYCLE.into(), kind: phases, mode: 0o755, owner: Owner::ROOT });
+    entries.push(text(places::LIFECYCLE_DESCRIPTOR, dhow_lifecycle::descriptor::lifecycle_toml()));
     Ok(entries)
 }
 
@@ -63,28 +71,28 @@ pub(super) struct Settings<'a> {
 impl Settings<'_> {
     /// Returns the files.
     pub(super) fn entries(&self) -> Vec<Entry> {
-        let mut entries = vec![Entry::directory("/cnb", 0o755, Owner::ROOT)];
+        let mut entries = vec![Entry::directory(places::CNB, 0o755, Owner::ROOT)];
         if !self.variables.is_empty() {
-            entries.push(Entry::directory("/cnb/build-config", 0o755, Owner::ROOT));
-            entries.push(Entry::directory("/cnb/build-config/env", 0o755, Owner::ROOT));
+            entries.push(Entry::directory(places::BUILD_CONFIG, 0o755, Owner::ROOT));
+            entries.push(Entry::directory(format!("{}/env", places::BUILD_CONFIG), 0o755, Owner::ROOT));
         }
         for variable in self.variables {
             let file = |suffix: &str| match suffix {
-                "" => format!("/cnb/build-config/env/{}", variable.name),
-                suffix => format!("/cnb/build-config/env/{}.{suffix}", variable.name),
+                "" => format!("{}/env/{}", places::BUILD_CONFIG, variable.name),
+                suffix => format!("{}/env/{}.{suffix}", places::BUILD_CONFIG, variable.name),
             };
             entries.push(text(&file(&variable.suffix), variable.value.clone()));
             if !variable.delimiter.is_empty() {
                 entries.push(text(&file("delim"), variable.delimiter.clone()));
             }
         }
-        entries.push(text("/cnb/order.toml", order_toml(self.order)));
-        entries.push(text("/cnb/run.toml", run_toml(self.run_images)));
+        entries.push(text(places::ORDER, order_toml(self.order)));
+        entries.push(text(places::RUN, run_toml(self.run_images)));
         if let Some(run_image) = self.run_images.first() {
-            entries.push(text("/cnb/stack.toml", stack_toml(run_image)));
+            entries.push(text(places::STACK, stack_toml(run_image)));
         }
         if !self.system_pre.is_empty() || !self.system_post.is_empty() {
-            entries.push(text("/cnb/system.toml", system_toml(self.system_pre, self.system_post)));
+            entries.push(text(places::SYSTEM, system_toml(self.system_pre, self.system_post)));
         }
         entries
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_cnb::label::STACK_ID;
+use dhow_cnb::places;
 use dhow_fs::{PathError, Root, Work};
 use dhow_layer::Entry;
 use dhow_oci::{Descriptor, History, Image, ImageConfig, LayerRef, Platform, annotation};
@@ -223,7 +224,7 @@ impl Parts {
         if config.config.user.is_empty() {
             config.config.user = format!("{}:{}", self.uid, self.gid);
         }
-        config.config.working_dir = "/layers".to_owned();
+        config.config.working_dir = places::LAYERS.to_owned();
         if let Some(id) = &request.config.stack_id {
             config.set_env("CNB_STACK_ID", id);
             config.config.labels.insert(STACK_ID.to_owned(), id.clone());

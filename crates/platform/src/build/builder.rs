@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dhow_cnb::places;
 use dhow_cnb::toml_write::{Node, Table};
 use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile};
 use dhow_fs::{Root, TemporaryDirectory, Work, sync_filesystem};
@@ -22,7 +23,6 @@ use crate::rootfs::{Owned, lower_directories};
 use crate::{Events, Location, Network, open, user};
 
 const FILE_LIMIT: u64 = 8 * 1024 * 1024;
-const BUILDPACKS_DIRECTORY: &str = "/cnb/buildpacks";
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The user of the embedded builder, as of most builders.
 const EMBEDDED_ID: u32 = 1000;
@@ -79,7 +79,7 @@ impl Builder {
 impl MountedBuildpack {
     /// Returns where the lifecycle looks for it.
     pub(crate) fn destination(&self) -> PathBuf {
-        Path::new(BUILDPACKS_DIRECTORY).join(self.id.replace('/', "_")).join(&self.version)
+        Path::new(places::BUILDPACKS).join(self.id.replace('/', "_")).join(&self.version)
     }
 }
 
@@ -203,14 +203,14 @@ fn of_image(
     let lower = lower_directories(&opened.image, opened.blobs(), &request.cache_directory, owned, work, events)?;
     let layers = Stack::open(&lower)?;
     let file = |path: &str| layers.read_to_string(Path::new(path), FILE_LIMIT);
-    let order = file("/cnb/order.toml")?
-        .ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: "/cnb/order.toml" })?;
+    let order =
+        file(places::ORDER)?.ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: places::ORDER })?;
     let order = OrderFile::parse(&order)
-        .map_err(|source| BuildError::Toml { what: format!("/cnb/order.toml of {name}"), source })?;
-    let run_images = match file("/cnb/run.toml")? {
+        .map_err(|source| BuildError::Toml { what: format!("{} of {name}", places::ORDER), source })?;
+    let run_images = match file(places::RUN)? {
         Some(text) => RunFile::parse(&text)
-            .map_err(|source| BuildError::Toml { what: format!("/cnb/run.toml of {name}"), source })?,
-        None => stack_run_image(file("/cnb/stack.toml")?, &name)?,
+            .map_err(|source| BuildError::Toml { what: format!("{} of {name}", places::RUN), source })?,
+        None => stack_run_image(file(places::STACK)?, &name)?,
     };
     let mut environment: Vec<(String, String)> =
         vec![("PATH".into(), DEFAULT_PATH.into()), ("HOME".into(), HOME.into())];
@@ -225,7 +225,7 @@ fn of_image(
     }
     let mut mounts = vec![Mount::open_to_all("/tmp"), Mount::open_to_all("/var/tmp")];
     let home = environment.iter().find(|(key, _)| key == "HOME").map(|(_, home)| Path::new(home));
-    let home = home.filter(|home| is_place_of_image(home) && !home.starts_with("/cnb"));
+    let home = home.filter(|home| is_place_of_image(home) && !home.starts_with(places::CNB));
     mounts.extend(home.map(Mount::open_to_job));
     let parts: Vec<Mount> = mounts.iter().map(|mount| Mount::part(&mount.destination, Access::ReadWrite)).collect();
     mounts.extend(parts);
@@ -239,7 +239,7 @@ fn of_image(
         order: order.order,
         buildpacks: Vec::new(),
         run_images,
-        system: file("/cnb/system.toml")?.unwrap_or_default(),
+        system: file(places::SYSTEM)?.unwrap_or_default(),
         view: View::Layers(lower),
     })
 }
@@ -247,7 +247,7 @@ fn of_image(
 fn stack_run_image(stack_toml: Option<String>, name: &str) -> Result<RunFile, BuildError> {
     let Some(text) = stack_toml else { return Ok(RunFile::default()) };
     let stack = dhow_cnb::StackFile::parse(&text)
-        .map_err(|source| BuildError::Toml { what: format!("/cnb/stack.toml of {name}"), source })?;
+        .map_err(|source| BuildError::Toml { what: format!("{} of {name}", places::STACK), source })?;
     Ok(RunFile { images: vec![stack.run_image] })
 }
 
@@ -355,7 +355,7 @@ fn available(builder: &Builder) -> Vec<(String, String)> {
 }
 
 fn in_layers(layers: &Stack) -> Vec<(String, String)> {
-    let directory = Path::new(BUILDPACKS_DIRECTORY);
+    let directory = Path::new(places::BUILDPACKS);
     let children = |path: &Path| layers.names(path).unwrap_or_default();
     let mut found = Vec::new();
     for id in children(directory) {
@@ -394,5 +394,5 @@ pub(crate) fn order_toml(order: &Order) -> String {
 pub(crate) fn check_system(text: &str, name: &str) -> Result<(), BuildError> {
     SystemFile::parse(text)
         .map(drop)
-        .map_err(|source| BuildError::Toml { what: format!("/cnb/system.toml of {name}"), source })
+        .map_err(|source| BuildError::Toml { what: format!("{} of {name}", places::SYSTEM), source })
 }

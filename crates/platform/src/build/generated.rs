@@ -6,9 +6,8 @@
 
 use std::path::Path;
 
+use dhow_cnb::places::LAYERS;
 use dhow_fs::{FileKind, PathError, Root, Step, WalkEntry};
-
-use super::LAYERS;
 
 /// Where the files wait, beside the layers directory; no sandbox shows it.
 const ASIDE: &str = "/.before";

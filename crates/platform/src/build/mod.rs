@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dhow_cnb::places::LAYERS;
 use dhow_cnb::{PlatformApi, PlatformRules};
 use dhow_fs::{Root, Work};
 use dhow_layer::Owner;
@@ -55,7 +56,6 @@ use steps::{Build, launcher, open_cache, open_state, previous_name, threads};
 
 /// The Platform API that images of `dhow build` are made for.
 pub(crate) const PLATFORM_API: PlatformApi = PlatformApi::V0_15;
-const LAYERS: &str = "/layers";
 const EXEC_ENV: &str = "production";
 
 /// Builds an image. The app's source is only read; when it fails, what was at the destination is still there.
@@ -139,7 +139,7 @@ pub fn build(request: &BuildRequest, events: &dyn Events) -> Result<BuildReport,
 
     clock.begin(Phase::Export);
     let output = output::open(&request.output, &state, &work)?;
-    let metadata = files::read_build_metadata(&root, Path::new("/layers/config/metadata.toml"))?;
+    let metadata = files::read_build_metadata(&root, &Path::new(LAYERS).join("config/metadata.toml"))?;
     build.require_startable(&group, &metadata, &run_image)?;
     let packing = Packing::new(&root, Owner { uid: builder.uid.into(), gid: builder.gid.into() }, &work);
     let launcher = launcher(request);

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
 
+use dhow_cnb::places;
 use dhow_fs::{PathError, Root};
 use dhow_sandbox::{Identity, Job, Mount, Privileges, RootFs, SandboxError, Streams};
 
@@ -18,7 +19,7 @@ use crate::{Event, Events, OutputStream};
 
 /// The directory in which phases hand each other their files.
 pub(crate) const CONTROL: &str = "/cnb/control";
-const PROGRAM: &str = "/cnb/lifecycle/lifecycle";
+const PROGRAM: &str = places::LIFECYCLE;
 const HOSTNAME: &str = "dhow";
 
 /// The two phases that run buildpacks' programs.
@@ -106,8 +107,9 @@ impl Sandboxed<'_> {
         for buildpack in &self.builder.buildpacks {
             mounts.push(Mount::read_only(&buildpack.source, buildpack.destination()));
         }
-        mounts.push(Mount::read_only(self.state.platform_directory(), "/platform"));
-        let variable = |(name, value): &(String, String)| Mount::file(format!("/platform/env/{name}"), value.as_str());
+        mounts.push(Mount::read_only(self.state.platform_directory(), places::PLATFORM));
+        let variable =
+            |(name, value): &(String, String)| Mount::file(format!("{}/env/{name}", places::PLATFORM), value.as_str());
         mounts.extend(self.variables.iter().map(variable));
         mounts.push(Mount::read_write(below(&root, &self.request.workspace), &self.request.workspace));
         let control = self.state.control_directory();
@@ -115,11 +117,11 @@ impl Sandboxed<'_> {
             Program::Detect => {
                 mounts.push(Mount::read_write(control, CONTROL));
                 // What a build left is none of detection's business.
-                mounts.push(Mount::read_write(scratch.directory(0o755, owner)?, "/layers"));
+                mounts.push(Mount::read_write(scratch.directory(0o755, owner)?, places::LAYERS));
             }
             Program::Build => {
                 mounts.push(Mount::read_only(control, CONTROL));
-                mounts.push(Mount::read_write(root.join("layers"), "/layers"));
+                mounts.push(Mount::read_write(root.join("layers"), places::LAYERS));
             }
         }
         mounts.extend(volume_mounts(&self.request.volumes)?);
@@ -137,10 +139,10 @@ impl Sandboxed<'_> {
         set("HOSTNAME", HOSTNAME.to_owned());
         set("CNB_PLATFORM_API", super::PLATFORM_API.to_string());
         set("CNB_APP_DIR", request.workspace.display().to_string());
-        set("CNB_LAYERS_DIR", "/layers".to_owned());
-        set("CNB_PLATFORM_DIR", "/platform".to_owned());
-        set("CNB_BUILDPACKS_DIR", "/cnb/buildpacks".to_owned());
-        set("CNB_BUILD_CONFIG_DIR", "/cnb/build-config".to_owned());
+        set("CNB_LAYERS_DIR", places::LAYERS.to_owned());
+        set("CNB_PLATFORM_DIR", places::PLATFORM.to_owned());
+        set("CNB_BUILDPACKS_DIR", places::BUILDPACKS.to_owned());
+        set("CNB_BUILD_CONFIG_DIR", places::BUILD_CONFIG.to_owned());
         set("CNB_ORDER_PATH", control("order.toml"));
         set("CNB_SYSTEM_PATH", control("system.toml"));
         set("CNB_ANALYZED_PATH", control("analyzed.toml"));
@@ -148,7 +150,7 @@ impl Sandboxed<'_> {
         set("CNB_PLAN_PATH", control("plan.toml"));
         let failure = match program {
             Program::Detect => control(FILE),
-            Program::Build => format!("/layers/config/{FILE}"),
+            Program::Build => format!("{}/config/{FILE}", places::LAYERS),
         };
         set(PHASE_FAILURE_VARIABLE, failure);
         set("CNB_USER_ID", self.builder.uid.to_string());

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use dhow_cnb::GroupElement;
 use dhow_cnb::env::{Environment, apply_layers};
 use dhow_cnb::launch::Process;
+use dhow_cnb::places;
 use dhow_fs::{FileKind, Root};
 use dhow_lifecycle::RootFiles;
 use dhow_lifecycle::go_error::GoPathError;
@@ -147,7 +148,7 @@ impl Contents<'_> {
 
     /// Tells whether the image has a program at `path`: in the app, in a layer of the image, or of the launcher.
     fn is_program(&self, path: &Path, layers: &[Vec<PathBuf>]) -> bool {
-        if path.starts_with("/cnb") {
+        if path.starts_with(places::CNB) {
             return true;
         }
         let is_in_image = path.starts_with(self.app) || layers.iter().flatten().any(|layer| path.starts_with(layer));

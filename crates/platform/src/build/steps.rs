@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_cnb::launch::Metadata;
+use dhow_cnb::places::{self, LAYERS};
 use dhow_cnb::{Analyzed, Group, LauncherMetadata};
 use dhow_fs::{Root, Work};
 use dhow_lifecycle::cache::LayoutCache;
@@ -22,7 +23,7 @@ use super::run_image::RunImage;
 use super::sandboxed::{Program, Sandboxed};
 use super::startable::Contents;
 use super::state::BuildState;
-use super::{LAYERS, output, project};
+use super::{output, project};
 use crate::app::{AppCopy, Source};
 use crate::container::Caller;
 use crate::progress::Watched;
@@ -129,7 +130,7 @@ impl Build<'_> {
         }
         let platform = Root::open(&self.state.platform_directory())?;
         for volume in &self.request.volumes {
-            let Ok(target) = volume.target.strip_prefix("/platform") else { continue };
+            let Ok(target) = volume.target.strip_prefix(places::PLATFORM) else { continue };
             make_mount_point(&platform, &Path::new("/").join(target), host.is_directory(&volume.source))?;
         }
         Ok(())
@@ -295,7 +296,7 @@ impl Build<'_> {
             files::write_report(&host, &directory.join("report.toml"), report)?;
         }
         if let Some(directory) = &self.request.sbom_output {
-            replace_sboms(self.root, Path::new("/layers/sbom"), &host, directory)?;
+            replace_sboms(self.root, &Path::new(LAYERS).join("sbom"), &host, directory)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod builder;
 
 use std::collections::BTreeMap;
 
+use dhow_cnb::places::PROCESS_DIRECTORY;
 use dhow_oci::{Descriptor, DiffId, Digest, Image, annotation};
 use dhow_store::Presence;
 use serde::Serialize;
@@ -226,7 +227,7 @@ fn processes(build: &Value, entrypoint: &[String]) -> Vec<Process> {
             command: texts(value, "command"),
             args: texts(value, "args"),
             direct: value.get("direct").and_then(Value::as_bool).unwrap_or(false),
-            default: entrypoint.first().is_some_and(|program| *program == format!("/cnb/process/{kind}")),
+            default: entrypoint.first().is_some_and(|program| *program == format!("{PROCESS_DIRECTORY}/{kind}")),
             buildpack: text(value, "buildpackID").unwrap_or_default(),
             kind,
         })

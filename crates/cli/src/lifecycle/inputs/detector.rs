@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use dhow_cnb::ExitCode;
+use dhow_cnb::places;
 use dhow_fs::Root;
 
 use super::Given;
 use crate::lifecycle::failure::Failure;
-
-/// The order that builders have, where the layers directory has none.
-const BUILDER_ORDER: &str = "/cnb/order.toml";
 
 /// What the detector works from.
 #[derive(Debug)]
@@ -48,5 +46,5 @@ impl DetectorInputs {
 pub(super) fn order(given: &Given, root: &Root) -> PathBuf {
     let path = given.path("order");
     let is_default = given.text("order").starts_with(crate::lifecycle::settings::LAYERS_PLACEHOLDER);
-    if is_default && !root.exists(&path) { Path::new(BUILDER_ORDER).to_owned() } else { path }
+    if is_default && !root.exists(&path) { Path::new(places::ORDER).to_owned() } else { path }
 }

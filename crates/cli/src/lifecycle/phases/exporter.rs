@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use dhow_cnb::launch::{Bom, Metadata};
+use dhow_cnb::places;
 use dhow_cnb::{Analyzed, ExitCode, Group, RunImageNames};
 use dhow_layer::Owner;
 use dhow_lifecycle::cache::LayerCache;
@@ -25,9 +26,6 @@ use crate::lifecycle::open::open;
 use crate::lifecycle::privileges::User;
 use crate::lifecycle::session::Session;
 use crate::lifecycle::timer::Timer;
-
-/// The directory of the lifecycle's programs and their SBOM files, unless the platform names another.
-const LIFECYCLE_DIRECTORY: &str = "/cnb/lifecycle";
 
 pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
     let (inputs, analyzed) =
@@ -157,7 +155,7 @@ fn launcher(inputs: &ExporterInputs) -> Launcher<'_> {
             ..dhow_cnb::LauncherMetadata::default()
         },
         sbom: match inputs.launcher_sbom.as_path() {
-            directory if directory == Path::new(LIFECYCLE_DIRECTORY) => LauncherSbom::OfLifecycle(directory),
+            directory if directory == Path::new(places::LIFECYCLE_DIRECTORY) => LauncherSbom::OfLifecycle(directory),
             directory => LauncherSbom::Directory(directory),
         },
     }
