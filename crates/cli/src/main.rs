@@ -5,6 +5,7 @@
 
 #[expect(rustdoc::broken_intra_doc_links, reason = "doc comments are help texts, where `[:GID]` means optional")]
 mod arguments;
+mod attached;
 mod commands;
 mod console;
 mod environment_flags;

@@ -1,6 +1,6 @@
 //! Signals: on their way to a program that dhow runs for the user, and told when they end dhow itself.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -8,9 +8,10 @@ use std::thread;
 use dhow_fs::Root;
 use dhow_sandbox::JobHandle;
 use rustix::process::Signal;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
+use crate::attached::Screen;
 use crate::console::{Console, Style};
 use crate::failure::Failure;
 
@@ -20,21 +21,25 @@ pub(crate) struct Caught(Signals);
 impl Caught {
     /// Catches the signals that programs are stopped and told things by.
     pub(crate) fn new() -> Result<Self, Failure> {
-        Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])
+        Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH])
             .map(Self)
             .map_err(|source| Failure::new("cannot catch signals").because(source))
     }
 
     /// Sends what comes to `job`, as long as this process lives.
     ///
-    /// A terminal sends Ctrl-C and Ctrl-\\ to the job too, as it is of the same process group: sent on, they would come
-    /// twice. Without a terminal they were meant for dhow alone.
-    pub(crate) fn pass_on(self, job: JobHandle) -> Result<(), io::Error> {
+    /// The job is in a session of its own, so nothing reaches it but what is sent on. A new size of the terminal goes
+    /// to `screen`. A stop gives the terminal back as long as it lasts.
+    pub(crate) fn pass_on(self, job: JobHandle, screen: Option<Arc<Screen>>) -> Result<(), io::Error> {
         let mut signals = self.0;
-        let from_terminal = std::io::stdin().is_terminal();
         let pass_on = move || {
             for number in signals.forever() {
-                if let Some(signal) = signal_of(number, from_terminal) {
+                match (number, &screen) {
+                    (SIGWINCH, Some(screen)) => screen.resize(),
+                    (SIGTSTP, screen) => stop(screen.as_deref()),
+                    _ => {}
+                }
+                if let Some(signal) = signal_of(number) {
                     job.signal(signal);
                 }
             }
@@ -78,14 +83,25 @@ fn is_ignored(signal: i32) -> bool {
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-fn signal_of(number: i32, from_terminal: bool) -> Option<Signal> {
+/// Stops this process until someone continues it.
+fn stop(screen: Option<&Screen>) {
+    if let Some(screen) = screen {
+        screen.leave();
+    }
+    let _continued = signal_hook::low_level::emulate_default_handler(SIGTSTP);
+    if let Some(screen) = screen {
+        screen.enter();
+    }
+}
+
+fn signal_of(number: i32) -> Option<Signal> {
     Some(match number {
         SIGHUP => Signal::HUP,
         SIGTERM => Signal::TERM,
         SIGUSR1 => Signal::USR1,
         SIGUSR2 => Signal::USR2,
-        SIGINT if !from_terminal => Signal::INT,
-        SIGQUIT if !from_terminal => Signal::QUIT,
+        SIGINT => Signal::INT,
+        SIGQUIT => Signal::QUIT,
         _ => return None,
     })
 }

@@ -8,7 +8,7 @@ use dhow_cnb::places::{LAUNCHER, PROCESS_DIRECTORY};
 use dhow_fs::{PathError, Work};
 use dhow_layer::Stack;
 use dhow_oci::{Image, ImageConfig};
-use dhow_sandbox::{Identity, Job, JobHandle, Mount, Privileges, RootFs, SandboxError, Streams};
+use dhow_sandbox::{Identity, Job, Mount, Privileges, RootFs, Running, SandboxError, Streams, TerminalSize};
 use dhow_store::BlobSource;
 
 use crate::container::{caller, hosts_files, is_place_of_image, sandbox_network, volume_mounts};
@@ -40,6 +40,8 @@ pub struct RunRequest {
     pub user: Option<String>,
     /// How many bytes the program may write to what is not kept; half of the free disk if `None`.
     pub scratch_limit: Option<u64>,
+    /// The size of the terminal that the program gets, if it gets one.
+    pub terminal: Option<TerminalSize>,
 }
 
 /// Why an image could not be run.
@@ -83,17 +85,18 @@ fn list(types: &[String]) -> String {
     if types.is_empty() { "none".to_owned() } else { types.join(", ") }
 }
 
-/// Runs the image's program with this process's standard streams; returns its exit code.
+/// Runs the image's program with `streams`, or with a terminal if the request says so; returns its exit code.
 ///
-/// What it writes goes to a scratch directory that is removed when it ends. `on_start` gets a handle by which
-/// signals can be passed on; if it fails, the program is killed.
-pub fn run(
+/// What it writes goes to a scratch directory that is removed when it ends. `attach` gets the program when it has
+/// started; if it fails, the program is killed. What it returns is dropped when the program has ended.
+pub fn run<Attached>(
     image: &Image,
     blobs: &dyn BlobSource,
     request: &RunRequest,
     cache: &Path,
     events: &dyn Events,
-    on_start: impl FnOnce(JobHandle) -> io::Result<()>,
+    streams: Streams,
+    attach: impl FnOnce(&mut Running) -> io::Result<Attached>,
 ) -> Result<i32, RunError> {
     let config = image.config().value();
     let arguments = arguments(config, request)?;
@@ -124,13 +127,16 @@ pub fn run(
         env: environment(config, request, &user),
         cwd: working_directory,
         hostname: "dhow".to_owned(),
+        terminal: request.terminal,
         network: sandbox_network(network),
         privileges: Privileges::None,
     };
-    let mut running = dhow_sandbox::spawn(&job, Streams::inherit())?;
+    let mut running = dhow_sandbox::spawn(&job, streams)?;
+    let attached = attach(&mut running).map_err(SandboxError::Start)?;
     let handle = running.handle();
-    on_start(handle.clone()).map_err(SandboxError::Start)?;
-    let (exit, exceeded) = scratch.watched(request.scratch_limit, &handle, || running.wait())?;
+    let ended = scratch.watched(request.scratch_limit, &handle, || running.wait());
+    drop(attached);
+    let (exit, exceeded) = ended?;
     exceeded.map_or(Ok(exit?.code()), |exceeded| Err(exceeded.into()))
 }
 
@@ -206,6 +212,8 @@ fn environment(config: &ImageConfig, request: &RunRequest, user: &User) -> Vec<(
     ];
     let of_image = config.config.env.iter().filter_map(|entry| entry.split_once('='));
     let of_request = request.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    // As docker and podman say it.
+    variables.extend(request.terminal.map(|_| ("TERM".to_owned(), "xterm".to_owned())));
     for (name, value) in of_image.chain(of_request) {
         variables.retain(|(existing, _)| existing != name);
         variables.push((name.to_owned(), value.to_owned()));

@@ -36,6 +36,7 @@ fn main() -> Answer<()> {
         env: Vec::new(),
         cwd: "/".into(),
         hostname: "startup".to_owned(),
+        terminal: None,
         network: Network::Host,
         privileges: Privileges::None,
     };

@@ -16,7 +16,7 @@ use crate::failure::{During, Failure, Step};
 use crate::handles::open_path;
 use crate::job::{Job, RootFs, Scratch};
 use crate::mount::Access;
-use crate::{binds, covers, device_files, privileges, process_files, root_fs, sys};
+use crate::{binds, covers, device_files, privileges, process_files, root_fs, sys, system_files};
 
 /// Makes the container's tree and enters it; afterwards nothing of the machine's own tree can be reached.
 pub(crate) fn container(job: &Job) -> Result<(), Failure> {
@@ -36,8 +36,12 @@ pub(crate) fn container(job: &Job) -> Result<(), Failure> {
     let container = Container { job, root, mount, hidden };
     process_files::mount(&container)?;
     let device_mount = device_files::mount(&container, &devices)?;
+    let system_mount = system_files::mount(&container)?;
     binds::mount_all(&container, mount_sources)?;
-    sys::mount_setattr(device_mount.as_fd(), libc::MOUNT_ATTR_RDONLY, false).during(Step::Root)?;
+    // Only now, as mount points were made in them.
+    for mount in [device_mount, system_mount] {
+        sys::mount_setattr(mount.as_fd(), libc::MOUNT_ATTR_RDONLY, false).during(Step::Root)?;
+    }
     if job.root_access == Access::ReadOnly {
         sys::mount_setattr(container.mount.as_fd(), libc::MOUNT_ATTR_RDONLY, false).during(Step::Root)?;
     }

@@ -69,9 +69,14 @@ pub(crate) fn file_system(kind: &str, options: &[(&str, String)], attributes: u6
     for (name, value) in options {
         rustix::mount::fsconfig_set_string(&context, *name, value)?;
     }
-    rustix::mount::fsconfig_create(&context)?;
+    finish(context.as_fd(), attributes)
+}
+
+/// Returns the file system that `context` describes, as a detached mount.
+pub(crate) fn finish(context: BorrowedFd<'_>, attributes: u64) -> Result<OwnedFd, Errno> {
+    rustix::mount::fsconfig_create(context)?;
     let attributes = MountAttrFlags::from_bits_retain(u32::try_from(attributes).map_err(|_| Errno::INVAL)?);
-    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 fn read_only(access: Access) -> u64 {

@@ -1,9 +1,14 @@
 //! The line between the caller and the helper processes: whole messages, JSON, at most one page or two.
 
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +19,8 @@ use crate::failure::Failure;
 pub(crate) enum Report {
     /// The user namespace is there and wants its map.
     WantsMap,
+    /// The program has a terminal of its own; its other end comes with this message.
+    Terminal,
     /// The job's program runs.
     Started,
     /// The set-up failed; nothing runs.
@@ -40,6 +47,33 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 pub(crate) fn send(end: impl AsFd, message: &impl Serialize) {
     let bytes = serde_json::to_vec(message).unwrap_or_default();
     let _ = retry(|| rustix::net::send(end.as_fd(), &bytes, SendFlags::NOSIGNAL));
+}
+
+/// Sends one message together with a descriptor.
+pub(crate) fn send_with(end: impl AsFd, message: &impl Serialize, descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
+    let bytes = serde_json::to_vec(message).unwrap_or_default();
+    let descriptors = [descriptor];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    retry(|| rustix::net::sendmsg(end.as_fd(), &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)).map(drop)
+}
+
+/// Waits for one message, and takes the descriptor that comes with it. `None` is as for [`receive`].
+pub(crate) fn receive_with<T: DeserializeOwned>(end: BorrowedFd<'_>) -> Option<(T, Option<OwnedFd>)> {
+    let mut buffer = vec![0_u8; MAXIMUM_MESSAGE];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = retry(|| {
+        let mut parts = [IoSliceMut::new(&mut buffer)];
+        rustix::net::recvmsg(end, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    });
+    let length = received.ok()?.bytes;
+    let descriptor = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Some((serde_json::from_slice(buffer.get(..length)?).ok()?, descriptor))
 }
 
 /// Waits for one message; `None` when the peer is gone or says what this version does not know.

@@ -183,6 +183,8 @@ impl SandboxError {
             Step::Linked => Self::Linked(path),
             Step::Device => Self::Device { path, source },
             Step::Terminals => setup("mount the container's /dev/pts"),
+            Step::OwnTerminal => setup("give the program a terminal of its own"),
+            Step::Session => setup("leave the caller's session"),
             Step::Source => Self::Open { path, source },
             Step::Destination => Self::Destination { path, source },
             Step::ForbiddenDestination => Self::ForbiddenDestination(path),

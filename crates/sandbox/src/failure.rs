@@ -33,6 +33,8 @@ pub(crate) enum Step {
     Linked,
     Device,
     Terminals,
+    OwnTerminal,
+    Session,
     Source,
     Destination,
     ForbiddenDestination,

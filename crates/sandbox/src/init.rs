@@ -70,6 +70,7 @@ fn prepare_and_start(control: &OwnedFd, job_file: OwnedFd, alive: &OwnedFd) -> R
         return Ok(None);
     }
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).during(Step::Start)?;
+    leave_session()?;
     let job = job_file::read(&job_file)?;
     drop(job_file);
     // A kernel without keys has none to leave.
@@ -82,7 +83,7 @@ fn prepare_and_start(control: &OwnedFd, job_file: OwnedFd, alive: &OwnedFd) -> R
     let (started, starting) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).during(Step::Start)?;
     match sys::fork().during(Step::Start)? {
         Fork::Child => {
-            let failure = program::become_program(&job);
+            let failure = program::become_program(&job, control);
             channel::send(control, &Report::Failed(failure));
             let _ = rustix::io::write(&starting, b"!");
             sys::exit_now(127);
@@ -100,6 +101,14 @@ fn prepare_and_start(control: &OwnedFd, job_file: OwnedFd, alive: &OwnedFd) -> R
             Ok((!failed).then_some((child, signals)))
         }
     }
+}
+
+/// Starts a session without a terminal, so that `/dev/tty` does not open, and a process group that no process outside
+/// of the container is in, so that the job's signals to its own group (`kill(0, …)`) end there.
+///
+/// Process 1 leads both, not the job's program: a program that starts a session itself does so in place.
+fn leave_session() -> Result<(), Failure> {
+    rustix::process::setsid().map(drop).during(Step::Session)
 }
 
 /// Tells whether the process outside of the container is dead; it holds the other end.
@@ -126,20 +135,24 @@ fn drop_to_kill() -> Result<(), Failure> {
     rustix::thread::set_capabilities(None, sets).during(Step::Capabilities)
 }
 
-/// Waits for the program, collecting orphans and forwarding signals meanwhile.
+/// Waits for the program. Meanwhile it collects orphans, forwards signals, and continues the program where it was
+/// stopped.
 fn reap(program: Pid, signals: &OwnedFd) -> Report {
     loop {
         let mut source = [PollFd::new(signals, PollFlags::IN)];
         let _ = retry(|| rustix::event::poll(&mut source, None));
         while let Some(signal) = sys::read_signal(signals.as_fd()) {
-            if signal.number != libc::SIGCHLD && !signal.from_kernel {
-                sys::kill(program, signal.number);
+            if signal != libc::SIGCHLD {
+                sys::kill(program, signal);
             }
         }
         // Of any process group: a program may lead one of its own.
-        while let Ok(Some((ended, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-            if ended == program {
-                return report(status);
+        while let Ok(Some((process, status))) = rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+            match (process == program, status.stopped()) {
+                (true, false) => return report(status),
+                // Any process of the job can stop the program, and nobody else would ever continue it.
+                (true, true) => sys::kill(program, libc::SIGCONT),
+                (false, _) => {}
             }
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id_map::IdMap;
 use crate::mount::{Access, Mount};
+use crate::terminal::TerminalSize;
 
 /// One program to run in a container of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub struct Job {
     pub cwd: PathBuf,
     /// The host name that the program sees.
     pub hostname: String,
+    /// A terminal of the program's own, of this size. The program then has that in place of [`Streams`](crate::Streams).
+    pub terminal: Option<TerminalSize>,
     /// What network the program has.
     pub network: Network,
     /// What the program may do beyond what its ids allow.

@@ -15,6 +15,7 @@ mod binds;
 mod bytes;
 mod channel;
 mod container;
+mod control_groups;
 mod covers;
 mod device_files;
 mod error;
@@ -42,6 +43,8 @@ mod spawn;
 mod stage;
 #[expect(unsafe_code, reason = "the one file of the project with system calls that have no safe wrapper")]
 mod sys;
+mod system_files;
+mod terminal;
 mod validate;
 
 pub use error::{Barrier, SandboxError};
@@ -53,3 +56,4 @@ pub use probe::{Probe, probe};
 pub use remove::remove_tree;
 pub use spawn::{Exit, JobHandle, Running, Streams, spawn, try_id_map};
 pub use stage::init_if_asked;
+pub use terminal::TerminalSize;

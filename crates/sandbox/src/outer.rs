@@ -32,6 +32,8 @@ pub(crate) fn run(control: &OwnedFd, job_file: &OwnedFd) -> i32 {
 fn contain(control: &OwnedFd, job_file: &OwnedFd) -> Result<(), Failure> {
     // A caller that ignores SIGCHLD would hand that down, and children would vanish unseen.
     sys::reset_signals();
+    // What a key of the terminal sends is for dhow, which passes it on.
+    rustix::process::setsid().during(Step::Session)?;
     let job = job_file::read(job_file)?;
     sys::unshare(UnshareFlags::NEWUSER).during(Step::UserNamespace)?;
     channel::send(control, &Report::WantsMap);
@@ -68,9 +70,8 @@ fn watch(child: Pid, control: &OwnedFd, signals: &OwnedFd) {
             return;
         }
         while let Some(signal) = sys::read_signal(signals.as_fd()) {
-            // What a key of the terminal sends has reached the job already: it is in the same process group.
-            if signal.number != libc::SIGCHLD && !signal.from_kernel {
-                sys::kill(child, signal.number);
+            if signal != libc::SIGCHLD {
+                sys::kill(child, signal);
             }
         }
         match rustix::process::waitpid(Some(child), WaitOptions::NOHANG) {

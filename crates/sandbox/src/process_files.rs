@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::attach::{clone_tree, file_system, move_onto};
@@ -14,15 +14,17 @@ use crate::failure::{During, Failure, Step};
 use crate::handles::open_below;
 use crate::mount::Access;
 
-/// Mounts and masks it. `/proc` and `/sys` of the image must not be links.
+/// Mounts and masks it. `/proc` of the image must not be a link.
 pub(crate) fn mount(container: &Container<'_>) -> Result<(), Failure> {
     let target = container.real_directory("proc", 0o555)?;
-    refuse_link(container, "sys")?;
     let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
     let proc = file_system("proc", &[], attributes).during(Step::Proc)?;
     move_onto(proc.as_fd(), target.as_fd()).during(Step::Proc)?;
-    for name in MASKED {
-        mask(container, proc.as_fd(), name).during_at(Step::ProcMask, &Path::new("/proc").join(name))?;
+    for name in entries(proc.as_fd()).during_at(Step::ProcMask, Path::new("/proc"))? {
+        let is_process = name.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_process && !SHOWN.contains(&name.as_str()) {
+            mask(container, proc.as_fd(), &name).during_at(Step::ProcMask, &Path::new("/proc").join(&name))?;
+        }
     }
     for name in READ_ONLY {
         freeze(proc.as_fd(), name).during_at(Step::ProcMask, &Path::new("/proc").join(name))?;
@@ -30,11 +32,17 @@ pub(crate) fn mount(container: &Container<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn refuse_link(container: &Container<'_>, name: &str) -> Result<(), Failure> {
-    match open_below(container.mount.as_fd(), name, OFlags::DIRECTORY) {
-        Ok(_) | Err(Errno::NOENT) => Ok(()),
-        Err(source) => Err(Step::Linked.failed_at(&Path::new("/").join(name), source)),
+fn entries(proc: BorrowedFd<'_>) -> Result<Vec<String>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(proc, ".", flags, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in Dir::new(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name != "." && name != ".." {
+            names.push(name);
+        }
     }
+    Ok(names)
 }
 
 fn mask(container: &Container<'_>, proc: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
@@ -54,23 +62,30 @@ fn freeze(proc: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
     move_onto(tree.as_fd(), target.as_fd())
 }
 
-/// What tells about the machine or its other users, or controls it.
-const MASKED: [&str; 14] = [
-    "acpi",
-    "asound",
-    "interrupts",
-    "kcore",
-    "keys",
-    "kmsg",
-    "latency_stats",
-    "sched_debug",
-    "scsi",
-    "sysrq-trigger",
-    "timer_list",
-    "timer_stats",
-    "key-users",
-    "vmallocinfo",
+/// What programs read there. Whatever else is no process tells of the machine: of its memory, devices, kernel, or other
+/// users. That reads as empty, and so does what the kernel of tomorrow adds.
+const SHOWN: [&str; 20] = [
+    "cgroups",
+    "cpuinfo",
+    "crypto",
+    "devices",
+    "filesystems",
+    "loadavg",
+    "locks",
+    "meminfo",
+    "mounts",
+    "net",
+    "pressure",
+    "self",
+    "stat",
+    "sys",
+    "sysvipc",
+    "thread-self",
+    "uptime",
+    "version",
+    "vmstat",
+    "zoneinfo",
 ];
 
 /// What programs may look at, but not change.
-const READ_ONLY: [&str; 4] = ["bus", "fs", "irq", "sys"];
+const READ_ONLY: [&str; 2] = ["pressure", "sys"];

@@ -1,6 +1,7 @@
 //! The last steps before the job's program: its ids, its directory, exec.
 
 use std::ffi::{CString, OsStr};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -9,13 +10,20 @@ use rustix::io::Errno;
 
 use crate::failure::{During, Failure, Step};
 use crate::job::Job;
-use crate::{privileges, sys};
+use crate::{privileges, sys, terminal};
 
 /// Replaces this process by the job's program; returns only why that failed.
-pub(crate) fn become_program(job: &Job) -> Failure {
+pub(crate) fn become_program(job: &Job, control: &OwnedFd) -> Failure {
     let prepare = || {
         sys::reset_signals();
+        if job.terminal.is_some() {
+            // Only the leader of a session can have a controlling terminal.
+            rustix::process::setsid().during(Step::Session)?;
+        }
         privileges::drop_all(job)?;
+        if let Some(size) = job.terminal {
+            terminal::take(size, control)?;
+        }
         enter_directory(&job.cwd)?;
         sys::close_on_exec_from_3().during(Step::Descriptors)
     };

@@ -166,6 +166,78 @@ const OPEN_TREE_ATTR: c_long = 467;
 mod tests {
     use super::*;
 
+    const ALLOWED: u32 = 0x7fff_0000;
+    const KILLED: u32 = 0x8000_0000;
+    const ARCHITECTURE: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
+
+    /// Does what the kernel does with a filter (`struct seccomp_data`: number, architecture, pointer, arguments).
+    fn verdict_of(program: &BpfProgram, call: u32, architecture: u32, first_arguments: [u64; 2]) -> u32 {
+        let mut data = [call, architecture].map(u32::to_le_bytes).concat();
+        data.extend([0; 8]);
+        data.extend(first_arguments.map(u64::to_le_bytes).concat());
+        data.resize(64, 0);
+        let (mut accumulator, mut position) = (0_u32, 0_usize);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[position];
+            position += 1;
+            let jump = |condition: bool| usize::from(if condition { jt } else { jf });
+            match code {
+                0x20 => {
+                    let offset = k as usize;
+                    accumulator = u32::from_le_bytes(data[offset..offset + 4].try_into().unwrap());
+                }
+                0x54 => accumulator &= k,
+                0x05 => position += k as usize,
+                0x15 => position += jump(accumulator == k),
+                0x25 => position += jump(accumulator > k),
+                0x35 => position += jump(accumulator >= k),
+                0x06 => return k,
+                other => panic!("instruction {other:#x}"),
+            }
+        }
+    }
+
+    /// The strictest answer of all filters, as the kernel takes it.
+    fn verdict(call: c_long, arguments: [u64; 2]) -> u32 {
+        let call = u32::try_from(call).unwrap();
+        let verdicts = programs().unwrap().into_iter().map(|one| verdict_of(&one, call, ARCHITECTURE, arguments));
+        // Signed, killing is the least.
+        verdicts.min_by_key(|verdict| (verdict & 0xffff_0000).cast_signed()).unwrap()
+    }
+
+    fn refused(errno: i32) -> u32 {
+        0x0005_0000 | errno.cast_unsigned()
+    }
+
+    #[test]
+    fn what_is_listed_is_refused_and_what_programs_need_is_not() {
+        for &call in REFUSED {
+            assert_eq!(verdict(call, [0; 2]), refused(libc::EPERM), "{call}");
+        }
+        for call in [libc::SYS_read, libc::SYS_execve, libc::SYS_clone, libc::SYS_ioctl, libc::SYS_socket] {
+            assert_eq!(verdict(call, [0; 2]), ALLOWED, "{call}");
+        }
+        assert_eq!(verdict(libc::SYS_clone3, [0; 2]), refused(libc::ENOSYS));
+        assert_eq!(verdict(libc::SYS_clone, [libc::CLONE_NEWUSER as u64 | 17, 0]), refused(libc::EPERM));
+        assert_eq!(verdict(libc::SYS_ioctl, [0, 0xffff_ffff_0000_5412]), refused(libc::EPERM));
+        assert_eq!(verdict(libc::SYS_socket, [40, 0]), refused(libc::EPERM));
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn x32_calls_are_refused_under_every_number() {
+        const X32_BIT: c_long = 0x4000_0000;
+        for &call in REFUSED.iter().chain(&[libc::SYS_read, 512, 547]) {
+            assert_eq!(verdict(X32_BIT | call, [0; 2]), refused(libc::ENOSYS), "{call}");
+        }
+    }
+
+    #[test]
+    fn calls_of_another_architecture_kill() {
+        const I386: u32 = 0x4000_0003;
+        assert!(programs().unwrap().iter().any(|one| verdict_of(one, 1, I386, [0; 2]) & 0xffff_0000 == KILLED));
+    }
+
     #[test]
     fn the_filters_compile_and_fit_the_kernel() {
         const BPF_MAXIMUM_INSTRUCTIONS: usize = 4096;

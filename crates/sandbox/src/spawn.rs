@@ -32,6 +32,11 @@ impl Streams {
         Self { stdin: Stdio::inherit(), stdout: Stdio::inherit(), stderr: Stdio::inherit() }
     }
 
+    /// Returns no input, and outputs that go nowhere.
+    fn none() -> Self {
+        Self { stdin: Stdio::null(), stdout: Stdio::null(), stderr: Stdio::null() }
+    }
+
     /// Returns no input, and both outputs to be read by the caller.
     #[must_use]
     pub fn captured() -> Self {
@@ -65,7 +70,8 @@ impl Exit {
 /// the container is killed, and its mounts are gone with it. Blocks for the set-up, some milliseconds.
 pub fn spawn(job: &Job, streams: Streams) -> Result<Running, SandboxError> {
     validate::check(job)?;
-    let running = Running::launch(job, streams)?;
+    let streams = if job.terminal.is_some() { Streams::none() } else { streams };
+    let mut running = Running::launch(job, streams)?;
     match running.next_report() {
         Some(Report::WantsMap) => {}
         Some(Report::Failed(failure)) => return Err(SandboxError::of(failure)),
@@ -73,10 +79,13 @@ pub fn spawn(job: &Job, streams: Streams) -> Result<Running, SandboxError> {
     }
     maps::write(running.child.id(), &job.id_map)?;
     channel::send(&*running.control, &Order::Mapped);
-    match running.next_report() {
-        Some(Report::Started) => Ok(running),
-        Some(Report::Failed(failure)) => Err(SandboxError::of(failure)),
-        _ => Err(SandboxError::Lost),
+    loop {
+        match channel::receive_with(running.control.as_fd()) {
+            Some((Report::Terminal, other_end)) => running.terminal = other_end,
+            Some((Report::Started, _)) => return Ok(running),
+            Some((Report::Failed(failure), _)) => return Err(SandboxError::of(failure)),
+            _ => return Err(SandboxError::Lost),
+        }
     }
 }
 
@@ -99,6 +108,10 @@ pub struct Running {
     pub stdout: Option<ChildStdout>,
     /// The reading end of its standard error, if it was asked for.
     pub stderr: Option<ChildStderr>,
+    /// The other end of its terminal, if it has one: what it writes is read here, and what is written here it reads.
+    ///
+    /// When the last process that has the terminal open is gone, reading fails with `EIO`.
+    pub terminal: Option<OwnedFd>,
     child: Child,
     control: Arc<OwnedFd>,
     process: Arc<OwnedFd>,
@@ -119,7 +132,15 @@ impl Running {
             let _ = child.wait();
         })?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        Ok(Self { stdin, stdout, stderr, child, control: Arc::new(control), process: Arc::new(process) })
+        Ok(Self {
+            stdin,
+            stdout,
+            stderr,
+            terminal: None,
+            child,
+            control: Arc::new(control),
+            process: Arc::new(process),
+        })
     }
 
     /// Returns the process id of the helper outside of the container; the container's processes are below it.

@@ -225,23 +225,17 @@ pub(crate) fn signal_descriptor(signals: &[i32]) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-/// A signal that was read.
-pub(crate) struct ReadSignal {
-    pub(crate) number: i32,
-    /// Whether the kernel sent it, as it does for a key of the terminal, to the whole process group.
-    pub(crate) from_kernel: bool,
-}
-
-/// Reads one signal from a [`signal_descriptor`]; `None` when there is none.
-pub(crate) fn read_signal(descriptor: BorrowedFd<'_>) -> Option<ReadSignal> {
+/// Reads the number of one signal from a [`signal_descriptor`]; `None` when there is none.
+pub(crate) fn read_signal(descriptor: BorrowedFd<'_>) -> Option<i32> {
     // SAFETY: all zeros is a valid `signalfd_siginfo`.
     let mut information: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::signalfd_siginfo>();
     // SAFETY: the kernel writes at most `size` bytes of plain numbers into the structure.
     let read = unsafe { libc::read(descriptor.as_raw_fd(), (&raw mut information).cast(), size) };
-    let number = i32::try_from(information.ssi_signo).ok()?;
-    (usize::try_from(read) == Ok(size))
-        .then_some(ReadSignal { number, from_kernel: information.ssi_code == libc::SI_KERNEL })
+    if usize::try_from(read) != Ok(size) {
+        return None;
+    }
+    i32::try_from(information.ssi_signo).ok()
 }
 
 /// Sends a signal; one that cannot be sent has nobody left to receive it.

@@ -14,7 +14,7 @@ use crate::attach::{finish, move_onto, tmpfs};
 use crate::channel::retry;
 use crate::container::Container;
 use crate::control_groups::{Hierarchy, Layout, layout};
-use crate::failure::{During, Failure, Step};
+use crate::failure::{Failure, Step};
 use crate::handles::open_below;
 use crate::host;
 

@@ -67,6 +67,7 @@ pub(crate) fn trial(id_map: IdMap) -> Job {
         env: Vec::new(),
         cwd: "/".into(),
         hostname: "trial".to_owned(),
+        terminal: None,
         network: Network::None,
         privileges: Privileges::None,
     }

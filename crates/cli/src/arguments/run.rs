@@ -11,12 +11,19 @@ use super::NetworkArgument;
 #[command(after_help = "Examples:
   dhow run oci:hello
   dhow run oci:app worker
+  dhow run -it oci:app --entrypoint bash
   dhow run oci:app --env PORT=8080 -- sh -c 'env | sort'
 ")]
 pub(crate) struct RunArguments {
     /// The image to run
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
+    /// Give the program a terminal of its own, or none (`-t=false`); one if standard input and output are terminals
+    #[arg(long, short, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
+    pub(crate) tty: Option<bool>,
+    /// Pass standard input on, or none (`-i=false`); passed on unless told
+    #[arg(long, short, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
+    pub(crate) interactive: Option<bool>,
     /// Environment variable, NAME=VALUE, or NAME to pass on its value. May be repeated
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,

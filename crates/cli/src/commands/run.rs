@@ -7,16 +7,18 @@ use dhow_oci::Platform;
 use dhow_platform::{Location, RunRequest};
 
 use crate::arguments::RunArguments;
+use crate::attached::{Attachment, Wishes};
 use crate::commands::{Context, build};
 use crate::environment_flags::{self, Unset};
 use crate::failure::Failure;
-use crate::signals;
 
 /// Returns the program's exit code.
 pub(crate) fn run(arguments: RunArguments, context: &Context<'_>) -> Result<u8, Failure> {
     let place = arguments.image.parse::<Location>()?.place(&context.settings.layout_repository());
     let platform = arguments.platform.unwrap_or_else(Platform::host);
     let opened = dhow_platform::open(&place, &platform, &Arc::new(Work::default()))?;
+    let wishes = Wishes { terminal: arguments.tty, input: arguments.interactive };
+    let (attachment, streams, terminal) = Attachment::prepare(wishes)?;
     let request = RunRequest {
         process: arguments.process,
         command: arguments.command,
@@ -32,10 +34,10 @@ pub(crate) fn run(arguments: RunArguments, context: &Context<'_>) -> Result<u8, 
         working_directory: arguments.workdir,
         user: arguments.user,
         scratch_limit: context.settings.scratch_limit(),
+        terminal,
     };
     let cache = context.settings.cache_directory();
-    let signals = signals::Caught::new()?;
-    let start = |job| signals.pass_on(job);
-    let code = dhow_platform::run(&opened.image, opened.blobs(), &request, &cache, context.console, start)?;
+    let attach = |running: &mut dhow_sandbox::Running| attachment.attach(running);
+    let code = dhow_platform::run(&opened.image, opened.blobs(), &request, &cache, context.console, streams, attach)?;
     Ok(u8::try_from(code & 0xff).unwrap_or(1))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
-use crate::support::{Base, World, await_line};
+use crate::support::{Base, Dhow, World, await_line};
 
 /// The key that interrupts, as a terminal sends it.
 const CTRL_C: &[u8] = b"\x03";
@@ -16,6 +16,15 @@ fn is_running(word: &str) -> bool {
             .is_ok_and(|line| line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes()))
     };
     fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(|entry| has_word(&entry.path()))
+}
+
+/// Waits until a process with this argument runs, or none does any more; a kill from outside takes a moment.
+fn becomes_running(word: &str, running: bool) -> bool {
+    let look = || {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        is_running(word) == running
+    };
+    (0..1000).any(|_| look())
 }
 
 #[test]
@@ -30,12 +39,12 @@ fn ctrl_c_ends_the_build_every_process_of_it_and_leaves_the_old_image() {
     let mut terminal = world.build_command("oci:app", "source", &[]).on_a_terminal().spawn_with_input();
     let mut screen = BufReader::new(terminal.stdout.take().unwrap());
     await_line(&mut screen, "interrupt me");
-    assert!(is_running(&seconds));
+    assert!(becomes_running(&seconds, true));
     terminal.stdin.as_mut().unwrap().write_all(CTRL_C).unwrap();
     let mut rest = String::new();
     screen.read_to_string(&mut rest).unwrap();
     assert_eq!(terminal.wait().unwrap().code(), Some(130), "{rest}");
-    assert!(!is_running(&seconds), "{rest}");
+    assert!(becomes_running(&seconds, false), "{rest}");
     assert!(!rest.contains("Successfully built"), "{rest}");
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&*world.root().to_string_lossy()), "{mounts}");
@@ -59,6 +68,103 @@ fn ctrl_c_ends_a_run_program() {
     terminal.stdin.as_mut().unwrap().write_all(CTRL_C).unwrap();
     await_line(&mut screen, "stopped");
     assert_eq!(terminal.wait().unwrap().code(), Some(9));
+}
+
+/// An image with busybox, whose programs tell what their streams are.
+fn world_with_image() -> World {
+    let world = World::new();
+    let base = Base::of(&world);
+    base.write_run_image(&world.path("image"), "latest", &[base.busybox()], crate::support::Media::Oci);
+    world
+}
+
+/// `dhow run` of a script of the image; in one word, as `script` wants it.
+fn run_script(world: &World, flags: &[&str], script: &str) -> Dhow {
+    let arguments = ["run", "oci:image", "--network", "none"].into_iter().chain(flags.iter().copied());
+    world.dhow(arguments.chain(["--", "sh", "-c", &format!("\"{script}\"")]))
+}
+
+#[test]
+fn a_program_on_a_terminal_has_one_of_its_own_of_the_same_size_and_the_callers_is_as_before() {
+    let world = world_with_image();
+    let run = run_script(&world, &[], "tty; stty size; echo term $TERM; (: </dev/tty) && echo opens");
+    let line = |dhow: &str| format!("stty cols 101 rows 31; stty -a >before; {} ; stty -a >after", escaped(dhow));
+    let mut terminal = run.on_a_terminal_as(line).spawn_with_input();
+    let mut screen = String::new();
+    terminal.stdout.take().unwrap().read_to_string(&mut screen).unwrap();
+    terminal.wait().unwrap();
+    assert_eq!(screen, "/dev/pts/0\r\n31 101\r\nterm xterm\r\nopens\r\n");
+    let modes = |name: &str| fs::read_to_string(world.path(name)).unwrap();
+    assert!(modes("before").contains(" icanon"), "{}", modes("before"));
+    assert_eq!(modes("before"), modes("after"));
+}
+
+/// The variables of a script are the container's, not those of the shell that starts dhow.
+fn escaped(line: &str) -> String {
+    line.replace('$', "\\$")
+}
+
+#[test]
+fn the_callers_terminal_is_as_before_after_a_signal_and_raw_meanwhile() {
+    let world = world_with_image();
+    let run = run_script(&world, &[], "echo ready; while :; do sleep 0.05; done");
+    let mut terminal =
+        run.on_a_terminal_as(|dhow| format!("sh -c 'echo $$ >pid; exec {dhow}'; stty -a >after")).spawn_with_input();
+    let mut screen = BufReader::new(terminal.stdout.take().unwrap());
+    await_line(&mut screen, "ready");
+    let pid: i32 = fs::read_to_string(world.path("pid")).unwrap().trim().parse().unwrap();
+    let is_raw = || {
+        let input = fs::File::open(format!("/proc/{pid}/fd/0")).unwrap();
+        !rustix::termios::tcgetattr(&input).unwrap().local_modes.contains(rustix::termios::LocalModes::ICANON)
+    };
+    assert!((0..400).any(|_| is_raw() || {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        false
+    }));
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::TERM).unwrap();
+    let mut rest = String::new();
+    screen.read_to_string(&mut rest).unwrap();
+    terminal.wait().unwrap();
+    let after = fs::read_to_string(world.path("after")).unwrap();
+    assert!(after.contains(" icanon") && after.contains(" echo "), "{after}");
+}
+
+#[test]
+fn a_program_without_a_terminal_never_gets_the_callers() {
+    let world = world_with_image();
+    let script = "tty; test -t 1 || echo no output; test -t 2 || echo no error >&2; (: </dev/tty) || true; cat";
+    let run = run_script(&world, &["-t=false"], script);
+    let mut terminal = run.on_a_terminal().spawn_with_input();
+    let mut screen = BufReader::new(terminal.stdout.take().unwrap());
+    for line in ["not a tty", "no output", "no error"] {
+        await_line(&mut screen, line);
+    }
+    await_line(&mut screen, "sh: can't open /dev/tty: No such device or address");
+    // Typed at the caller's terminal, which dhow reads for the program.
+    terminal.stdin.as_mut().unwrap().write_all(b"typed\n\x04").unwrap();
+    await_line(&mut screen, "typed");
+    assert_eq!(terminal.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn flags_give_a_terminal_and_take_the_input() {
+    let world = world_with_image();
+    let plain = |flags: &[&str], command: &[&str]| {
+        let arguments = ["run", "oci:image"].into_iter().chain(flags.iter().copied()).chain(["--"]);
+        world.dhow(arguments.chain(command.iter().copied()))
+    };
+    assert_eq!(plain(&["-it"], &["busybox", "tty"]).run().success().stdout, "/dev/pts/0\r\n");
+    assert_eq!(plain(&[], &["busybox", "tty"]).run().stdout, "not a tty\n");
+    for (flags, expected) in [(&["-i"][..], "words"), (&["-i=false"], ""), (&["-t=false"], "words")] {
+        let mut child = plain(flags, &["cat"]).spawn_with_input();
+        // The program may be gone before it is written to.
+        let _ = child.stdin.take().unwrap().write_all(b"words");
+        assert_eq!(String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap(), expected, "{flags:?}");
+    }
+    // What is piped to a terminal is typed, and its end is the key that says so.
+    let mut child = plain(&["-t"], &["cat"]).spawn_with_input();
+    child.stdin.take().unwrap().write_all(b"words\n").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"words\r\nwords\r\n");
 }
 
 #[test]

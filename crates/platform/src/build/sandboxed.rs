@@ -90,6 +90,7 @@ impl Sandboxed<'_> {
             env: self.environment(program),
             cwd: self.request.workspace.clone(),
             hostname: HOSTNAME.to_owned(),
+            terminal: None,
             network: sandbox_network(self.request.network),
             privileges: Privileges::None,
         })

@@ -33,6 +33,7 @@ pub(crate) fn job(argv: &[&str]) -> Job {
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         cwd: "/".into(),
         hostname: "container".to_owned(),
+        terminal: None,
         network: Network::None,
         privileges: Privileges::None,
     }

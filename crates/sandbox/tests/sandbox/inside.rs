@@ -15,6 +15,7 @@ pub(crate) fn run_if_asked() {
         ["tcp", address] => answer(std::net::TcpStream::connect(address).map(drop)),
         ["orphan"] => orphan(),
         ["calls"] => calls(),
+        ["seals", _] => seals(),
         ["overwrite", _] => answer(truncate("/proc/self/exe")),
         _ => panic!("unknown words {words:?}"),
     }
@@ -44,6 +45,15 @@ fn calls() {
     println!("sethostname {:?}", rustix::system::sethostname(b"other").err());
     let domain = rustix::net::AddressFamily::from_raw(38);
     println!("AF_ALG {:?}", rustix::net::socket(domain, rustix::net::SocketType::SEQPACKET, None).err());
+}
+
+/// Tells how this program's own file is sealed.
+fn seals() {
+    use rustix::fs::{Mode, OFlags, SealFlags};
+    let file = rustix::fs::open("/proc/self/exe", OFlags::RDONLY, Mode::empty()).unwrap();
+    let seals = rustix::fs::fcntl_get_seals(&file).unwrap_or(SealFlags::empty());
+    let names: Vec<&str> = seals.iter_names().map(|(name, _)| name).collect();
+    println!("{}", names.join(" | "));
 }
 
 /// A read-only mount is found before the program is found to be running.

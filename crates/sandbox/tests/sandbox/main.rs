@@ -17,6 +17,9 @@ fn main() {
     inside::run_if_asked();
     cases::life::be_the_caller_if_asked();
     cases::refusals::fail_if_asked();
+    cases::leaks::be_replaced_if_asked();
+    cases::session::be_the_caller_if_asked();
+    cases::system::be_in_a_group_if_asked();
     std::process::exit(harness::run(&[
         ("identity", cases::identity::ALL),
         ("tree", cases::tree::ALL),
@@ -24,6 +27,8 @@ fn main() {
         ("network", cases::network::ALL),
         ("life", cases::life::ALL),
         ("refusals", cases::refusals::ALL),
+        ("session", cases::session::ALL),
+        ("system", cases::system::ALL),
         ("page", PAGE),
     ]));
 }
@@ -32,11 +37,12 @@ const PAGE: &[harness::Case] =
     &[("the_trust_boundary_page_and_the_tests_name_each_other", the_page_and_the_tests_agree)];
 
 fn the_page_and_the_tests_agree() {
-    use cases::{identity, leaks, life, network, refusals, tree};
+    use cases::{identity, leaks, life, network, refusals, session, system, tree};
     let page = include_str!("../../../../docs/trust-boundary.md");
     let words = page.split('`').filter(|word| word.contains('_') && word.bytes().all(|byte| byte != b' '));
     let named: BTreeSet<&str> = words.filter(|word| !word.contains('/') && word.matches('_').count() > 2).collect();
-    let groups = [identity::ALL, leaks::ALL, life::ALL, network::ALL, refusals::ALL, tree::ALL];
+    let groups =
+        [identity::ALL, leaks::ALL, life::ALL, network::ALL, refusals::ALL, session::ALL, system::ALL, tree::ALL];
     let proven: BTreeSet<&str> = groups.into_iter().flatten().map(|(claim, _)| *claim).collect();
     assert_eq!(named, proven);
 }

@@ -139,10 +139,15 @@ impl Dhow {
     ///
     /// The arguments so far pass a shell on their way.
     pub(crate) fn on_a_terminal(self) -> Self {
+        // In the shell's place, whose own end would otherwise be told.
+        self.on_a_terminal_as(|words| format!("exec {words}"))
+    }
+
+    /// Has a shell on a terminal run the line that `line` makes of dhow and its arguments.
+    pub(crate) fn on_a_terminal_as(self, line: impl FnOnce(&str) -> String) -> Self {
         let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
         let words: Vec<&str> = words.map(|word| word.to_str().unwrap()).collect();
-        // In the shell's place, whose own end would otherwise be told.
-        let line = format!("exec {}", words.join(" "));
+        let line = line(&words.join(" "));
         let mut command = Command::new(tool("script"));
         command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]).env_clear();
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));

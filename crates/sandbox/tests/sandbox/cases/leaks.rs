@@ -16,6 +16,7 @@ pub(crate) const ALL: &[Case] = &[
     ("only_the_containers_processes_are_in_proc", only_own_processes),
     ("process_1_tells_neither_its_environment_nor_its_file", process_1_tells_nothing),
     ("the_job_cannot_write_to_the_program_that_set_it_up", the_program_cannot_be_written),
+    ("a_copy_of_the_program_that_set_it_up_is_sealed", a_copy_is_sealed),
     ("abstract_sockets_of_the_machine_cannot_be_reached", abstract_sockets),
     ("the_host_name_is_the_jobs", the_host_name_is_the_jobs),
     ("shared_memory_and_message_queues_are_the_containers_own", ipc_is_own),
@@ -70,6 +71,35 @@ fn the_program_cannot_be_written() {
     job.id_map = plan_id_map(&HostIds::read(), 0, 0);
     assert_eq!(run(&job).text(), "read-only filesystem or storage medium\n");
 }
+
+/// A program whose file is gone cannot be mounted; its copy in memory is what runs then.
+fn a_copy_is_sealed() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = directory.path().join("copy");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let output = std::process::Command::new(&copy).env(REPLACED, directory.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(text, "SEAL | SHRINK | GROW | WRITE\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Removes its own file and runs a job, which looks at the file of the program that set it up.
+pub(crate) fn be_replaced_if_asked() {
+    let Some(directory) = std::env::var_os(REPLACED) else { return };
+    let directory = std::path::Path::new(&directory);
+    std::fs::remove_file(directory.join("copy")).unwrap();
+    std::fs::write(directory.join("copy"), "another").unwrap();
+    let evil = directory.join("evil");
+    std::fs::write(&evil, "#!/proc/self/exe seals\n").unwrap();
+    std::fs::set_permissions(&evil, PermissionsExt::from_mode(0o755)).unwrap();
+    let mut job = job(&["/evil/evil"]);
+    job.mounts.retain(|mount| mount.destination != std::path::Path::new("/inside"));
+    job.mounts.push(Mount::read_only(directory, "/evil"));
+    print!("{}", run(&job).text());
+    std::process::exit(0);
+}
+
+const REPLACED: &str = "DHOW_SANDBOX_TEST_REPLACED";
 
 fn abstract_sockets() {
     if !scopes_sockets() {

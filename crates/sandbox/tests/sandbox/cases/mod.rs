@@ -5,4 +5,6 @@ pub(crate) mod leaks;
 pub(crate) mod life;
 pub(crate) mod network;
 pub(crate) mod refusals;
+pub(crate) mod session;
+pub(crate) mod system;
 pub(crate) mod tree;
