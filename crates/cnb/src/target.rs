@@ -1,7 +1,9 @@
 //! Targets: which operating system, CPU and distribution something is for.
 
+use dhow_oci::ImageConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::label;
 use crate::toml_read::{Fields, TomlError};
 use crate::toml_write::Table;
 
@@ -15,7 +17,7 @@ pub struct Distribution {
     pub version: String,
 }
 
-/// What a run image is for.
+/// What an image is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Target {
     /// The id of the base image (label `io.buildpacks.base.id`).
@@ -80,6 +82,32 @@ impl Distribution {
 }
 
 impl Target {
+    /// Returns what an image is for, as its config and labels say.
+    #[must_use]
+    pub fn of(config: &ImageConfig) -> Self {
+        let text = |key: &str| config.label(key).unwrap_or_default().to_owned();
+        let distro = Distribution { name: text(label::BASE_DISTRO_NAME), version: text(label::BASE_DISTRO_VERSION) };
+        Self {
+            id: text(label::BASE_ID),
+            os: config.os.clone(),
+            arch: config.architecture.clone(),
+            arch_variant: config.variant.clone(),
+            distro: (distro != Distribution::default()).then_some(distro),
+        }
+    }
+
+    /// Tells whether an app that was built for `app` runs on this base, so that a rebase may put it there.
+    ///
+    /// This is stricter than [`BuildpackTarget::accepts`]: an operating system or an architecture that one side leaves
+    /// open does not fit. A variant that one side leaves open fits any. A base without a distribution takes every app.
+    #[must_use]
+    pub fn runs(&self, app: &Self) -> bool {
+        let variants_agree =
+            self.arch_variant.is_empty() || app.arch_variant.is_empty() || self.arch_variant == app.arch_variant;
+        let distributions_agree = self.distro.is_none() || self.distro == app.distro;
+        self.os == app.os && self.arch == app.arch && variants_agree && distributions_agree
+    }
+
     pub(crate) fn read(fields: &Fields<'_>) -> Result<Self, TomlError> {
         Ok(Self {
             id: fields.text("id")?,

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use dhow_cnb::{Analyzed, AnalyzedRunImage, Distribution, ExitCode, LifecycleMetadata, PlatformRules, Target, label};
+use dhow_cnb::{Analyzed, AnalyzedRunImage, ExitCode, LifecycleMetadata, PlatformRules, Target, label};
 use dhow_fs::{Root, Work};
-use dhow_oci::ImageConfig;
 use dhow_store::BlobError;
 
 use crate::extract::{Destination, ExtractError, extract};
@@ -80,7 +79,7 @@ pub fn analyze(input: &AnalyzeInput<'_>, log: &dyn Log) -> Result<Analyzed, Anal
         log.log(Level::Info, &not_found(input.run.name));
         return Err(AnalyzeError::NoRunImage(input.run.name.to_owned()));
     };
-    let target = target(run.image.config().value());
+    let target = Target::of(run.image.config().value());
     if input.rules.has_targets && target.os.is_empty() {
         return Err(AnalyzeError::NoOs);
     }
@@ -158,18 +157,5 @@ fn restore_sbom(input: &AnalyzeInput<'_>, metadata: &LifecycleMetadata, log: &dy
             Ok(())
         }
         other => other.map_err(AnalyzeError::Sbom),
-    }
-}
-
-/// Returns what a run image is for, by its config and labels.
-fn target(config: &ImageConfig) -> Target {
-    let text = |key: &str| config.label(key).unwrap_or_default().to_owned();
-    let distro = Distribution { name: text(label::BASE_DISTRO_NAME), version: text(label::BASE_DISTRO_VERSION) };
-    Target {
-        id: text(label::BASE_ID),
-        os: config.os.clone(),
-        arch: config.architecture.clone(),
-        arch_variant: config.variant.clone(),
-        distro: (distro != Distribution::default()).then_some(distro),
     }
 }

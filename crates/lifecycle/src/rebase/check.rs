@@ -2,17 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use dhow_cnb::{PlatformApi, PlatformRules};
+use dhow_cnb::{PlatformApi, PlatformRules, Target, label};
 use dhow_oci::{ImageConfig, go_json};
-use serde_json::json;
 
 use super::RebaseInput;
 use super::metadata::RunImageMetadata;
 use crate::{Level, Log};
 
-const REBASABLE_LABEL: &str = "io.buildpacks.rebasable";
-const STACK_ID_LABEL: &str = "io.buildpacks.stack.id";
-const STACK_MIXINS_LABEL: &str = "io.buildpacks.stack.mixins";
 const PLATFORM_API_VARIABLE: &str = "CNB_PLATFORM_API";
 
 /// The new run image does not fit the app image.
@@ -47,7 +43,7 @@ pub enum Unfit {
     #[error("missing required mixin(s): {}", .0.join(", "))]
     Mixins(Vec<String>),
     /// A mixins label is not a JSON list of words.
-    #[error("cannot parse label `{STACK_MIXINS_LABEL}` of the {0}")]
+    #[error("cannot parse label `{label}` of the {0}", label = label::STACK_MIXINS)]
     MixinsLabel(&'static str),
     /// The app image does not know the new run image's name.
     #[error("rebase app image: new base image '{name}' not found in existing run image metadata: {known}")]
@@ -74,12 +70,12 @@ pub(super) fn check(input: &RebaseInput<'_>, log: &dyn Log) -> Result<(), Unfit>
     if !checks_targets(app) {
         return check_stack(app, base);
     }
-    if app.label(REBASABLE_LABEL) == Some("false") {
+    if app.label(label::REBASABLE) == Some("false") {
         refuse(input, Unfit::NotRebasable, log)?;
     }
     let (old, new) = (Target::of(app), Target::of(base));
-    if !new.satisfies(&old) {
-        refuse(input, Unfit::Target { new: new.to_json(), old: old.to_json() }, log)?;
+    if !new.runs(&old) {
+        refuse(input, Unfit::Target { new: go_json::to_string(&new), old: go_json::to_string(&old) }, log)?;
     }
     Ok(())
 }
@@ -109,7 +105,7 @@ fn checks_targets(app: &ImageConfig) -> bool {
 }
 
 fn check_stack(app: &ImageConfig, base: &ImageConfig) -> Result<(), Unfit> {
-    let stack = |config: &ImageConfig| config.label(STACK_ID_LABEL).unwrap_or_default().to_owned();
+    let stack = |config: &ImageConfig| config.label(label::STACK_ID).unwrap_or_default().to_owned();
     let (old, new) = (stack(app), stack(base));
     if old.is_empty() {
         return Err(Unfit::NoStackOnApp);
@@ -128,7 +124,7 @@ fn check_stack(app: &ImageConfig, base: &ImageConfig) -> Result<(), Unfit> {
 
 /// Returns the mixins less their stage (`run:`, `build:`), sorted.
 fn mixins(config: &ImageConfig, whose: &'static str) -> Result<BTreeSet<String>, Unfit> {
-    let Some(text) = config.label(STACK_MIXINS_LABEL).filter(|text| !text.is_empty()) else {
+    let Some(text) = config.label(label::STACK_MIXINS).filter(|text| !text.is_empty()) else {
         return Ok(BTreeSet::new());
     };
     let mixins: Option<Vec<String>> = serde_json::from_str(text).map_err(|_| Unfit::MixinsLabel(whose))?;
@@ -137,44 +133,4 @@ fn mixins(config: &ImageConfig, whose: &'static str) -> Result<BTreeSet<String>,
         stripped.map_or(mixin.clone(), str::to_owned)
     };
     Ok(mixins.unwrap_or_default().into_iter().map(plain).collect())
-}
-
-/// What an image runs on, as far as a rebase compares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Target {
-    os: String,
-    architecture: String,
-    variant: String,
-    distribution: Option<(String, String)>,
-}
-
-impl Target {
-    fn of(config: &ImageConfig) -> Self {
-        let label = |name: &str| config.label(&format!("io.buildpacks.base.distro.{name}")).unwrap_or_default();
-        let distribution = (label("name").to_owned(), label("version").to_owned());
-        Self {
-            os: config.os.clone(),
-            architecture: config.architecture.clone(),
-            variant: config.variant.clone(),
-            distribution: (!distribution.0.is_empty() || !distribution.1.is_empty()).then_some(distribution),
-        }
-    }
-
-    /// Tells whether an app of the target `app` runs on this one. A variant that one side leaves open fits any.
-    fn satisfies(&self, app: &Self) -> bool {
-        let variants_agree = self.variant.is_empty() || app.variant.is_empty() || self.variant == app.variant;
-        let distributions_agree = self.distribution.is_none() || self.distribution == app.distribution;
-        self.os == app.os && self.architecture == app.architecture && variants_agree && distributions_agree
-    }
-
-    fn to_json(&self) -> String {
-        let mut target = json!({"os": self.os, "arch": self.architecture});
-        if !self.variant.is_empty() {
-            target["arch-variant"] = self.variant.as_str().into();
-        }
-        if let Some((name, version)) = &self.distribution {
-            target["distro"] = json!({"name": name, "version": version});
-        }
-        go_json::to_string(&target)
-    }
 }

@@ -1,19 +1,18 @@
 //! What the label `io.buildpacks.lifecycle.metadata` says of the run image, edited in place: fields that nobody
 //! here knows stay.
 
-use dhow_oci::{ImageConfig, Reference, go_json};
+use dhow_cnb::label::LIFECYCLE_METADATA;
+use dhow_oci::{ImageConfig, LayerRef, Reference, go_json};
 use serde_json::{Map, Value};
-
-pub(super) const LIFECYCLE_METADATA_LABEL: &str = "io.buildpacks.lifecycle.metadata";
 
 /// The label is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum MetadataError {
     /// The image has no such label.
-    #[error("the image has no label `{LIFECYCLE_METADATA_LABEL}`; it was not made by buildpacks")]
+    #[error("the image has no label `{LIFECYCLE_METADATA}`; it was not made by buildpacks")]
     Absent,
     /// The label is not JSON.
-    #[error("cannot parse label `{LIFECYCLE_METADATA_LABEL}`")]
+    #[error("cannot parse label `{LIFECYCLE_METADATA}`")]
     Malformed(#[from] serde_json::Error),
 }
 
@@ -25,7 +24,7 @@ pub(super) struct RunImageMetadata {
 
 impl RunImageMetadata {
     pub(super) fn of(config: &ImageConfig) -> Result<Self, MetadataError> {
-        let text = config.label(LIFECYCLE_METADATA_LABEL).ok_or(MetadataError::Absent)?;
+        let text = config.label(LIFECYCLE_METADATA).ok_or(MetadataError::Absent)?;
         Ok(Self { label: serde_json::from_str(text)? })
     }
 
@@ -61,7 +60,7 @@ impl RunImageMetadata {
     }
 
     /// Returns how many layers the lifecycle itself lists: those of buildpacks, SBOM, app, launcher and config.
-    pub(super) fn own_layers(&self) -> usize {
+    fn own_layers(&self) -> usize {
         let sha = |value: Option<&Value>| {
             usize::from(
                 value.and_then(|value| value.get("sha")).and_then(Value::as_str).is_some_and(|sha| !sha.is_empty()),
@@ -77,6 +76,17 @@ impl RunImageMetadata {
         let single: usize =
             ["sbom", "config", "launcher", "process-types"].iter().map(|key| sha(self.label.get(*key))).sum();
         of_buildpacks + of_app + single
+    }
+
+    /// Returns how many of `layers`, from the base, are the run image's; `None` if none of them ends it.
+    ///
+    /// The run image ends at the layer that `runImage.topLayer` names. A base may repeat a layer, so its last one
+    /// counts. The app may have the same layer once more, so what the lifecycle added on top does not count.
+    pub(super) fn base_layers(&self, layers: &[LayerRef]) -> Option<usize> {
+        let own = self.own_layers().min(layers.len());
+        let below = &layers[..layers.len() - own];
+        let top = below.iter().rposition(|layer| layer.diff_id.0.as_str() == self.top_layer())?;
+        Some(top + 1)
     }
 
     pub(super) fn set_base(&mut self, top_layer: &str, reference: &str) {

@@ -6,11 +6,12 @@
 mod check;
 mod metadata;
 
+use dhow_cnb::label;
 use dhow_oci::{Document, Image, ImageConfig, ImageError, LayerRef, Manifest, MediaType, annotation};
 
 pub use check::Unfit;
 pub use metadata::MetadataError;
-use metadata::{LIFECYCLE_METADATA_LABEL, RunImageMetadata};
+use metadata::RunImageMetadata;
 
 use crate::Log;
 use crate::image::SourceImage;
@@ -89,11 +90,7 @@ pub fn rebase(input: &RebaseInput<'_>, log: &dyn Log) -> Result<Rebased, RebaseE
     let app = &input.app.image;
     let mut metadata = RunImageMetadata::of(app.config().value())?;
     let layers = app.layers();
-    let own = metadata.own_layers().min(layers.len());
-    let below = &layers[..layers.len() - own];
-    let is_top = |layer: &LayerRef| layer.diff_id.0.as_str() == metadata.top_layer();
-    // A base may repeat a layer: its last one counts, and none of the app's own.
-    let top = below.iter().rposition(is_top).ok_or_else(|| RebaseError::NoTopLayer {
+    let replaced = metadata.base_layers(&layers).ok_or_else(|| RebaseError::NoTopLayer {
         image: input.app.name.clone(),
         top_layer: metadata.top_layer().to_owned(),
     })?;
@@ -109,12 +106,18 @@ pub fn rebase(input: &RebaseInput<'_>, log: &dyn Log) -> Result<Rebased, RebaseE
 
     let docker = app.manifest().value().media_type() == MediaType::DockerManifest;
     let base_layers: Vec<LayerRef> = base.layers().into_iter().map(|layer| typed(layer, docker)).collect();
-    let app_layers = layers[top + 1..].to_vec();
+    let app_layers = layers[replaced..].to_vec();
     let all: Vec<LayerRef> = base_layers.iter().chain(&app_layers).cloned().collect();
-    let config = config(input, &metadata, top + 1, &all);
+    let config = config(input, &metadata, replaced, &all);
     let manifest = manifest(input, &config, &all);
     let image = Image::new(manifest, config)?;
-    Ok(Rebased { image, old_top_layer, old_reference, replaced: top + 1, base_layers, app_layers })
+    Ok(Rebased { image, old_top_layer, old_reference, replaced, base_layers, app_layers })
+}
+
+/// Returns how many layers of an app image, from the base, are its run image's; `None` if its label does not tell.
+#[must_use]
+pub fn base_layers(image: &Image) -> Option<usize> {
+    RunImageMetadata::of(image.config().value()).ok()?.base_layers(&image.layers())
 }
 
 /// Returns the layer with the media type that the app's manifest wants: all OCI, or all Docker.
@@ -147,13 +150,12 @@ fn config(
         config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
         let labels = &mut config.config.labels;
         let follows_base = |key: &str| {
-            key.starts_with("io.buildpacks.stack.")
-                || (input.rules.rebase_checks_targets && key.starts_with("io.buildpacks.base."))
+            key.starts_with(label::OF_STACK) || (input.rules.rebase_checks_targets && key.starts_with(label::OF_BASE))
         };
         labels.retain(|key, _| !follows_base(key));
         let theirs = base.config.labels.iter().filter(|(key, _)| follows_base(key));
         labels.extend(theirs.map(|(key, value)| (key.clone(), value.clone())));
-        labels.insert(LIFECYCLE_METADATA_LABEL.to_owned(), metadata.to_label());
+        labels.insert(label::LIFECYCLE_METADATA.to_owned(), metadata.to_label());
     })
 }
 

@@ -4,7 +4,8 @@ mod builder;
 
 use std::collections::BTreeMap;
 
-use dhow_cnb::places::PROCESS_DIRECTORY;
+use dhow_cnb::{label, places};
+use dhow_lifecycle::rebase::base_layers;
 use dhow_oci::{Descriptor, DiffId, Digest, Image, annotation};
 use dhow_store::Presence;
 use serde::Serialize;
@@ -13,9 +14,6 @@ use serde_json::Value;
 use crate::Opened;
 
 pub use builder::Builder;
-
-const LIFECYCLE_LABEL: &str = "io.buildpacks.lifecycle.metadata";
-const BUILD_LABEL: &str = "io.buildpacks.build.metadata";
 
 /// What an image is made of.
 #[derive(Clone, Debug, Serialize)]
@@ -147,11 +145,11 @@ impl Inspection {
         let image = &opened.image;
         let config = image.config().value();
         let manifest = image.manifest().value();
-        let lifecycle = json_label(image, LIFECYCLE_LABEL);
-        let build = json_label(image, BUILD_LABEL);
+        let lifecycle = json_label(image, label::LIFECYCLE_METADATA);
+        let build = json_label(image, label::BUILD_METADATA);
         let present =
             |descriptor: &Descriptor| opened.blobs().presence(descriptor).is_ok_and(|it| it == Presence::Present);
-        let layers = layers(image, &lifecycle, present);
+        let layers = layers(image, present);
         let completeness = match (layers.iter().all(|layer| layer.present), opened.resolved.completeness()) {
             (_, dhow_store::Completeness::Sparse) => Completeness::Sparse,
             (true, dhow_store::Completeness::Full) => Completeness::Full,
@@ -227,7 +225,9 @@ fn processes(build: &Value, entrypoint: &[String]) -> Vec<Process> {
             command: texts(value, "command"),
             args: texts(value, "args"),
             direct: value.get("direct").and_then(Value::as_bool).unwrap_or(false),
-            default: entrypoint.first().is_some_and(|program| *program == format!("{PROCESS_DIRECTORY}/{kind}")),
+            default: entrypoint
+                .first()
+                .is_some_and(|program| *program == format!("{}/{kind}", places::PROCESS_DIRECTORY)),
             buildpack: text(value, "buildpackID").unwrap_or_default(),
             kind,
         })
@@ -235,7 +235,7 @@ fn processes(build: &Value, entrypoint: &[String]) -> Vec<Process> {
     build.get("processes").and_then(Value::as_array).into_iter().flatten().filter_map(one).collect()
 }
 
-fn layers(image: &Image, lifecycle: &Value, present: impl Fn(&Descriptor) -> bool) -> Vec<Layer> {
+fn layers(image: &Image, present: impl Fn(&Descriptor) -> bool) -> Vec<Layer> {
     let layers = image.layers();
     let history: Vec<&str> = image
         .config()
@@ -245,9 +245,7 @@ fn layers(image: &Image, lifecycle: &Value, present: impl Fn(&Descriptor) -> boo
         .filter(|entry| !entry.empty_layer)
         .map(|entry| entry.created_by.as_str())
         .collect();
-    let top = lifecycle.get("runImage").and_then(|run_image| text(run_image, "topLayer"));
-    let base_layers =
-        top.and_then(|top| layers.iter().position(|layer| layer.diff_id.0.as_str() == top)).map_or(0, |at| at + 1);
+    let base_layers = base_layers(image).unwrap_or(0);
     let one = |(position, layer): (usize, &dhow_oci::LayerRef)| {
         let stated = if history.len() == layers.len() { history[position] } else { "" };
         let origin = match (position < base_layers, stated) {
