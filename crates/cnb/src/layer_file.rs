@@ -1,7 +1,9 @@
 //! Files that buildpacks leave in their layers directory: `<layer>.toml`, `store.toml`, `build.toml`.
 
+use dhow_oci::DiffId;
+
 use crate::data::Data;
-use crate::label::Store;
+use crate::label::{BuildpackLayer, Store};
 use crate::launch::Bom;
 use crate::toml_read::{Fields, TomlError, parse};
 use crate::toml_write::Table;
@@ -49,6 +51,13 @@ impl LayerFile {
     #[must_use]
     pub fn has_no_type(&self) -> bool {
         !self.build && !self.launch && !self.cache
+    }
+
+    /// Returns what labels and caches record of the layer: its diffID, and what its file says.
+    #[must_use]
+    pub fn recorded(&self, diff_id: &DiffId) -> BuildpackLayer {
+        let Self { build, launch, cache, metadata } = self.clone();
+        BuildpackLayer { sha: diff_id.to_string(), data: metadata, build, launch, cache }
     }
 
     /// Returns the text of a restored file: the metadata only, never the types.

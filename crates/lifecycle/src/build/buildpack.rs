@@ -12,8 +12,8 @@ use super::layers::{self, BuiltLayer};
 use super::sbom::{self, SbomFile};
 use super::{BuildCause, BuildError, BuildInput, BuildpackFailure};
 use crate::environment::Sources;
-use crate::files::BUILDPACK_TOML_LIMIT;
 use crate::go_error::GoPathError;
+use crate::layers_directory::own_file;
 use crate::log::Log;
 use crate::modules::{self, Module};
 use crate::program::{Ending, Program, ending_words};
@@ -116,13 +116,13 @@ impl Context<'_> {
         let root = self.input.root;
         let layers = layers::process(root, directory).map_err(BuildCause::Layer)?;
         let mut left = Left { environment: layers::changes(root, &layers)?, ..Left::default() };
-        if let Some(text) = self.read(directory, "build.toml")? {
+        if let Some(text) = own_file(root, directory, "build.toml")? {
             self.take_build_file(BuildFile::parse(&text)?, plan, &mut left, log)?;
         } else {
             left.met = names(plan);
         }
         left.sbom_files = self.sbom_files(module, directory, &layers)?;
-        if let Some(text) = self.read(directory, "launch.toml")? {
+        if let Some(text) = own_file(root, directory, "launch.toml")? {
             self.take_launch_file(LaunchFile::parse(&text, &module.rules)?, module, &mut left, log);
         }
         Ok(left)
@@ -194,14 +194,6 @@ impl Context<'_> {
             ..entry
         };
         bom.into_iter().map(own).collect()
-    }
-
-    fn read(&self, directory: &Path, name: &str) -> Result<Option<String>, BuildCause> {
-        match self.input.root.read_to_string(&directory.join(name), BUILDPACK_TOML_LIMIT) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(GoPathError(error).into()),
-        }
     }
 }
 

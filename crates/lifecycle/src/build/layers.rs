@@ -1,14 +1,14 @@
-//! The layers that a buildpack left: every `*.toml` of its layers directory names one.
+//! What becomes of the layers that a buildpack states: directories are put aside, and the environment is changed.
 
 use std::path::{Path, PathBuf};
 
 use dhow_cnb::env::{self, Change, Phase, PlainFile};
-use dhow_cnb::{LayerFile, LayerFileError, LayerName, NameError};
+use dhow_cnb::{LayerFile, LayerFileError, LayerName};
 use dhow_fs::Root;
 
 use crate::environment;
-use crate::files::BUILDPACK_TOML_LIMIT;
 use crate::go_error::GoPathError;
+use crate::layers_directory::{LayersDirectoryError, ReadLayerError, StatedLayer, stated_layers};
 
 /// A layer that a buildpack left.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +24,9 @@ pub enum LayerError {
     /// The disk.
     #[error(transparent)]
     Path(#[from] GoPathError),
-    /// Its name breaks the rule for names.
+    /// The directory that it is in can't be read.
     #[error(transparent)]
-    Name(#[from] NameError),
-    /// Its name is no text.
-    #[error("layer file {0} has a name that is no UTF-8")]
-    NameNotText(String),
+    Directory(#[from] LayersDirectoryError),
     /// Its TOML file can't be understood.
     #[error("failed to decode layer metadata file")]
     File(#[source] LayerFileError),
@@ -40,37 +37,25 @@ pub enum LayerError {
     TopLevelTypes(String),
 }
 
-/// Reads the layers, sorted by the names of their files. A directory that nobody wants gets the suffix `.ignore`.
+/// Returns the layers that a buildpack states. A directory that nobody wants gets the suffix `.ignore`.
 ///
-/// `launch.toml`, `build.toml`, and `store.toml` count as layers without types, as in the reference, so that
-/// directories of these names are put aside.
-pub(super) fn process(root: &Root, layers: &Path) -> Result<Vec<BuiltLayer>, LayerError> {
+/// The buildpack's own files count as layers without types, so directories of these names are put aside too.
+pub(super) fn process(root: &Root, directory: &Path) -> Result<Vec<BuiltLayer>, LayerError> {
     let mut found = Vec::new();
-    for entry in root.read_directory(layers).map_err(GoPathError)? {
-        let Some(name) = entry.name.to_str() else {
-            if entry.name.as_encoded_bytes().ends_with(b".toml") {
-                return Err(LayerError::NameNotText(layers.join(&entry.name).display().to_string()));
+    for StatedLayer { name, directory, path, file } in stated_layers(root, directory)? {
+        let file = file.map_err(|error| match error {
+            ReadLayerError::Path(error) => LayerError::Path(error),
+            ReadLayerError::File(LayerFileError::TopLevelTypes) => {
+                LayerError::TopLevelTypes(path.display().to_string())
             }
-            continue;
-        };
-        let Some(name) = name.strip_suffix(".toml") else { continue };
-        let name = LayerName::new(name)?;
-        let directory = layers.join(name.as_str());
-        let file = read(root, &layers.join(&entry.name))?;
+            ReadLayerError::File(other) => LayerError::File(other),
+        })?;
         if file.has_no_type() {
             put_aside(root, &directory)?;
         }
         found.push(BuiltLayer { name, directory, file });
     }
     Ok(found)
-}
-
-fn read(root: &Root, path: &Path) -> Result<LayerFile, LayerError> {
-    let text = root.read_to_string(path, BUILDPACK_TOML_LIMIT).map_err(GoPathError)?;
-    LayerFile::parse(&text).map_err(|error| match error {
-        LayerFileError::TopLevelTypes => LayerError::TopLevelTypes(path.display().to_string()),
-        other @ LayerFileError::Toml(_) => LayerError::File(other),
-    })
 }
 
 fn put_aside(root: &Root, directory: &Path) -> Result<(), GoPathError> {
@@ -140,7 +125,8 @@ mod tests {
     fn a_layer_that_would_be_its_parent_is_refused() {
         for name in ["/bp/.toml", "/bp/...toml"] {
             let (_directory, root) = scratch(&[(name, "[types]\nlaunch = true")]);
-            assert!(matches!(process(&root, Path::new("/bp")), Err(LayerError::Name(_))), "{name}");
+            let refusal = process(&root, Path::new("/bp"));
+            assert!(matches!(refusal, Err(LayerError::Directory(LayersDirectoryError::Name(_)))), "{name}");
         }
     }
 

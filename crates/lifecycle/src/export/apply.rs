@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dhow_cnb::launch::Bom;
-use dhow_cnb::{BuildFile, BuildpackLayer, BuildpackLayers, LayerSha, LifecycleMetadata};
+use dhow_cnb::{BuildFile, BuildpackLayers, LayerSha, LifecycleMetadata};
+use dhow_fs::Root;
 use dhow_oci::{DiffId, LayerRef};
 use dhow_store::{BlobError, BlobSink, BlobSource, Completeness, Presence};
 
@@ -15,7 +16,7 @@ use super::layer::{ExportedLayer, Outcome};
 use super::plan::{self, LayerSource, Slot, Step};
 use super::{ExportInput, Exported, sbom_files, size};
 use crate::content::{Content, PackedLayer};
-use crate::layers_directory::LayersDirectory;
+use crate::layers_directory::{LayersDirectory, own_file};
 use crate::{Level, Log};
 
 /// Packs or reuses every layer, stores config and manifest, and returns the image, which nobody names yet.
@@ -89,16 +90,7 @@ impl Export<'_> {
             for step in steps {
                 let done = self.step(step)?;
                 if let LayerSource::Buildpack { name, file, .. } = &done.source {
-                    layers.insert(
-                        name.clone(),
-                        BuildpackLayer {
-                            sha: done.layer.diff_id.to_string(),
-                            data: file.metadata.clone(),
-                            build: file.build,
-                            launch: file.launch,
-                            cache: file.cache,
-                        },
-                    );
+                    layers.insert(name.clone(), file.recorded(&done.layer.diff_id));
                 }
                 self.push(done);
             }
@@ -331,8 +323,7 @@ fn build_bom(input: &ExportInput<'_>) -> Result<Vec<Bom>, ExportError> {
     }
     let mut bom = Vec::new();
     for buildpack in input.app.buildpacks {
-        let path = input.app.layers.join(buildpack.id.escaped()).join("build.toml");
-        let file = read_build_file(input, &path)
+        let file = read_build_file(input.packing.root, &input.app.layers.join(buildpack.id.escaped()))
             .map_err(|cause| ExportError::BuildFile { buildpack: buildpack.id.to_string(), cause })?;
         bom.extend(file.bom.into_iter().map(|entry| Bom {
             buildpack_id: buildpack.id.to_string(),
@@ -343,10 +334,7 @@ fn build_bom(input: &ExportInput<'_>) -> Result<Vec<Bom>, ExportError> {
     Ok(bom)
 }
 
-fn read_build_file(input: &ExportInput<'_>, path: &Path) -> Result<BuildFile, String> {
-    match input.packing.root.read_to_string(path, 64 * 1024 * 1024) {
-        Ok(text) => BuildFile::parse(&text).map_err(|error| error.to_string()),
-        Err(error) if error.is_not_found() => Ok(BuildFile::default()),
-        Err(error) => Err(crate::go_error::GoPathError(error).to_string()),
-    }
+fn read_build_file(root: &Root, directory: &Path) -> Result<BuildFile, String> {
+    let text = own_file(root, directory, "build.toml").map_err(|error| error.to_string())?;
+    BuildFile::parse(&text.unwrap_or_default()).map_err(|error| error.to_string())
 }

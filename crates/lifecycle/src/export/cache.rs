@@ -113,16 +113,7 @@ pub fn write_cache(
             let known = exported.or_else(|| input.known.directory(&layer.identifier, &layer.path));
             match add_or_reuse(input, cache, &layer.identifier, &layer.path, known, recorded, log) {
                 Ok(diff_id) => {
-                    layers.insert(
-                        layer.name.clone(),
-                        BuildpackLayer {
-                            sha: diff_id.to_string(),
-                            data: file.metadata.clone(),
-                            build: file.build,
-                            launch: file.launch,
-                            cache: file.cache,
-                        },
-                    );
+                    layers.insert(layer.name.clone(), file.recorded(&diff_id));
                     cached.push(CachedDirectory { directory: layer.path.clone(), diff_id });
                 }
                 Err(error) => log.warn(&format!("Failed to cache layer '{}': {error}", layer.identifier)),
