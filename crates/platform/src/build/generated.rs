@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use dhow_cnb::places::LAYERS;
+use dhow_cnb::places;
 use dhow_fs::{FileKind, PathError, Root, Step, WalkEntry};
 
 /// Where the files wait, beside the layers directory; no sandbox shows it.
@@ -20,7 +20,7 @@ const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Makes the places of the lifecycle in the layers directory usable, whatever a buildpack of the last build made of them.
 pub(super) fn make_way(root: &Root) -> Result<(), PathError> {
-    let layers = Path::new(LAYERS);
+    let layers = Path::new(places::LAYERS);
     for path in std::iter::once(layers.to_owned()).chain(TOPS.map(|top| layers.join(top))) {
         if !root.is_real_directory(&path) {
             root.remove_all(&path)?;
@@ -36,7 +36,7 @@ pub(super) fn set_aside(root: &Root) -> Result<(), PathError> {
     root.remove_all(Path::new(ASIDE))?;
     root.create_directory(Path::new(ASIDE), 0o755)?;
     for top in TOPS {
-        let path = Path::new(LAYERS).join(top);
+        let path = Path::new(places::LAYERS).join(top);
         if root.is_real_directory(&path) {
             root.rename(&path, &Path::new(ASIDE).join(top))?;
         } else {
@@ -49,10 +49,12 @@ pub(super) fn set_aside(root: &Root) -> Result<(), PathError> {
 /// Puts what was set aside in the place of what came out the same. No process of the build may run any more.
 pub(super) fn settle(root: &Root) -> Result<(), PathError> {
     for tree in TREES {
-        let (new, old) = (Path::new(LAYERS).join(tree), Path::new(ASIDE).join(tree));
+        let (new, old) = (Path::new(places::LAYERS).join(tree), Path::new(ASIDE).join(tree));
         // A buildpack may have left a link in the way, which must lead nowhere.
-        let is_reached =
-            new.ancestors().take_while(|path| *path != Path::new(LAYERS)).all(|path| root.is_real_directory(path));
+        let is_reached = new
+            .ancestors()
+            .take_while(|path| *path != Path::new(places::LAYERS))
+            .all(|path| root.is_real_directory(path));
         // A tree that cannot be looked through is not the same.
         if is_reached && root.is_real_directory(&old) && are_same(root, &new, &old).unwrap_or(false) {
             root.remove_all(&new)?;

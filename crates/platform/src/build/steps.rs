@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_cnb::launch::Metadata;
-use dhow_cnb::places::{self, LAYERS};
-use dhow_cnb::{Analyzed, Group, LauncherMetadata};
+use dhow_cnb::{Analyzed, Group, LauncherMetadata, OrderFile, places};
 use dhow_fs::{Root, Work};
 use dhow_lifecycle::cache::LayoutCache;
 use dhow_lifecycle::export::{Exported, Launcher, LauncherSbom, LauncherSource, Publication, Target, publish};
@@ -95,7 +94,7 @@ impl Build<'_> {
     /// Layers in `kept` are as they were found, so a look at each of their files would tell nothing.
     pub(super) fn hand_over_layers(&self, kept: &[&Path]) -> Result<(), BuildError> {
         let real = Root::open(&self.state.root_path())?;
-        let layers = Path::new(LAYERS);
+        let layers = Path::new(places::LAYERS);
         real.create_directories(layers, 0o755)?;
         real.set_mode(layers, 0o755)?;
         let Some(owner) = self.owner_to_set() else { return Ok(()) };
@@ -144,7 +143,8 @@ impl Build<'_> {
         host.create_directories(&directory, 0o755)?;
         host.set_mode(&directory, 0o755)?;
         let control = Root::open(&directory)?;
-        control.write(Path::new("/order.toml"), builder::order_toml(&self.builder.order).as_bytes(), 0o644)?;
+        let order = OrderFile { order: self.builder.order.clone(), ..OrderFile::default() };
+        control.write(Path::new("/order.toml"), order.emit().as_bytes(), 0o644)?;
         builder::check_system(&self.builder.system, &self.builder.name)?;
         control.write(Path::new("/system.toml"), self.builder.system.as_bytes(), 0o644)?;
         files::write_analyzed(&control, Path::new("/analyzed.toml"), analyzed)?;
@@ -278,7 +278,7 @@ impl Build<'_> {
         }
         let contents = Contents {
             root: self.root,
-            layers: Path::new(LAYERS),
+            layers: Path::new(places::LAYERS),
             app: &self.request.workspace,
             buildpacks: &group.buildpacks,
             path: run_image.image.image.config().value().env("PATH").unwrap_or_default(),
@@ -296,7 +296,7 @@ impl Build<'_> {
             files::write_report(&host, &directory.join("report.toml"), report)?;
         }
         if let Some(directory) = &self.request.sbom_output {
-            replace_sboms(self.root, &Path::new(LAYERS).join("sbom"), &host, directory)?;
+            replace_sboms(self.root, &Path::new(places::LAYERS).join("sbom"), &host, directory)?;
         }
         Ok(())
     }
