@@ -8,12 +8,12 @@ use std::sync::Arc;
 use dhow_cnb::{LifecycleMetadata, PlatformApi, PlatformRules};
 use dhow_fs::Work;
 use dhow_lifecycle::image::SourceImage;
-use dhow_lifecycle::rebase::{RebaseError, RebaseInput, Rebased, Unfit, rebase};
+use dhow_lifecycle::rebase::{RebaseError, RebaseInput, Rebased, Unfit, base_layers, rebase};
 use dhow_lifecycle::{Level, MemoryLog};
 use dhow_oci::{Descriptor, DiffId, Digest, Document, History, Image, ImageConfig, LayerRef, MediaType, annotation};
 use dhow_store::Layout;
 
-const LABEL: &str = "io.buildpacks.lifecycle.metadata";
+const LABEL: &str = dhow_cnb::label::LIFECYCLE_METADATA;
 
 fn layer(name: &str) -> LayerRef {
     let blob = format!("blob of {name}");
@@ -174,8 +174,34 @@ fn a_base_that_repeats_its_last_layer_is_replaced_whole() {
     let (app, base) = (app(&repeats, "0.15", |_| {}), NEW.image("golden/run"));
     let rebased = run(&app, &base, "golden/run", false).0.unwrap();
     assert_eq!(rebased.replaced, 3);
+    assert_eq!(base_layers(&app.image), Some(3));
     let expected: Vec<LayerRef> = ["new-1", "new-2", "new-3", "app-1", "app-2"].map(layer).into();
     assert_eq!(rebased.image.layers(), expected);
+}
+
+/// The app may have the run image's top layer once more, of any kind: an empty directory twice is enough.
+#[test]
+fn an_own_layer_that_equals_the_last_one_of_the_base_stays_with_the_app() {
+    let top = sha("old-2");
+    let kinds = [
+        format!(r#""sbom":{{"sha":"{top}"}}"#),
+        format!(r#""config":{{"sha":"{top}"}}"#),
+        format!(r#""launcher":{{"sha":"{top}"}}"#),
+        format!(r#""process-types":{{"sha":"{top}"}}"#),
+        format!(r#""app":[{{"sha":"{top}"}}]"#),
+        format!(r#""buildpacks":[{{"key":"b","version":"1","layers":{{"l":{{"sha":"{top}"}}}}}}]"#),
+    ];
+    for kind in kinds {
+        let label = format!(r#"{{{kind},"runImage":{{"topLayer":"{top}","reference":"r","image":"golden/run"}}}}"#);
+        let mut config = OLD.config();
+        config.config.env = vec!["CNB_PLATFORM_API=0.15".to_owned()];
+        config.config.labels.insert(LABEL.to_owned(), label);
+        let layers: Vec<LayerRef> = ["old-1", "old-2", "old-2"].map(layer).into();
+        let app = source(Image::assemble(config, &layers, BTreeMap::new()), "golden/app");
+        assert_eq!(base_layers(&app.image), Some(2), "{kind}");
+        let rebased = run(&app, &NEW.image("golden/run"), "golden/run", false).0.unwrap();
+        assert_eq!(rebased.image.layers(), ["new-1", "new-2", "new-3", "old-2"].map(layer), "{kind}");
+    }
 }
 
 #[test]

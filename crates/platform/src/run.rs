@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use dhow_cnb::places::{LAUNCHER, PROCESS_DIRECTORY};
+use dhow_cnb::{label, places};
 use dhow_fs::{PathError, Work};
 use dhow_layer::Stack;
 use dhow_oci::{Image, ImageConfig};
@@ -176,20 +176,20 @@ fn app_arguments(config: &ImageConfig, request: &RunRequest) -> Result<Vec<Strin
         if request.command.is_empty() {
             return Ok(config.config.entrypoint.clone());
         }
-        let direct = [LAUNCHER.to_owned(), "--".to_owned()];
+        let direct = [places::LAUNCHER.to_owned(), "--".to_owned()];
         return Ok(direct.into_iter().chain(request.command.iter().cloned()).collect());
     };
     let available = process_types(config);
     if !available.contains(process) {
         return Err(RunError::NoProcess { wanted: process.clone(), available });
     }
-    let program = format!("{PROCESS_DIRECTORY}/{process}");
+    let program = format!("{}/{process}", places::PROCESS_DIRECTORY);
     Ok(std::iter::once(program).chain(rest.iter().cloned()).chain(request.command.iter().cloned()).collect())
 }
 
 /// Returns the process types that the image's build label lists.
 fn process_types(config: &ImageConfig) -> Vec<String> {
-    let label = config.label("io.buildpacks.build.metadata").unwrap_or("{}");
+    let label = config.label(label::BUILD_METADATA).unwrap_or("{}");
     let metadata: serde_json::Value = serde_json::from_str(label).unwrap_or_default();
     let processes = metadata.get("processes").and_then(|processes| processes.as_array());
     let kind = |process: &serde_json::Value| process.get("type")?.as_str().map(str::to_owned);
@@ -229,7 +229,7 @@ mod tests {
         let mut config = ImageConfig::default();
         config.config.entrypoint = vec!["/cnb/process/web".into()];
         let label = r#"{"processes":[{"type":"web"},{"type":"worker"}]}"#;
-        config.config.labels.insert("io.buildpacks.build.metadata".into(), label.into());
+        config.config.labels.insert(label::BUILD_METADATA.into(), label.into());
         config
     }
 
@@ -243,9 +243,27 @@ mod tests {
         let config = app();
         assert_eq!(arguments(&config, &asked(&[], &[])).unwrap(), ["/cnb/process/web"]);
         assert_eq!(arguments(&config, &asked(&["worker", "x"], &["-y"])).unwrap(), ["/cnb/process/worker", "x", "-y"]);
-        assert_eq!(arguments(&config, &asked(&[], &["sh", "-c"])).unwrap(), [LAUNCHER, "--", "sh", "-c"]);
+        assert_eq!(arguments(&config, &asked(&[], &["sh", "-c"])).unwrap(), [places::LAUNCHER, "--", "sh", "-c"]);
         let error = arguments(&config, &asked(&["nope"], &[])).unwrap_err();
         assert_eq!(error.to_string(), "the image has no process `nope`; it has web, worker");
+    }
+
+    #[test]
+    fn a_variable_of_the_user_wins_over_the_images_and_the_images_over_the_defaults() {
+        let mut config = ImageConfig::default();
+        config.config.env = ["A=image", "B=image", "PATH=/image", "HOME=/image"].map(str::to_owned).into();
+        let request = RunRequest {
+            environment: [("B", "user"), ("HOME", "/user")].map(|(name, value)| (name.into(), value.into())).into(),
+            ..RunRequest::default()
+        };
+        let user = user::resolve("", "", "").unwrap();
+        let variables = environment(&config, &request, &user);
+        let value = |name: &str| {
+            let values: Vec<_> = variables.iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect();
+            assert_eq!(values.len(), 1, "{name} is set once");
+            values[0].clone()
+        };
+        assert_eq!(["A", "B", "PATH", "HOME"].map(value), ["image", "user", "/image", "/user"]);
     }
 
     #[test]

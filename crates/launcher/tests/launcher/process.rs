@@ -68,6 +68,18 @@ fn exec_d_output_larger_than_a_pipe_is_read_whole() {
 }
 
 #[test]
+fn exec_d_output_without_an_end_is_refused_and_nothing_is_started() {
+    let image = image(Tools::Present, "[[buildpacks]]\nid = \"b\"\nversion = \"1\"\napi = \"0.10\"\n");
+    image.program(
+        "layers/b/l/exec.d/endless",
+        "#!/bin/bash\n{ yes '# a comment is no variable' | head -c 9000000; } >&3 2>/dev/null\nexit 0\n",
+    );
+    let (code, words) = output(&launch(&image, "/cnb/lifecycle/launcher", &["--", "echo", "started"]));
+    assert_ne!(code, Some(0));
+    assert!(words.contains("more than 8388608 bytes") && !words.contains("started"), "{words}");
+}
+
+#[test]
 fn a_process_gets_no_descriptors_or_signal_settings_of_the_launcher() {
     let image = image(Tools::Present, "[[buildpacks]]\nid = \"b\"\nversion = \"1\"\napi = \"0.10\"\n");
     image.program("layers/b/l/exec.d/one", "#!/bin/bash\necho 'A = \"b\"' >&3\n");

@@ -158,6 +158,22 @@ mod tests {
     }
 
     #[test]
+    fn what_the_app_image_lists_is_not_restored_from_it_unless_it_is_a_launch_layer() {
+        for (build, cached) in [(false, false), (true, true), (false, true)] {
+            assert_eq!(outcome(Some(layer(build, cached, false, "sha256:1")), None, true), None, "{build} {cached}");
+        }
+    }
+
+    #[test]
+    fn what_the_cache_lists_as_not_for_the_cache_counts_as_absent() {
+        let listed = || Some(layer(false, false, false, "sha256:1"));
+        assert_eq!(outcome(None, listed(), true), None);
+        assert_eq!(outcome(Some(layer(false, true, true, "sha256:1")), listed(), true), None);
+        let of_app = Some(layer(false, false, true, "sha256:1"));
+        assert_eq!(outcome(of_app, listed(), true), Some((Source::App, Data::Leave)));
+    }
+
+    #[test]
     fn a_cached_layer_of_another_build_is_removed() {
         let app = layer(false, true, true, "sha256:1");
         let cache = layer(false, true, true, "sha256:2");
