@@ -178,10 +178,8 @@ fn write_run_image(image: &RunImageForRebase) -> Table {
 }
 
 fn write_stack(stack: &StackMetadata) -> Table {
-    let mut names = Table::new();
-    names.set("image", &stack.run_image.image).set_list("mirrors", &stack.run_image.mirrors);
     let mut table = Table::new();
-    table.set("run-image", names);
+    table.set("run-image", &stack.run_image);
     table
 }
 

@@ -29,6 +29,22 @@ pub const BASE_ID: &str = "io.buildpacks.base.id";
 pub const BASE_DISTRO_NAME: &str = "io.buildpacks.base.distro.name";
 /// The label of a base image with the version of its distribution.
 pub const BASE_DISTRO_VERSION: &str = "io.buildpacks.base.distro.version";
+/// What the labels of a base image begin with.
+pub const OF_BASE: &str = "io.buildpacks.base.";
+/// What the labels of a stack begin with.
+pub const OF_STACK: &str = "io.buildpacks.stack.";
+/// The label of a cache image, and the file of a cache directory, with [`CacheMetadata`].
+pub const CACHE_METADATA: &str = "io.buildpacks.lifecycle.cache.metadata";
+/// The label of a builder with what it is and has.
+pub const BUILDER_METADATA: &str = "io.buildpacks.builder.metadata";
+/// The label of a builder with the layers of its buildpacks.
+pub const BUILDPACK_LAYERS: &str = "io.buildpacks.buildpack.layers";
+/// The label of a builder with its order.
+pub const BUILDPACK_ORDER: &str = "io.buildpacks.buildpack.order";
+/// The label of a builder with the layers of its image extensions.
+pub const EXTENSION_LAYERS: &str = "io.buildpacks.extension.layers";
+/// The label of a builder with the order of its image extensions.
+pub const EXTENSION_ORDER: &str = "io.buildpacks.buildpack.order-extensions";
 
 /// A layer by the digest of its plain tar; empty if there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -97,7 +97,13 @@ impl BuildpackId {
     /// Returns the id as one path component: `/` becomes `_`.
     #[must_use]
     pub fn escaped(&self) -> String {
-        self.0.replace('/', "_")
+        Self::escape(&self.0)
+    }
+
+    /// Returns an id that was checked elsewhere as one path component.
+    #[must_use]
+    pub fn escape(id: &str) -> String {
+        id.replace('/', "_")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::name::{BuildpackId, BuildpackVersion};
 use crate::toml_read::{Fields, TomlError, parse};
+use crate::toml_write::{Node, Table};
 
 /// One element of a group in an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,28 @@ impl Order {
         let groups = fields.tables(key, |group| group.tables("group", OrderElement::read))?;
         Ok(Self { groups })
     }
+
+    fn write(&self, table: &mut Table, key: &str) {
+        let group = |elements: &Vec<OrderElement>| {
+            let mut group = Table::new();
+            group.set("group", Node::List(elements.iter().map(Node::from).collect()));
+            Node::from(group)
+        };
+        if !self.groups.is_empty() {
+            table.set(key, Node::List(self.groups.iter().map(group).collect()));
+        }
+    }
+}
+
+impl From<&OrderElement> for Node {
+    fn from(element: &OrderElement) -> Self {
+        let mut table = Table::new();
+        table.set("id", element.id.as_str()).set("version", element.version.as_str());
+        if element.optional {
+            table.set("optional", true);
+        }
+        table.into()
+    }
 }
 
 impl OrderElement {
@@ -58,6 +81,15 @@ impl OrderFile {
         let document = parse(text)?;
         let fields = Fields::of(&document);
         Ok(Self { order: Order::read(&fields, "order")?, extensions: Order::read(&fields, "order-extensions")? })
+    }
+
+    /// Returns the file's text.
+    #[must_use]
+    pub fn emit(&self) -> String {
+        let mut table = Table::new();
+        self.order.write(&mut table, "order");
+        self.extensions.write(&mut table, "order-extensions");
+        table.to_string()
     }
 }
 
@@ -77,6 +109,22 @@ impl SystemFile {
             Ok(elements.into_iter().map(|element| OrderElement { optional: false, ..element }).collect())
         };
         Ok(Self { pre: buildpacks("pre")?, post: buildpacks("post")? })
+    }
+
+    /// Returns the file's text.
+    #[must_use]
+    pub fn emit(&self) -> String {
+        let mut system = Table::new();
+        for (key, elements) in [("pre", &self.pre), ("post", &self.post)] {
+            if !elements.is_empty() {
+                let mut buildpacks = Table::new();
+                buildpacks.set_list("buildpacks", elements);
+                system.set(key, buildpacks);
+            }
+        }
+        let mut table = Table::new();
+        table.set("system", system);
+        table.to_string()
     }
 
     /// Returns `order` with the system buildpacks around each group, but for those whose id is in the group already.
@@ -115,6 +163,23 @@ mod tests {
         assert_eq!(ids(&applied), [vec!["pre", "node", "post"], vec!["pre", "x", "post", "node"]]);
         assert!(!applied.groups[0][0].optional, "system buildpacks are required");
         assert!(applied.groups[1][1].optional);
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was_meant() {
+        let element = |id: &str, optional| OrderElement {
+            id: BuildpackId::new(id).unwrap(),
+            version: BuildpackVersion::new("1").unwrap(),
+            optional,
+        };
+        let groups = vec![vec![element("a", false), element("b/c", true)], Vec::new()];
+        let file = OrderFile { order: Order { groups: groups.clone() }, extensions: Order { groups } };
+        assert_eq!(OrderFile::parse(&file.emit()).unwrap(), file);
+        assert_eq!(OrderFile::default().emit(), "");
+        for post in [Vec::new(), vec![element("q", false)]] {
+            let system = SystemFile { pre: vec![element("p", false)], post };
+            assert_eq!(SystemFile::parse(&system.emit()).unwrap(), system);
+        }
     }
 
     #[test]

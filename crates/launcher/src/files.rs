@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use dhow_cnb::env::EnvFile;
-use dhow_cnb::launch;
+use dhow_cnb::{BuildpackId, launch};
 
 use crate::failure::{LaunchError, SystemError};
 
@@ -18,7 +18,7 @@ pub(crate) fn launch_layers(layers: &Path, metadata: &launch::Metadata) -> Resul
         .buildpacks
         .iter()
         .map(|module| {
-            let directory = layers.join(module.id.replace('/', "_"));
+            let directory = layers.join(BuildpackId::escape(&module.id));
             // A link is no layer: what it points to is one by itself, or lies outside of the layers.
             list(&directory, |entry| Ok(entry.file_type()?.is_dir())).map_err(LaunchError::Environment)
         })

@@ -176,12 +176,19 @@ fn run_image(request: &RebaseRequest, app: &Opened) -> Result<Location, RebaseEr
     let metadata = LifecycleMetadata::parse(text).map_err(|_| no_name())?;
     let names = metadata.run_image_names(&PlatformRules::of(PlatformApi::V0_15)).ok_or_else(no_name)?;
     let registry = request.image.reference.as_ref().map_or("", |reference| reference.name.registry.as_str());
-    let locations = names.by_nearness(registry).into_iter().map(|name| {
+    let location = |name: &str| {
         Location::named_by_image(name)
             .map_err(|_| RebaseError::BadRunImage { image: request.name.clone(), name: name.to_owned() })
-    });
-    let locations: Vec<Location> = locations.collect::<Result<_, _>>()?;
+    };
     let host = Root::host()?;
-    let is_there = |location: &&Location| host.exists(&location.place(&request.layout_repository).path);
-    locations.iter().find(is_there).or(locations.first()).cloned().ok_or_else(no_name)
+    let found = names.find(registry, |name| {
+        let location = location(name)?;
+        let is_there = host.exists(&location.place(&request.layout_repository).path);
+        Ok::<_, RebaseError>(is_there.then_some(location))
+    })?;
+    match found {
+        Some((location, _)) => Ok(location),
+        // None is there. The error names the nearest.
+        None => location(names.by_nearness(registry).first().copied().unwrap_or_default()),
+    }
 }

@@ -2,9 +2,9 @@
 //!
 //! A variable is honoured by every program and on every Platform API, whether or not the flag exists there.
 
-use super::go_flag::{Flag, Kind, Value, parse_switch};
 use dhow_cnb::places;
 
+use super::go_flag::{Flag, Kind, Value, parse_switch};
 use crate::variables::Variables;
 
 /// A setting that flags and variables give.

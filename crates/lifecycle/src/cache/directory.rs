@@ -11,6 +11,7 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use dhow_cnb::CacheMetadata;
+use dhow_cnb::label::CACHE_METADATA;
 use dhow_fs::{Operation, PathError, Root, Work};
 use dhow_oci::{DiffId, Hasher, MediaType};
 
@@ -20,7 +21,6 @@ use crate::go_error::{GoPathError, words};
 const COMMITTED: &str = "/committed";
 const STAGING: &str = "/staging";
 const BACKUP: &str = "/committed-backup";
-const METADATA: &str = "io.buildpacks.lifecycle.cache.metadata";
 const METADATA_LIMIT: u64 = 64 * 1024 * 1024;
 const BLOCK: usize = 1024 * 1024;
 
@@ -76,7 +76,7 @@ impl<'a> DirectoryCache<'a> {
 
 impl LayerCache for DirectoryCache<'_> {
     fn metadata(&self) -> CacheMetadata {
-        let bytes = self.root.read(&Path::new(COMMITTED).join(METADATA), METADATA_LIMIT);
+        let bytes = self.root.read(&Path::new(COMMITTED).join(CACHE_METADATA), METADATA_LIMIT);
         bytes.ok().and_then(|bytes| CacheMetadata::parse(&bytes).ok()).unwrap_or_default()
     }
 
@@ -139,7 +139,7 @@ impl LayerCache for DirectoryCache<'_> {
     fn commit(&mut self, metadata: &CacheMetadata) -> Result<(), CacheError> {
         self.writable()?;
         self.root.remove_file(&Path::new(STAGING).join("layer.tar.partial"))?;
-        self.root.write(&Path::new(STAGING).join(METADATA), metadata.emit().as_bytes(), 0o666)?;
+        self.root.write(&Path::new(STAGING).join(CACHE_METADATA), metadata.emit().as_bytes(), 0o666)?;
         self.committed = true;
         let [committed, staging, backup] = [COMMITTED, STAGING, BACKUP].map(Path::new);
         self.root.rename(committed, backup)?;

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use dhow_cnb::CacheMetadata;
+use dhow_cnb::label::CACHE_METADATA;
 use dhow_layer::decompress;
 use dhow_oci::{DiffId, Hasher, Image, ImageConfig, LayerRef, MediaType, Platform};
 use dhow_store::{BlobSink, BlobSource, Completeness, Layout, Presence};
@@ -12,8 +13,6 @@ use dhow_store::{BlobSink, BlobSource, Completeness, Layout, Presence};
 use super::{CacheError, CacheReadError, CachedLayer, LayerCache, NewLayer, ReuseError};
 
 /// The label that holds the metadata.
-const METADATA_LABEL: &str = "io.buildpacks.lifecycle.cache.metadata";
-
 /// A cache in an OCI layout. Layers are compressed, and blobs that an app image of the same layout has are shared. What
 /// the cache held before, and nothing else of the layout needs, is removed by a commit.
 pub struct LayoutCache {
@@ -33,7 +32,7 @@ impl LayoutCache {
     /// Tells whether an image with this config is a cache.
     #[must_use]
     pub fn is_cache(config: &ImageConfig) -> bool {
-        config.label(METADATA_LABEL).is_some()
+        config.label(CACHE_METADATA).is_some()
     }
 
     fn cached(&self, diff_id: &DiffId) -> Result<LayerRef, CacheReadError> {
@@ -53,7 +52,7 @@ impl LayoutCache {
 
 impl LayerCache for LayoutCache {
     fn metadata(&self) -> CacheMetadata {
-        let label = self.previous.as_ref().and_then(|image| image.config().value().label(METADATA_LABEL));
+        let label = self.previous.as_ref().and_then(|image| image.config().value().label(CACHE_METADATA));
         label.and_then(|label| CacheMetadata::parse(label.as_bytes()).ok()).unwrap_or_default()
     }
 
@@ -128,7 +127,7 @@ impl LayerCache for LayoutCache {
             ..ImageConfig::default()
         };
         let text = metadata.emit().trim_end().to_owned();
-        config.config.labels.insert(METADATA_LABEL.to_owned(), text);
+        config.config.labels.insert(CACHE_METADATA.to_owned(), text);
         let image = Image::assemble(config, &self.layers, BTreeMap::new());
         image.check_size()?;
         self.layout.store(image.config().bytes(), MediaType::OciConfig)?;

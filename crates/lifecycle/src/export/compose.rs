@@ -1,7 +1,6 @@
 //! Manifest and config of an app image, from its layers: pure.
 
-use dhow_cnb::places::{LAUNCHER, PROCESS_DIRECTORY};
-use dhow_cnb::{BuildMetadataLabel, LifecycleMetadata, RunImageForRebase, RunImageNames, StackMetadata, label};
+use dhow_cnb::{BuildMetadataLabel, LifecycleMetadata, RunImageForRebase, RunImageNames, StackMetadata, label, places};
 use dhow_oci::{DiffId, Image, LayerRef};
 
 use super::ExportInput;
@@ -95,7 +94,7 @@ fn environment(input: &ExportInput<'_>, log: &dyn Log) -> Vec<(String, String)> 
     for (name, value) in &variables {
         log.debug(&format!("Setting {name}={value}"));
     }
-    log.debug("Prepending /cnb/process and /cnb/lifecycle to PATH");
+    log.debug(&format!("Prepending {} and {} to PATH", places::PROCESS_DIRECTORY, places::LIFECYCLE_DIRECTORY));
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
@@ -104,12 +103,12 @@ fn entrypoint(input: &ExportInput<'_>, log: &dyn Log) -> Result<String, ExportEr
     let metadata = input.app.metadata;
     let Some(default) = input.wanted.process_type.or(metadata.default_process_type.as_deref()) else {
         log.info("no default process type");
-        return Ok(LAUNCHER.to_owned());
+        return Ok(places::LAUNCHER.to_owned());
     };
     if !metadata.processes.iter().any(|process| process.process_type == default) {
         let available = metadata.processes.iter().map(|process| process.process_type.to_string()).collect();
         return Err(ExportError::NoProcess { wanted: default.to_owned(), available });
     }
     log.info(&format!("Setting default process type '{default}'"));
-    Ok(format!("{PROCESS_DIRECTORY}/{default}"))
+    Ok(format!("{}/{default}", places::PROCESS_DIRECTORY))
 }

@@ -1,6 +1,6 @@
 //! The app image's config as an edit of the run image's.
 
-use dhow_cnb::places::{LIFECYCLE_DIRECTORY, PROCESS_DIRECTORY};
+use dhow_cnb::places;
 use dhow_oci::{ContainerConfig, History, ImageConfig, LayerRef, RootFs, Unknown};
 
 /// What becomes of the run image's history (platform API 0.12 changed it).
@@ -46,7 +46,7 @@ pub(crate) fn app_config(base: &ImageConfig, edits: &ConfigEdits, added: &[Strin
         config.set_env(name, value);
     }
     let path = config.env("PATH").unwrap_or_default();
-    let path = format!("{PROCESS_DIRECTORY}:{LIFECYCLE_DIRECTORY}:{path}");
+    let path = format!("{}:{}:{path}", places::PROCESS_DIRECTORY, places::LIFECYCLE_DIRECTORY);
     config.set_env("PATH", &path);
     config.config.labels.extend(edits.labels.iter().cloned());
     config
@@ -80,7 +80,6 @@ pub(crate) fn top_layer(layers: &[LayerRef]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dhow_cnb::places::LAUNCHER;
 
     use super::*;
 
@@ -88,7 +87,7 @@ mod tests {
         ConfigEdits {
             environment: vec![("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())],
             working_directory: "/workspace".to_owned(),
-            entrypoint: LAUNCHER.to_owned(),
+            entrypoint: places::LAUNCHER.to_owned(),
             labels: vec![("k".to_owned(), "first".to_owned()), ("k".to_owned(), "last".to_owned())],
             created: "1980-01-01T00:00:01Z".to_owned(),
             history,

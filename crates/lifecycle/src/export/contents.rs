@@ -4,9 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use dhow_cnb::ProcessType;
 use dhow_cnb::launch::Process;
-use dhow_cnb::places::{CNB, LAUNCHER, LIFECYCLE_DIRECTORY, PROCESS_DIRECTORY};
+use dhow_cnb::{ProcessType, places};
 use dhow_fs::{Operation, PathError, Root};
 use dhow_layer::{Entry, EntryKind, FileSource, Owner};
 
@@ -32,18 +31,23 @@ pub(super) fn launcher(root: &Root, launcher: &LauncherSource<'_>) -> Result<Con
             FileSource::Bytes(bytes.into())
         }
     };
-    let mut entries = directories(&[CNB, LIFECYCLE_DIRECTORY]);
-    entries.push(Entry { path: LAUNCHER.into(), kind: EntryKind::File(source), mode: 0o755, owner: Owner::ROOT });
+    let mut entries = directories(&[places::CNB, places::LIFECYCLE_DIRECTORY]);
+    entries.push(Entry {
+        path: places::LAUNCHER.into(),
+        kind: EntryKind::File(source),
+        mode: 0o755,
+        owner: Owner::ROOT,
+    });
     Ok(Content::Entries(entries.into()))
 }
 
 /// Returns the content of the layer whose links name the processes.
 pub(super) fn process_types(processes: &[Process]) -> Result<Content, ExportError> {
-    let mut entries = directories(&[CNB, PROCESS_DIRECTORY]);
+    let mut entries = directories(&[places::CNB, places::PROCESS_DIRECTORY]);
     for process in processes {
         let process_type = ProcessType::new(process.process_type.as_str())?;
-        let path = Path::new(PROCESS_DIRECTORY).join(process_type.as_str());
-        entries.push(Entry::symlink(path, LAUNCHER, 0o755, Owner::ROOT));
+        let path = Path::new(places::PROCESS_DIRECTORY).join(process_type.as_str());
+        entries.push(Entry::symlink(path, places::LAUNCHER, 0o755, Owner::ROOT));
     }
     Ok(Content::Entries(entries.into()))
 }

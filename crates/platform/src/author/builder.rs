@@ -2,22 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dhow_cnb::label::STACK_ID;
+use dhow_cnb::label::{BUILDER_METADATA, BUILDPACK_LAYERS, BUILDPACK_ORDER, STACK_ID};
 use dhow_cnb::{BuildpackId, BuildpackVersion, Distribution, RunImageNames};
 use dhow_oci::{ImageConfig, go_json};
 use serde::{Deserialize, Deserializer, Serialize};
-
-/// The label with [`BuilderMetadata`].
-pub const BUILDER_METADATA: &str = "io.buildpacks.builder.metadata";
-/// The label with the layers of the builder's buildpacks.
-pub const BUILDPACK_LAYERS: &str = "io.buildpacks.buildpack.layers";
-/// The label with the builder's order.
-pub const BUILDPACK_ORDER: &str = "io.buildpacks.buildpack.order";
-
-/// The label with the layers of the builder's image extensions.
-pub(super) const EXTENSION_LAYERS: &str = "io.buildpacks.extension.layers";
-/// The label with the order of the builder's image extensions.
-pub(super) const EXTENSION_ORDER: &str = "io.buildpacks.buildpack.order-extensions";
 
 /// What a builder image says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,15 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dhow_cnb::RunImageNames;
-use dhow_cnb::places;
-use dhow_cnb::toml_write::{Node, Table};
+use dhow_cnb::{Order, OrderFile, RunFile, StackFile, SystemFile, places};
 use dhow_fs::{PathError, Root};
 use dhow_layer::{Entry, EntryKind, FileSource, Owner};
 
-use super::builder::{OrderGroup, OrderedBuildpack};
 use super::config::ConfiguredVariable;
-use super::order::{order_toml, system_toml};
 
 /// The programs that become `/cnb/lifecycle`.
 #[derive(Clone, Debug)]
@@ -61,10 +57,9 @@ pub(super) fn lifecycle(programs: &LifecyclePrograms<'_>, host: &Root) -> Result
 /// The files that tell the phases what to do.
 #[derive(Debug)]
 pub(super) struct Settings<'a> {
-    pub(super) order: &'a [OrderGroup],
-    pub(super) system_pre: &'a [OrderedBuildpack],
-    pub(super) system_post: &'a [OrderedBuildpack],
-    pub(super) run_images: &'a [RunImageNames],
+    pub(super) order: &'a Order,
+    pub(super) system: &'a SystemFile,
+    pub(super) run_images: &'a RunFile,
     pub(super) variables: &'a [ConfiguredVariable],
 }
 
@@ -86,34 +81,18 @@ impl Settings<'_> {
                 entries.push(text(&file("delim"), variable.delimiter.clone()));
             }
         }
-        entries.push(text(places::ORDER, order_toml(self.order)));
-        entries.push(text(places::RUN, run_toml(self.run_images)));
-        if let Some(run_image) = self.run_images.first() {
-            entries.push(text(places::STACK, stack_toml(run_image)));
+        let order = OrderFile { order: self.order.clone(), ..OrderFile::default() };
+        entries.push(text(places::ORDER, order.emit()));
+        entries.push(text(places::RUN, self.run_images.emit()));
+        if let Some(run_image) = self.run_images.images.first() {
+            let stack = StackFile { run_image: run_image.clone(), ..StackFile::default() };
+            entries.push(text(places::STACK, stack.emit()));
         }
-        if !self.system_pre.is_empty() || !self.system_post.is_empty() {
-            entries.push(text(places::SYSTEM, system_toml(self.system_pre, self.system_post)));
+        if *self.system != SystemFile::default() {
+            entries.push(text(places::SYSTEM, self.system.emit()));
         }
         entries
     }
-}
-
-fn run_toml(images: &[RunImageNames]) -> String {
-    let mut document = Table::new();
-    document.set("images", Node::List(images.iter().map(|image| Node::Table(names(image))).collect()));
-    document.to_string()
-}
-
-fn stack_toml(image: &RunImageNames) -> String {
-    let mut document = Table::new();
-    document.set("run-image", names(image));
-    document.to_string()
-}
-
-fn names(image: &RunImageNames) -> Table {
-    let mut table = Table::new();
-    table.set("image", &image.image).set_list("mirrors", &image.mirrors);
-    table
 }
 
 fn text(path: &str, content: String) -> Entry {
@@ -124,20 +103,7 @@ const PHASES: [&str; 8] = ["analyzer", "builder", "creator", "detector", "export
 
 #[cfg(test)]
 mod tests {
-    use dhow_cnb::{RunFile, StackFile};
-
     use super::*;
-
-    #[test]
-    fn run_images_are_read_as_they_were_meant() {
-        let image = |name: &str, mirrors: &[&str]| RunImageNames {
-            image: name.to_owned(),
-            mirrors: mirrors.iter().map(|mirror| (*mirror).to_owned()).collect(),
-        };
-        let images = [image("a", &["m/a", "n/a"]), image("b", &[])];
-        assert_eq!(RunFile::parse(&run_toml(&images)).unwrap().images, images);
-        assert_eq!(StackFile::parse(&stack_toml(&images[0])).unwrap().run_image, images[0]);
-    }
 
     #[test]
     fn variables_become_files_with_suffix_and_delimiter() {
@@ -148,8 +114,12 @@ mod tests {
             delimiter: delimiter.to_owned(),
         };
         let variables = [variable("A", "", ""), variable("B", "append", ":")];
-        let settings =
-            Settings { order: &[], system_pre: &[], system_post: &[], run_images: &[], variables: &variables };
+        let settings = Settings {
+            order: &Order::default(),
+            system: &SystemFile::default(),
+            run_images: &RunFile::default(),
+            variables: &variables,
+        };
         let paths: Vec<_> = settings.entries().iter().map(|entry| entry.path.display().to_string()).collect();
         let directory = "/cnb/build-config/env";
         let files = ["A", "B.append", "B.delim"].map(|name| format!("{directory}/{name}"));

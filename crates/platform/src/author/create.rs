@@ -7,17 +7,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_cnb::label::STACK_ID;
-use dhow_cnb::places;
+use dhow_cnb::{Order, RunFile, SystemFile, label, places};
 use dhow_fs::{PathError, Root, Work};
 use dhow_layer::Entry;
 use dhow_oci::{Descriptor, History, Image, ImageConfig, LayerRef, Platform, annotation};
 use dhow_store::{BlobError, BlobSink, Completeness, Layout};
 
-use super::builder::{
-    self, BUILDER_METADATA, BUILDPACK_LAYERS, BUILDPACK_ORDER, EXTENSION_LAYERS, EXTENSION_ORDER, GROUP_ID, OrderGroup,
-    USER_ID, emit,
-};
+use super::builder::{self, GROUP_ID, USER_ID, emit};
 use super::buildpack_directory::BuildpackDirectory;
 use super::config::{BuilderConfig, ConfiguredBuildpack};
 use super::contents::{LifecyclePrograms, Settings, directories, lifecycle};
@@ -143,7 +139,7 @@ struct Parts {
     uid: u32,
     gid: u32,
     buildpacks: Vec<(BuildpackDirectory, Vec<Entry>)>,
-    order: Vec<OrderGroup>,
+    order: Order,
     lifecycle: Vec<Entry>,
     settings: Vec<Entry>,
 }
@@ -166,9 +162,11 @@ impl Parts {
         let system = |elements, place| order::resolve(elements, &modules, place);
         let settings = Settings {
             order: &order,
-            system_pre: &system(&config.system_pre, "[[system.pre.buildpacks]]")?,
-            system_post: &system(&config.system_post, "[[system.post.buildpacks]]")?,
-            run_images: &config.run_images,
+            system: &SystemFile {
+                pre: system(&config.system_pre, "[[system.pre.buildpacks]]")?,
+                post: system(&config.system_post, "[[system.post.buildpacks]]")?,
+            },
+            run_images: &RunFile { images: config.run_images.clone() },
             variables: &config.build_environment,
         };
         let settings = settings.entries();
@@ -202,7 +200,7 @@ impl Parts {
         add(&host, &self.settings, "order, run images and settings".to_owned())?;
         let mut config = self.config(request, &added);
         let labels = &mut config.config.labels;
-        labels.insert(BUILDPACK_LAYERS.to_owned(), emit(&metadata::layers(&modules)));
+        labels.insert(label::BUILDPACK_LAYERS.to_owned(), emit(&metadata::layers(&modules)));
         layers.extend(added.into_iter().map(|(layer, _)| layer));
         Ok((layout, Image::assemble(config, &layers, self.annotations())))
     }
@@ -227,15 +225,15 @@ impl Parts {
         config.config.working_dir = places::LAYERS.to_owned();
         if let Some(id) = &request.config.stack_id {
             config.set_env("CNB_STACK_ID", id);
-            config.config.labels.insert(STACK_ID.to_owned(), id.clone());
+            config.config.labels.insert(label::STACK_ID.to_owned(), id.clone());
         }
         let modules = self.buildpacks.iter().map(|(buildpack, _)| buildpack);
         let labels = &mut config.config.labels;
-        labels.insert(BUILDER_METADATA.to_owned(), emit(&metadata::of(request.config, modules)));
-        labels.insert(BUILDPACK_ORDER.to_owned(), emit(&self.order));
+        labels.insert(label::BUILDER_METADATA.to_owned(), emit(&metadata::of(request.config, modules)));
+        labels.insert(label::BUILDPACK_ORDER.to_owned(), emit(&metadata::order(&self.order)));
         // There are none, which pack says too.
-        labels.insert(EXTENSION_LAYERS.to_owned(), "{}".to_owned());
-        labels.insert(EXTENSION_ORDER.to_owned(), "null".to_owned());
+        labels.insert(label::EXTENSION_LAYERS.to_owned(), "{}".to_owned());
+        labels.insert(label::EXTENSION_ORDER.to_owned(), "null".to_owned());
         labels.extend(request.labels.iter().cloned());
         config
     }
@@ -305,14 +303,14 @@ fn check_stated(stated: &ConfiguredBuildpack, found: &BuildpackDirectory, path: 
     Err(CreateError::Other { path: path.to_owned(), found, stated: stated.join("@") })
 }
 
-fn resolve_order(request: &CreateRequest<'_>, modules: &order::Modules<'_>) -> Result<Vec<OrderGroup>, CreateError> {
-    let mut order = Vec::new();
+fn resolve_order(request: &CreateRequest<'_>, modules: &order::Modules<'_>) -> Result<Order, CreateError> {
+    let mut groups = Vec::new();
     for (position, group) in request.config.order.iter().enumerate() {
         let place = format!("group {} of the order", position + 1);
         if group.is_empty() {
             return Err(OrderError::Empty(place).into());
         }
-        order.push(OrderGroup { group: order::resolve(group, modules, &place)? });
+        groups.push(order::resolve(group, modules, &place)?);
     }
-    Ok(order)
+    Ok(Order { groups })
 }

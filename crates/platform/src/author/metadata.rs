@@ -73,7 +73,8 @@ fn target(target: &BuildpackTarget) -> TargetInfo {
     }
 }
 
-fn order(order: &Order) -> Vec<OrderGroup> {
+/// Returns the order as a label has it.
+pub(super) fn order(order: &Order) -> Vec<OrderGroup> {
     let element = |element: &dhow_cnb::OrderElement| OrderedBuildpack {
         id: element.id.clone(),
         version: Some(element.version.clone()),

@@ -13,9 +13,9 @@ mod order;
 mod write;
 
 pub use builder::{
-    ApiPair, ApiSet, ApiSets, BUILDER_METADATA, BUILDPACK_LAYERS, BUILDPACK_ORDER, BuilderImage, BuilderImageError,
-    BuilderMetadata, BuildpackLayerInfo, BuildpackLayersLabel, Creator, LifecycleInfo, ModuleInfo, OrderGroup,
-    OrderedBuildpack, StackInfo, StackRunImage, TargetInfo,
+    ApiPair, ApiSet, ApiSets, BuilderImage, BuilderImageError, BuilderMetadata, BuildpackLayerInfo,
+    BuildpackLayersLabel, Creator, LifecycleInfo, ModuleInfo, OrderGroup, OrderedBuildpack, StackInfo, StackRunImage,
+    TargetInfo,
 };
 pub use buildpack_directory::BuildpackError;
 pub use config::{BuilderConfig, BuilderConfigError, ConfiguredBuildpack, ConfiguredElement, ConfiguredVariable};

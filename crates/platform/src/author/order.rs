@@ -1,9 +1,7 @@
 //! The order of a builder, resolved to the buildpacks that it has.
 
-use dhow_cnb::toml_write::{Node, Table};
-use dhow_cnb::{BuildpackId, BuildpackVersion};
+use dhow_cnb::{BuildpackId, BuildpackVersion, OrderElement};
 
-use super::builder::{OrderGroup, OrderedBuildpack};
 use super::config::ConfiguredElement;
 
 /// Why an order cannot be that of a builder.
@@ -42,10 +40,10 @@ pub(super) fn resolve(
     elements: &[ConfiguredElement],
     modules: &Modules<'_>,
     place: &str,
-) -> Result<Vec<OrderedBuildpack>, OrderError> {
+) -> Result<Vec<OrderElement>, OrderError> {
     let one = |element: &ConfiguredElement| {
         let version = version(element.id.as_str(), element.version.as_deref(), modules, place)?;
-        Ok(OrderedBuildpack { id: element.id.clone(), version: Some(version), optional: element.optional })
+        Ok(OrderElement { id: element.id.clone(), version, optional: element.optional })
     };
     elements.iter().map(one).collect()
 }
@@ -75,49 +73,8 @@ pub(super) fn version(
     }
 }
 
-/// Returns `order.toml`.
-pub(super) fn order_toml(order: &[OrderGroup]) -> String {
-    let groups = order.iter().map(|group| {
-        let mut table = Table::new();
-        table.set("group", Node::List(group.group.iter().map(element_node).collect()));
-        Node::Table(table)
-    });
-    let mut document = Table::new();
-    document.set("order", Node::List(groups.collect()));
-    document.to_string()
-}
-
-/// Returns `system.toml`.
-pub(super) fn system_toml(pre: &[OrderedBuildpack], post: &[OrderedBuildpack]) -> String {
-    let mut system = Table::new();
-    for (key, elements) in [("pre", pre), ("post", post)] {
-        if !elements.is_empty() {
-            let mut inner = Table::new();
-            inner.set("buildpacks", Node::List(elements.iter().map(element_node).collect()));
-            system.set(key, inner);
-        }
-    }
-    let mut document = Table::new();
-    document.set("system", system);
-    document.to_string()
-}
-
-fn element_node(element: &OrderedBuildpack) -> Node {
-    let mut table = Table::new();
-    table.set("id", element.id.as_str());
-    if let Some(version) = &element.version {
-        table.set("version", version.as_str());
-    }
-    if element.optional {
-        table.set("optional", true);
-    }
-    Node::Table(table)
-}
-
 #[cfg(test)]
 mod tests {
-    use dhow_cnb::{OrderFile, SystemFile};
-
     use super::*;
 
     fn configured(id: &str, version: Option<&str>) -> ConfiguredElement {
@@ -133,7 +90,7 @@ mod tests {
             .collect();
         let modules: Vec<_> = owned.iter().map(|(id, version)| (id, version)).collect();
         let group = resolve(elements, &modules, "group 1").map_err(|error| error.to_string())?;
-        Ok(group.iter().map(|one| format!("{}@{}", one.id, one.version.as_ref().unwrap())).collect())
+        Ok(group.iter().map(|one| format!("{}@{}", one.id, one.version)).collect())
     }
 
     #[test]
@@ -143,20 +100,5 @@ mod tests {
         assert_eq!(resolved(&[configured("b", None)]).unwrap_err(), ambiguous);
         let unknown = "group 1 names b@3, which the builder does not have; it has a@1, b@1, b@2";
         assert_eq!(resolved(&[configured("b", Some("3"))]).unwrap_err(), unknown);
-    }
-
-    #[test]
-    fn the_files_are_read_as_they_were_meant() {
-        let element = |id: &str, optional| OrderedBuildpack {
-            id: BuildpackId::new(id).unwrap(),
-            version: Some(BuildpackVersion::new("1").unwrap()),
-            optional,
-        };
-        let order = [OrderGroup { group: vec![element("a", false), element("b", true)] }, OrderGroup::default()];
-        let file = OrderFile::parse(&order_toml(&order)).unwrap();
-        assert_eq!(file.order.groups.len(), 2);
-        assert!(file.order.groups[0][1].optional);
-        let system = SystemFile::parse(&system_toml(&[element("p", false)], &[])).unwrap();
-        assert_eq!((system.pre.len(), system.post.len()), (1, 0));
     }
 }

@@ -4,9 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_cnb::places;
-use dhow_cnb::toml_write::{Node, Table};
-use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile};
+use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile, TomlError, places};
 use dhow_fs::{Root, TemporaryDirectory, Work, sync_filesystem};
 use dhow_layer::Stack;
 use dhow_sandbox::{Access, Mount};
@@ -64,8 +62,8 @@ pub(crate) enum View {
 /// A buildpack directory of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MountedBuildpack {
-    pub(crate) id: String,
-    pub(crate) version: String,
+    pub(crate) id: BuildpackId,
+    pub(crate) version: BuildpackVersion,
     pub(crate) source: PathBuf,
 }
 
@@ -77,9 +75,14 @@ impl Builder {
 }
 
 impl MountedBuildpack {
+    /// Returns its id and version.
+    fn named(&self) -> (BuildpackId, BuildpackVersion) {
+        (self.id.clone(), self.version.clone())
+    }
+
     /// Returns where the lifecycle looks for it.
     pub(crate) fn destination(&self) -> PathBuf {
-        Path::new(places::BUILDPACKS).join(self.id.replace('/', "_")).join(&self.version)
+        Path::new(places::BUILDPACKS).join(self.id.escaped()).join(self.version.as_str())
     }
 }
 
@@ -132,11 +135,8 @@ fn embedded(request: &BuildRequest, events: &dyn Events) -> Result<Builder, Buil
     }
     let order = OrderFile::parse(buildpacks::ORDER)
         .map_err(|source| BuildError::Toml { what: "the embedded order".into(), source })?;
-    let mounted = BUILDPACKS.iter().map(|buildpack| MountedBuildpack {
-        id: buildpack.id.to_owned(),
-        version: buildpack.version.to_owned(),
-        source: program.join(buildpack.directory()),
-    });
+    let mounted: Result<_, _> =
+        BUILDPACKS.iter().map(|buildpack| mounted(&program.join(buildpack.directory()))).collect();
     Ok(Builder {
         name: format!("embedded (dhow {}, this machine)", env!("CARGO_PKG_VERSION")),
         view: View::Machine(system.mounts),
@@ -145,7 +145,7 @@ fn embedded(request: &BuildRequest, events: &dyn Events) -> Result<Builder, Buil
         uid,
         gid,
         order: order.order,
-        buildpacks: mounted.collect(),
+        buildpacks: mounted?,
         run_images: RunFile::default(),
         system: String::new(),
     })
@@ -291,25 +291,15 @@ fn element(builder: &mut Builder, choice: &BuildpackChoice) -> Result<OrderEleme
     let (id, version) = match choice {
         BuildpackChoice::Directory(path) => {
             let buildpack = mounted(path)?;
-            let named = (buildpack.id.clone(), buildpack.version.clone());
-            builder.buildpacks.retain(|existing| (&existing.id, &existing.version) != (&named.0, &named.1));
+            let named = buildpack.named();
+            builder.buildpacks.retain(|existing| existing.named() != named);
             builder.buildpacks.push(buildpack);
             named
         }
         BuildpackChoice::WholeBuilder => return Err(BuildError::WholeBuilder),
-        BuildpackChoice::OfBuilder { id, version } => (id.clone(), version_of(builder, id, version.as_deref())?),
+        BuildpackChoice::OfBuilder { id, version } => of_builder(builder, id, version.as_deref())?,
     };
-    let bad = |_| BuildError::UnknownBuildpack {
-        id: id.clone(),
-        version: Some(version.clone()),
-        builder: builder.name.clone(),
-        available: Vec::new(),
-    };
-    Ok(OrderElement {
-        id: BuildpackId::new(&id).map_err(bad)?,
-        version: BuildpackVersion::new(&version).map_err(bad)?,
-        optional: false,
-    })
+    Ok(OrderElement { id, version, optional: false })
 }
 
 /// Reads what a buildpack directory says of itself.
@@ -318,32 +308,45 @@ fn mounted(path: &Path) -> Result<MountedBuildpack, BuildError> {
         .map_err(|source| dhow_fs::PathError::new(dhow_fs::Operation::Inspect, path, source))?;
     let file = source.join("buildpack.toml");
     let text = Root::host()?.read_to_string(&file, FILE_LIMIT)?;
-    let descriptor = dhow_cnb::Descriptor::parse(&text)
-        .map_err(|source| BuildError::Toml { what: file.display().to_string(), source })?;
-    Ok(MountedBuildpack { id: descriptor.id.to_string(), version: descriptor.version.to_string(), source })
+    let fail = |source| BuildError::Toml { what: file.display().to_string(), source };
+    let descriptor = dhow_cnb::Descriptor::parse(&text).map_err(fail)?;
+    let (id, version) = named(&descriptor).map_err(fail)?;
+    Ok(MountedBuildpack { id, version, source })
 }
 
-fn version_of(builder: &Builder, id: &str, wanted: Option<&str>) -> Result<String, BuildError> {
+/// Returns the id and the version that a `buildpack.toml` states, if they can name a directory.
+fn named(descriptor: &dhow_cnb::Descriptor) -> Result<(BuildpackId, BuildpackVersion), TomlError> {
+    let name = |key: &str, source| TomlError::Name { key: format!("buildpack.{key}"), source };
+    let id = BuildpackId::new(descriptor.id.as_str()).map_err(|error| name("id", error))?;
+    let version = BuildpackVersion::new(descriptor.version.as_str()).map_err(|error| name("version", error))?;
+    Ok((id, version))
+}
+
+/// Returns the one buildpack of the builder that has this id, and this version if one is wanted.
+fn of_builder(
+    builder: &Builder,
+    id: &str,
+    wanted: Option<&str>,
+) -> Result<(BuildpackId, BuildpackVersion), BuildError> {
     let available = available(builder);
-    let versions: Vec<&String> =
-        available.iter().filter(|(known, _)| known == id).map(|(_, version)| version).collect();
-    let unknown = || BuildError::UnknownBuildpack {
-        id: id.to_owned(),
-        version: wanted.map(str::to_owned),
-        builder: builder.name.clone(),
-        available: available.iter().map(|(id, version)| format!("{id}@{version}")).collect(),
+    let is_meant = |(known, version): &&(BuildpackId, BuildpackVersion)| {
+        *known == *id && wanted.is_none_or(|wanted| *version == *wanted)
     };
-    match (wanted, versions.as_slice()) {
-        (Some(wanted), _) if versions.iter().any(|version| *version == wanted) => Ok(wanted.to_owned()),
-        (None, [only]) => Ok((*only).clone()),
-        _ => Err(unknown()),
+    let mut meant = available.iter().filter(is_meant);
+    match (meant.next(), meant.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        _ => Err(BuildError::UnknownBuildpack {
+            id: id.to_owned(),
+            version: wanted.map(str::to_owned),
+            builder: builder.name.clone(),
+            available: available.iter().map(|(id, version)| format!("{id}@{version}")).collect(),
+        }),
     }
 }
 
 /// Returns every buildpack that the builder has, by id and version.
-fn available(builder: &Builder) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> =
-        builder.buildpacks.iter().map(|buildpack| (buildpack.id.clone(), buildpack.version.clone())).collect();
+fn available(builder: &Builder) -> Vec<(BuildpackId, BuildpackVersion)> {
+    let mut found: Vec<_> = builder.buildpacks.iter().map(MountedBuildpack::named).collect();
     if let View::Layers(lower) = &builder.view
         && let Ok(layers) = Stack::open(lower)
     {
@@ -354,7 +357,7 @@ fn available(builder: &Builder) -> Vec<(String, String)> {
     found
 }
 
-fn in_layers(layers: &Stack) -> Vec<(String, String)> {
+fn in_layers(layers: &Stack) -> Vec<(BuildpackId, BuildpackVersion)> {
     let directory = Path::new(places::BUILDPACKS);
     let children = |path: &Path| layers.names(path).unwrap_or_default();
     let mut found = Vec::new();
@@ -363,31 +366,11 @@ fn in_layers(layers: &Stack) -> Vec<(String, String)> {
             let file = directory.join(&id).join(&version).join("buildpack.toml");
             let descriptor = layers.read_to_string(&file, FILE_LIMIT).ok().flatten();
             if let Some(descriptor) = descriptor.and_then(|text| dhow_cnb::Descriptor::parse(&text).ok()) {
-                found.push((descriptor.id.to_string(), descriptor.version.to_string()));
+                found.extend(named(&descriptor));
             }
         }
     }
     found
-}
-
-/// Returns an order as `order.toml`.
-pub(crate) fn order_toml(order: &Order) -> String {
-    let element = |element: &OrderElement| {
-        let mut table = Table::new();
-        table.set("id", element.id.as_str()).set("version", element.version.as_str());
-        if element.optional {
-            table.set("optional", true);
-        }
-        Node::Table(table)
-    };
-    let group = |group: &Vec<OrderElement>| {
-        let mut table = Table::new();
-        table.set("group", Node::List(group.iter().map(element).collect()));
-        Node::Table(table)
-    };
-    let mut document = Table::new();
-    document.set("order", Node::List(order.groups.iter().map(group).collect()));
-    document.to_string()
 }
 
 /// Tells whether `system.toml` is one, before a phase program meets it.

@@ -117,7 +117,7 @@ impl Reader<'_> {
                 })
             }
             ProjectBuildpackSource::Inline { id, version, script } => {
-                let directory = self.scratch.join(id.as_str().replace('/', "_"));
+                let directory = self.scratch.join(id.escaped());
                 let host = Root::host()?;
                 for file in script.files(id, version) {
                     let path = directory.join(file.path);

@@ -23,27 +23,34 @@ pub(crate) struct RunImage {
 }
 
 /// Opens the run image that the user named, else one that the builder names, else the embedded one.
+///
+/// Of the builder's names the first counts whose image is there; names on the output's registry come first.
 pub(crate) fn resolve(request: &BuildRequest, builder: &Builder, work: &Arc<Work>) -> Result<RunImage, BuildError> {
     if let Some(location) = &request.run_image {
         let opened = opened(request, location, work)?;
-        return Ok(found(opened, &builder.run_images));
+        return Ok(of_builder(opened, &builder.run_images));
     }
     if builder.is_embedded() {
         return embedded(request, work);
     }
     let names = builder.run_images.images.first().ok_or_else(|| BuildError::NoRunImage(builder.name.clone()))?;
+    let registry = request.output.reference.as_ref().map_or("", |reference| reference.name.registry.as_str());
     let mut looked_at = Vec::new();
-    for name in std::iter::once(&names.image).chain(&names.mirrors) {
-        let Ok(location) = Location::named_by_image(name) else { continue };
+    let found = names.find(registry, |name| {
+        let Ok(location) = Location::named_by_image(name) else { return Ok(None) };
         match opened(request, &location, work) {
-            Ok(opened) => return Ok(found(opened, &builder.run_images)),
+            Ok(opened) => Ok(Some(opened)),
             Err(BuildError::RunImage { source: OpenError::NotFound(path), .. }) => {
                 looked_at.push(path.display().to_string());
+                Ok(None)
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
+    })?;
+    match found {
+        Some((opened, _)) => Ok(of_builder(opened, &builder.run_images)),
+        None => Err(BuildError::RunImagesAbsent { looked_at, first: names.image.clone() }),
     }
-    Err(BuildError::RunImagesAbsent { looked_at, first: names.image.clone() })
 }
 
 fn opened(request: &BuildRequest, location: &Location, work: &Arc<Work>) -> Result<Opened, BuildError> {
@@ -54,7 +61,8 @@ fn opened(request: &BuildRequest, location: &Location, work: &Arc<Work>) -> Resu
     Ok(opened)
 }
 
-fn found(opened: Opened, known: &RunFile) -> RunImage {
+/// Returns an opened run image with the names that the builder knows for it.
+fn of_builder(opened: Opened, known: &RunFile) -> RunImage {
     let base_name = opened.known_name();
     // An image without a name has its digest alone: a path means nothing elsewhere, and would tell where this is.
     let name = base_name.clone().unwrap_or_default();

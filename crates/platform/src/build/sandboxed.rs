@@ -19,7 +19,6 @@ use crate::{Event, Events, OutputStream};
 
 /// The directory in which phases hand each other their files.
 pub(crate) const CONTROL: &str = "/cnb/control";
-const PROGRAM: &str = places::LIFECYCLE;
 const HOSTNAME: &str = "dhow";
 
 /// The two phases that run buildpacks' programs.
@@ -86,7 +85,7 @@ impl Sandboxed<'_> {
             mounts: self.mounts(program, scratch)?,
             identity: Identity { uid, gid, supplementary: Vec::new() },
             id_map: self.caller.id_map(uid, gid),
-            argv: [PROGRAM, program.word()].map(OsString::from).to_vec(),
+            argv: [places::LIFECYCLE, program.word()].map(OsString::from).to_vec(),
             env: self.environment(program),
             cwd: self.request.workspace.clone(),
             hostname: HOSTNAME.to_owned(),
@@ -104,7 +103,7 @@ impl Sandboxed<'_> {
             View::Layers(_) => Vec::new(),
         };
         mounts.extend(self.builder.mounts.clone());
-        mounts.push(Mount::read_only(&self.request.executable, PROGRAM));
+        mounts.push(Mount::read_only(&self.request.executable, places::LIFECYCLE));
         for buildpack in &self.builder.buildpacks {
             mounts.push(Mount::read_only(&buildpack.source, buildpack.destination()));
         }

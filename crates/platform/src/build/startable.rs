@@ -238,7 +238,7 @@ mod tests {
             "/layers/a_b/build/bin/compiler",
         ]);
         let starts = ["./server", "/workspace/server", "sub/tool", "app", "found", "/layers/a_b/one/bin/app"];
-        for command in starts.into_iter().chain(["/cnb/lifecycle/launcher"]) {
+        for command in starts.into_iter().chain([dhow_cnb::places::LAUNCHER]) {
             assert_eq!(image.lacks(command, true), None, "{command}");
         }
         let lacking = ["server", "./data", "./none", "sh", "/bin/sh", "compiler", "/layers/a_b/build/bin/compiler"];

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dhow_cnb::BuildpackId;
 use dhow_fs::{PathError, Root};
 use dhow_oci::{Digest, Hasher};
 
@@ -80,7 +81,7 @@ impl EmbeddedBuildpack {
     /// Returns the buildpack's directory below that of all buildpacks: `<id with _ for />/<version>`.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
-        Path::new(&self.id.replace('/', "_")).join(self.version)
+        Path::new(&BuildpackId::escape(self.id)).join(self.version)
     }
 
     /// Writes the buildpack's files below `buildpacks`, whatever the umask is.

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use dhow_cnb::ExitCode;
-use dhow_cnb::places;
+use dhow_cnb::{ExitCode, places};
 use dhow_fs::Root;
 
 use super::Given;
 use crate::lifecycle::failure::Failure;
+
+/// The order that builders have, where the layers directory has none.
 
 /// What the detector works from.
 #[derive(Debug)]

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use dhow_cnb::launch::{Bom, Metadata};
-use dhow_cnb::places;
-use dhow_cnb::{Analyzed, ExitCode, Group, RunImageNames};
+use dhow_cnb::{Analyzed, ExitCode, Group, RunImageNames, places};
 use dhow_layer::Owner;
 use dhow_lifecycle::cache::LayerCache;
 use dhow_lifecycle::content::Packing;

@@ -99,19 +99,16 @@ fn recorded_run_image(
         return Err(Failure::input("-run-image is required when there is no run image metadata available"));
     };
     let mut looked_at = Vec::new();
-    for name in names.by_nearness(&inputs.registry) {
+    let found = names.find(&inputs.registry, |name| {
         let path = inputs.layouts.layout_of(name)?;
-        if let Some(image) =
-            open(&path, inputs.layouts.path(), &session.work).map_err(|error| no_run_image(&chain(&error)))?
-        {
-            return Ok((image, name.to_owned()));
-        }
-        let path = path.display().to_string();
-        if !looked_at.contains(&path) {
-            looked_at.push(path);
-        }
+        let image = open(&path, inputs.layouts.path(), &session.work).map_err(|error| no_run_image(&chain(&error)))?;
+        looked_at.push(path.display().to_string());
+        Ok(image)
+    })?;
+    match found {
+        Some((image, name)) => Ok((image, name.to_owned())),
+        None => Err(no_run_image(&format!("there is no image at {}", looked_at.join(", or at ")))),
     }
-    Err(no_run_image(&format!("there is no image at {}", looked_at.join(", or at "))))
 }
 
 /// Brings the blobs of both images to `layout`: the app's all, and the run image's if the app image has its own.
