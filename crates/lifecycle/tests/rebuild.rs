@@ -20,7 +20,7 @@ use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::restore::{KeptTree, RestoreInput, Restored, restore};
 use dhow_lifecycle::{Level, MemoryLog};
 use dhow_oci::{DiffId, Document, Image, Platform, Selector};
-use dhow_store::{Completeness, ImageSource, Layout};
+use dhow_store::{Completeness, ImageSource, Layout, Query};
 use serde_json::{Value, json};
 use support::{
     APP, Machine, Options, assert_same_text, config_text, export_case, lines, printed, recorded, rules, text,
@@ -95,7 +95,10 @@ fn with_directory_cache() -> FirstBuild {
 }
 
 fn previous(build: &FirstBuild) -> SourceImage {
-    let found = build.app.image(Some(&Selector::Tag("latest".to_owned())), &Platform::new("linux", "amd64")).unwrap();
+    let found = build
+        .app
+        .load(&Query::new(Some(&Selector::Tag("latest".to_owned())), &Platform::new("linux", "amd64")))
+        .unwrap();
     SourceImage {
         named: found.resolved.named,
         image: found.image,
@@ -309,7 +312,7 @@ fn a_cache_in_a_layout_shares_the_blobs_of_the_app_image() {
         // `bc` and the SBOM files are not in the app image; the other five layers are.
         assert_eq!(machine.work.report().layers_packed - packed, 2);
     });
-    let found = build.app.image(Some(&Selector::Tag("cache".to_owned())), &Platform::host()).unwrap();
+    let found = build.app.load(&Query::new(Some(&Selector::Tag("cache".to_owned())), &Platform::host())).unwrap();
     let cache = LayoutCache::new(Arc::clone(&build.app), "cache", Some(found.image));
     let previous = previous(&build);
     let analyzed = analysis(&build, &previous, &MemoryLog::default());

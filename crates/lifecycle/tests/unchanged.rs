@@ -13,7 +13,7 @@ use dhow_lifecycle::content::PackedLayer;
 use dhow_lifecycle::export::{Exported, KnownLayers, LayerSource, Outcome, Publication, Target, publish};
 use dhow_lifecycle::image::SourceImage;
 use dhow_oci::{Descriptor, DiffId, Digest, Image, ImageConfig, LayerRef, MediaType, Platform, Selector};
-use dhow_store::{BlobSink, BlobSource, Completeness, ImageSource, Layout, Presence};
+use dhow_store::{BlobSink, BlobSource, Completeness, ImageSource, Layout, Presence, Query};
 use support::{APP, Machine, Options, export_case, recorded};
 
 /// Knows every layer of an export, as a platform does that finds no inode changed.
@@ -103,7 +103,8 @@ fn with_nothing_changed_nothing_is_read_hashed_packed_or_copied() {
     assert_eq!(first.completeness, Completeness::Full);
     save(&first, &[(&app, APP)]);
 
-    let found = app.image(Some(&Selector::Tag("latest".to_owned())), &Platform::new("linux", "amd64")).unwrap();
+    let found =
+        app.load(&Query::new(Some(&Selector::Tag("latest".to_owned())), &Platform::new("linux", "amd64"))).unwrap();
     let label = found.image.config().value().label("io.buildpacks.lifecycle.metadata").unwrap();
     let analyzed = dhow_cnb::Analyzed::parse(case["analyzed"].as_str().unwrap()).unwrap();
     let metadata = dhow_cnb::LifecycleMetadata::parse(label).unwrap();

@@ -253,7 +253,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 mod tests {
     use dhow_layer::{Entry, Owner};
     use dhow_oci::Selector;
-    use dhow_store::ImageSource;
+    use dhow_store::{ImageSource, Query};
 
     use super::*;
     use crate::Location;
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(imported.distribution, Some(Distribution { name: "debian".into(), version: "12".into() }));
         assert_eq!(imported.entries, 2);
         let layout = Layout::open(&place.path, &fixture.work).unwrap();
-        let loaded = layout.image(Some(&Selector::Tag("12".to_owned())), &platform).unwrap();
+        let loaded = layout.load(&Query::new(Some(&Selector::Tag("12".to_owned())), &platform)).unwrap();
         let config = loaded.image.config().value();
         assert_eq!(config.config.env, ["PATH=/bin", "CNB_USER_ID=1000"]);
         assert_eq!(config.config.user, "1000:1000");

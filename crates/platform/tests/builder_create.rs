@@ -12,7 +12,7 @@ use dhow_oci::{Image, Platform};
 use dhow_platform::author::{BuilderConfig, BuilderImage, CreateError, CreateRequest, LifecyclePrograms, create};
 use dhow_platform::import::{ImportRequest, import};
 use dhow_platform::{Location, Place};
-use dhow_store::{BlobSource, ImageSource, Layout};
+use dhow_store::{BlobSource, ImageSource, Layout, Query};
 
 struct Silent;
 
@@ -116,7 +116,7 @@ impl Fixture {
     /// The entries of the image's layers above the base, as `mode owner path`, with small files' content.
     fn listing(&self, layout: &str) -> Vec<String> {
         let layout = Layout::open(&self.path(layout), &self.work).unwrap();
-        let image = layout.image(None, &Platform::host()).unwrap().image;
+        let image = layout.load(&Query::new(None, &Platform::host())).unwrap().image;
         let mut lines = Vec::new();
         for layer in &image.layers()[1..] {
             let (_, tar) = dhow_layer::decompress(layout.open(&layer.descriptor).unwrap()).unwrap();

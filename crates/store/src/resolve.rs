@@ -21,16 +21,6 @@ pub trait ImageSource: BlobSource {
     /// Returns its `index.json`.
     fn index(&self) -> Result<Document<Index>, LayoutError>;
 
-    /// Finds the manifest of one image; see [`ImageSource::find`].
-    fn resolve(&self, selector: Option<&Selector>, platform: &Platform) -> Result<Resolved, ResolveError> {
-        self.find(&Query::new(selector, platform))
-    }
-
-    /// Finds and reads one image; see [`ImageSource::find`].
-    fn image(&self, selector: Option<&Selector>, platform: &Platform) -> Result<LoadedImage, ResolveError> {
-        self.load(&Query::new(selector, platform))
-    }
-
     /// Finds the manifest of one image, through nested indexes and Docker manifest lists.
     ///
     /// A tag names the entries with exactly that `ref.name`; if there is none, those whose `ref.name` or

@@ -6,7 +6,9 @@ mod common;
 
 use common::{Scratch, blob, image, platform, store_documents, store_image, store_index, tag, work};
 use dhow_oci::{Descriptor, DiffId, Digest, LayerRef, MediaType, Selector};
-use dhow_store::{Archive, BlobError, BlobSink, BlobSource, Completeness, ImageSource, Layout, archive, copy_graph};
+use dhow_store::{
+    Archive, BlobError, BlobSink, BlobSource, Completeness, ImageSource, Layout, Query, archive, copy_graph,
+};
 
 #[test]
 fn an_archive_has_the_image_it_was_written_from_and_copies_back() {
@@ -18,7 +20,7 @@ fn an_archive_has_the_image_it_was_written_from_and_copies_back() {
     archive::write(&layout, &index, Some("v1"), Completeness::Full, &file).unwrap();
 
     let archive = Archive::open(&file, &work()).unwrap();
-    let loaded = archive.image(Some(&Selector::Tag("v1".into())), &platform("linux/amd64")).unwrap();
+    let loaded = archive.load(&Query::new(Some(&Selector::Tag("v1".into())), &platform("linux/amd64"))).unwrap();
     assert_eq!(loaded.image.manifest().bytes(), stored.manifest().bytes());
     assert_eq!(loaded.resolved.named.digest, index.digest);
     let back = scratch.layout("back");
@@ -59,7 +61,7 @@ fn what_the_layout_lacks_is_an_error_or_recorded() {
     assert!(!file.exists());
     write(Completeness::Sparse).unwrap();
     let archive = Archive::open(&file, &work()).unwrap();
-    let loaded = archive.image(None, &platform("linux/amd64")).unwrap();
+    let loaded = archive.load(&Query::new(None, &platform("linux/amd64"))).unwrap();
     assert_eq!(loaded.resolved.completeness(), Completeness::Sparse);
     assert!(archive.open(&absent).err().unwrap().is_absent());
 }

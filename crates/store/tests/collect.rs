@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{Scratch, blob, image, store_documents, store_image, store_index, tag, tree, work, write_index};
 use dhow_oci::{Descriptor, Digest, Document, Image, Index, LayerRef, Manifest, MediaType};
-use dhow_store::{BlobSink, BlobSource, Completeness, Layout, LayoutError, Presence};
+use dhow_store::{BlobSink, BlobSource, Completeness, ImageSource, Layout, LayoutError, Presence, Query};
 use proptest::prelude::*;
 
 fn collect(path: &Path) -> dhow_store::GcReport {
@@ -193,7 +193,7 @@ fn no_copy_of_skopeo_ends_torn_while_gc_runs() {
             let layout = Layout::open(&path, &work()).unwrap();
             let selector = dhow_oci::Selector::Tag(format!("t{round}"));
             let platform = common::platform("linux/amd64");
-            let loaded = dhow_store::ImageSource::image(&layout, Some(&selector), &platform).unwrap();
+            let loaded = layout.load(&Query::new(Some(&selector), &platform)).unwrap();
             assert_eq!(layout.missing(&loaded.image).unwrap(), [], "round {round}");
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -481,7 +481,7 @@ proptest! {
         }
         for (name, (image, has_referrer)) in &last {
             let selector = dhow_oci::Selector::Tag(format!("t{name}"));
-            let loaded = dhow_store::ImageSource::image(&layout, Some(&selector), &common::platform("linux/amd64")).unwrap();
+            let loaded = layout.load(&Query::new(Some(&selector), &common::platform("linux/amd64"))).unwrap();
             prop_assert_eq!(loaded.image.manifest().digest(), image.manifest().digest());
             prop_assert_eq!(layout.missing(image).unwrap(), vec![]);
             let sbom = Descriptor::of(MediaType::OciLayer, b"sbom");

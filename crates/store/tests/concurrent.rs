@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use common::{Scratch, platform, store_image, tag, work};
 use dhow_oci::Selector;
-use dhow_store::{ImageSource, Layout};
+use dhow_store::{ImageSource, Layout, Query};
 
 const LAYOUT: &str = "DHOW_TEST_LAYOUT";
 const NAME: &str = "DHOW_TEST_NAME";
@@ -169,7 +169,7 @@ fn a_layout_is_whole_whenever_its_writers_are_killed() {
         let findings = layout.check().unwrap();
         assert!(findings.is_empty(), "round {round}: {findings:?}");
         for name in tags(&layout) {
-            layout.image(Some(&Selector::Tag(name)), &platform("linux/amd64")).unwrap();
+            layout.load(&Query::new(Some(&Selector::Tag(name)), &platform("linux/amd64"))).unwrap();
         }
         tag(&layout, "next", &store_image(&layout, "linux/amd64", &["next"]));
         assert!(tags(&layout).contains("kept"));

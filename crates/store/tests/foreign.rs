@@ -45,18 +45,18 @@ fn run_images_of_every_recorded_shape_are_found() {
         ("no-os", true),
     ] {
         let layout = recorded(&scratch, name);
-        let loaded = layout.image(None, &amd64).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let loaded = layout.load(&Query::new(None, &amd64)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(loaded.image.layers().len(), 2, "{name}");
         assert_eq!(layout.missing(&loaded.image).unwrap().len(), 2, "{name}: sparse");
-        assert_eq!(layout.resolve(Some(&latest), &amd64).is_ok(), is_tagged, "{name}");
+        assert_eq!(layout.find(&Query::new(Some(&latest), &amd64)).is_ok(), is_tagged, "{name}");
         let preferred = Query { wanted: Wanted::Preferably("latest"), platform: Some(&amd64) };
         assert_eq!(layout.find(&preferred).unwrap().descriptor.digest, *loaded.image.manifest().digest(), "{name}");
         let normal = normalise(loaded.image);
         assert!(normal.blobs().iter().all(|blob| blob.media_type.as_str().contains(".oci.")), "{name}");
     }
-    assert!(matches!(recorded(&scratch, "empty-index").image(None, &amd64), Err(ResolveError::Empty(_))));
+    assert!(matches!(recorded(&scratch, "empty-index").load(&Query::new(None, &amd64)), Err(ResolveError::Empty(_))));
     let arm = recorded(&scratch, "arm64");
-    let error = arm.image(None, &amd64).unwrap_err().to_string();
+    let error = arm.load(&Query::new(None, &amd64)).unwrap_err().to_string();
     assert!(error.ends_with("has no image for linux/amd64; it has `linux/arm64/v8`"), "{error}");
     assert!(arm.load(&Query { wanted: Wanted::Only, platform: None }).is_ok());
 }
@@ -101,7 +101,7 @@ fn skopeo_reads_what_was_written_and_what_it_copies_is_read() {
     let theirs = scratch.path("theirs");
     skopeo(&["copy", "--preserve-digests", &oci(layout.path(), "v1"), &oci(&theirs, "copied")]);
     let theirs = Layout::open(&theirs, &work()).unwrap();
-    let loaded = theirs.image(Some(&Selector::Tag("copied".into())), &platform("linux/amd64")).unwrap();
+    let loaded = theirs.load(&Query::new(Some(&Selector::Tag("copied".into())), &platform("linux/amd64"))).unwrap();
     assert_eq!(loaded.image.manifest().digest(), ours.manifest().digest());
     assert!(theirs.check().unwrap().is_empty());
 
@@ -158,7 +158,7 @@ fn an_index_that_skopeo_copied_whole_is_resolved_by_platform() {
     let theirs = scratch.path("theirs");
     skopeo(&["copy", "--all", "--preserve-digests", &oci(layout.path(), "all"), &oci(&theirs, "all")]);
     let theirs = Layout::open(&theirs, &work()).unwrap();
-    let resolved = theirs.resolve(None, &platform("linux/arm64")).unwrap();
+    let resolved = theirs.find(&Query::new(None, &platform("linux/arm64"))).unwrap();
     assert_eq!((&resolved.named.digest, &resolved.descriptor.digest), (&index.digest, images[1].manifest().digest()));
 }
 
@@ -178,7 +178,7 @@ fn archives_go_both_ways_with_skopeo() {
     let name = "example.org/app:v9";
     skopeo(&["copy", "--preserve-digests", &oci(layout.path(), "v1"), &location(&theirs, name)]);
     let theirs = Archive::open(&theirs, &work()).unwrap();
-    let loaded = theirs.image(Some(&Selector::Tag("v9".into())), &platform("linux/amd64")).unwrap();
+    let loaded = theirs.load(&Query::new(Some(&Selector::Tag("v9".into())), &platform("linux/amd64"))).unwrap();
     assert_eq!(loaded.image.manifest().digest(), ours.manifest().digest());
     assert_eq!(loaded.resolved.known_name(), Some(name));
     let to = scratch.layout("to");
@@ -205,6 +205,6 @@ fn umoci_lists_unpacks_and_collects_what_was_written() {
     assert_eq!(layout.missing(&ours).unwrap(), []);
     assert!(layout.check().unwrap().is_empty());
     assert_eq!(layout.gc(Duration::ZERO).unwrap().removed, [], "umoci found the same garbage");
-    let resolved = layout.resolve(Some(&Selector::Tag("v2".into())), &platform("linux/amd64")).unwrap();
+    let resolved = layout.find(&Query::new(Some(&Selector::Tag("v2".into())), &platform("linux/amd64"))).unwrap();
     assert_eq!(resolved.descriptor.digest, *ours.manifest().digest());
 }

@@ -12,7 +12,7 @@ use common::{Scratch, blob, image, platform, store_documents, store_image, tag, 
 use dhow_fs::{Lock, LockMode, Root};
 use dhow_oci::{Descriptor, DiffId, Digest, Index, LayerRef, MediaType, Selector};
 use dhow_store::{
-    Adopted, BlobError, BlobSink, BlobSource, Completeness, ImageSource, Layout, LayoutError, Presence, SPARSE,
+    Adopted, BlobError, BlobSink, BlobSource, Completeness, ImageSource, Layout, LayoutError, Presence, Query, SPARSE,
     copy_graph,
 };
 
@@ -37,7 +37,7 @@ fn what_is_tagged_resolves_to_the_same_image() {
     let layout = scratch.layout("layout");
     let stored = store_image(&layout, "linux/arm64/v8", &["base", "app"]);
     tag(&layout, "latest", &stored);
-    let loaded = layout.image(Some(&Selector::Tag("latest".into())), &platform("linux/arm64")).unwrap();
+    let loaded = layout.load(&Query::new(Some(&Selector::Tag("latest".into())), &platform("linux/arm64"))).unwrap();
     assert_eq!(loaded.image.manifest().bytes(), stored.manifest().bytes());
     assert_eq!(loaded.resolved.descriptor.platform, Some(platform("linux/arm64/v8")));
     assert_eq!(loaded.resolved.completeness(), Completeness::Full);
@@ -235,7 +235,7 @@ fn a_read_only_layout_can_be_read() {
     drop(layout);
     let before = tree(&path);
     let layout = Layout::open(&path, &work()).unwrap();
-    layout.image(None, &platform("linux/amd64")).unwrap();
+    layout.load(&Query::new(None, &platform("linux/amd64"))).unwrap();
     assert_eq!(tree(&path), before);
 }
 

@@ -132,7 +132,10 @@ fn a_tag_takes_the_place_of_what_is_expected_and_of_nothing_else() {
     assert_eq!(named(), None);
 }
 
-const DAMAGES: [(&str, fn(&Path)); 5] = [
+/// How a layout is damaged.
+type Damage = fn(&Path);
+
+const DAMAGES: [(&str, Damage); 5] = [
     ("index no JSON", |path| std::fs::write(path.join("index.json"), "nope").unwrap()),
     ("index cut", |path| std::fs::write(path.join("index.json"), r#"{"schemaVersion":2,"#).unwrap()),
     ("index missing", |path| std::fs::remove_file(path.join("index.json")).unwrap()),

@@ -30,7 +30,7 @@ fn list(layout: &Layout, manifests: Vec<Descriptor>) {
 
 fn found(layout: &Layout, wanted: Option<&str>, platform_text: &str) -> Result<String, ResolveError> {
     let selector = wanted.map(selector);
-    let resolved = layout.resolve(selector.as_ref(), &platform(platform_text))?;
+    let resolved = layout.find(&Query::new(selector.as_ref(), &platform(platform_text)))?;
     Ok(resolved.descriptor.digest.to_string())
 }
 
@@ -67,7 +67,7 @@ fn an_index_is_searched_by_platform_then_variant() {
             ] {
                 assert_eq!(found(&layout, None, wanted).unwrap(), digest(&images[image]), "{kind} {stated} {wanted}");
             }
-            let loaded = layout.image(None, &platform("linux/arm64")).unwrap();
+            let loaded = layout.load(&Query::new(None, &platform("linux/arm64"))).unwrap();
             assert_eq!(loaded.resolved.named, top, "the name refers to the index");
             assert_eq!(loaded.resolved.descriptor.platform, Some(platform("linux/arm64/v8")));
             let error = found(&layout, None, "linux/s390x").unwrap_err().to_string();
@@ -132,7 +132,7 @@ fn a_tag_is_matched_exactly_and_then_by_full_references() {
     assert!(error.to_string().ends_with("it has `docker.io/library/busybox:1.36`, `latest`, `v2`"), "{error}");
 
     let known = |wanted: &str| {
-        let resolved = layout.resolve(Some(&selector(wanted)), &platform("linux/amd64")).unwrap();
+        let resolved = layout.find(&Query::new(Some(&selector(wanted)), &platform("linux/amd64"))).unwrap();
         resolved.known_name().map(ToOwned::to_owned)
     };
     assert_eq!(known("1.36").as_deref(), Some(full));
@@ -181,8 +181,9 @@ fn a_digest_names_an_entry_or_a_manifest_of_a_listed_index() {
     let index = store_index(&layout, MediaType::OciIndex, vec![image.descriptor()]);
     let unlisted = store_image(&layout, "linux/amd64", &["2"]);
     list(&layout, vec![index.clone()]);
-    let find =
-        |digest: &dhow_oci::Digest| layout.resolve(Some(&Selector::Digest(digest.clone())), &platform("linux/amd64"));
+    let find = |digest: &dhow_oci::Digest| {
+        layout.find(&Query::new(Some(&Selector::Digest(digest.clone())), &platform("linux/amd64")))
+    };
     for digest in [&index.digest, image.manifest().digest()] {
         let resolved = find(digest).unwrap();
         assert_eq!((&resolved.named.digest, &resolved.descriptor.digest), (digest, image.manifest().digest()));
@@ -237,7 +238,7 @@ fn an_absent_config_is_named_by_path_and_digest() {
     let image = store_image(&layout, "linux/amd64", &["1"]);
     tag(&layout, "x", &image);
     std::fs::remove_file(blob(layout.path(), image.config().digest())).unwrap();
-    let error = layout.image(None, &platform("linux/amd64")).unwrap_err().to_string();
+    let error = layout.load(&Query::new(None, &platform("linux/amd64"))).unwrap_err().to_string();
     assert_eq!(
         error,
         format!("blob {} is not in {}: it is sparse there", image.config().digest(), layout.path().display())
@@ -307,7 +308,7 @@ fn a_docker_image_normalised_is_oci_with_the_same_config() {
     });
     let stored = layout.store(docker.bytes(), MediaType::DockerManifest).unwrap();
     layout.tag("x", stored, Completeness::Full).unwrap();
-    let loaded = layout.image(None, &platform("linux/amd64")).unwrap();
+    let loaded = layout.load(&Query::new(None, &platform("linux/amd64"))).unwrap();
     let normal = normalise(loaded.image);
     assert_eq!(normal.config().bytes(), image.config().bytes());
     let types: Vec<&str> = normal.blobs().iter().map(|descriptor| descriptor.media_type.as_str()).collect();

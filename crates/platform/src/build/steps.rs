@@ -13,7 +13,7 @@ use dhow_lifecycle::export::{Exported, Launcher, LauncherSbom, LauncherSource, P
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Level, Log, files};
 use dhow_oci::{Digest, Selector};
-use dhow_store::{Completeness, ImageSource, Layout, archive};
+use dhow_store::{Completeness, ImageSource, Layout, Query, archive};
 
 use super::builder::{self, Builder};
 use super::error::BuildError;
@@ -369,7 +369,7 @@ fn recovered_cache(path: &Path, work: &Arc<Work>) -> Result<Layout, BuildError> 
 fn read_cache(path: &Path, work: &Arc<Work>) -> Result<(Arc<Layout>, Option<dhow_oci::Image>), String> {
     let layout = Layout::open_or_create(path, work).map_err(|error| error.to_string())?;
     let selector = Selector::Tag(CACHE_TAG.to_owned());
-    match layout.image(Some(&selector), &dhow_oci::Platform::host()) {
+    match layout.load(&Query::new(Some(&selector), &dhow_oci::Platform::host())) {
         Ok(loaded) => Ok((Arc::new(layout), Some(loaded.image))),
         Err(error) if error.is_not_found() => Ok((Arc::new(layout), None)),
         Err(error) => Err(error.to_string()),

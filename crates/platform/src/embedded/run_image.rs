@@ -11,7 +11,7 @@ use dhow_cnb::label;
 use dhow_fs::{PathError, Root, Work};
 use dhow_layer::{Entry, EntryKind, FileSource, Owner};
 use dhow_oci::{ContainerConfig, Hasher, History, Image, ImageConfig, Platform, Reference};
-use dhow_store::{Completeness, ImageSource, Layout, LoadedImage};
+use dhow_store::{Completeness, ImageSource, Layout, LoadedImage, Query};
 
 use super::host_system;
 use crate::author::{CREATED, WriteError, Written, pack_layer, write_image};
@@ -69,7 +69,7 @@ pub fn ensure(repository: &Path, work: &Arc<Work>) -> Result<RunImage, RunImageE
 
 fn existing(layout: &Layout, reference: &Reference) -> Option<Image> {
     let platform = Platform::host();
-    let LoadedImage { image, resolved } = layout.image(Some(&reference.selector), &platform).ok()?;
+    let LoadedImage { image, resolved } = layout.load(&Query::new(Some(&reference.selector), &platform)).ok()?;
     let is_same = resolved.entry.annotations.get(IDENTITY) == Some(&identity());
     let is_whole = layout.missing(&image).is_ok_and(|missing| missing.is_empty());
     (is_same && is_whole).then_some(image)
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(config.label("io.buildpacks.base.distro.name"), Some("dhow"));
         assert_eq!(config.label("io.buildpacks.rebasable"), Some("true"));
         assert_eq!(config.platform(), Platform::host());
-        let loaded = made.layout.image(None, &Platform::host()).unwrap();
+        let loaded = made.layout.load(&Query::new(None, &Platform::host())).unwrap();
         assert_eq!(loaded.resolved.known_name(), Some(&*format!("dhow.local/run/minimal:{VERSION}")));
     }
 

@@ -81,7 +81,7 @@ struct Blobs<'a>(BTreeMap<PathBuf, Content<'a>>);
 /// Where the bytes of a blob are.
 enum Content<'a> {
     /// At a place that verifies them.
-    Blob(&'a dyn BlobSource, Descriptor),
+    Blob(&'a dyn BlobSource, Box<Descriptor>),
     /// In an archive, under a name that may be of an algorithm that is not known here.
     Member(Slice),
 }
@@ -100,7 +100,7 @@ impl<'a> Blobs<'a> {
         for descriptor in blobs {
             let path = in_layout(&descriptor.digest);
             if !matches!(self.0.get(&path), Some(Content::Blob(..))) {
-                self.0.insert(path, Content::Blob(source, descriptor));
+                self.0.insert(path, Content::Blob(source, Box::new(descriptor)));
             }
         }
     }
