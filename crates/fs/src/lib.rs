@@ -5,6 +5,7 @@
 
 mod access;
 mod atomic;
+mod closed;
 mod copy;
 mod directories;
 mod durable;
@@ -22,6 +23,7 @@ mod work;
 
 pub use access::{check_directory_writable, takes_overlay_writes};
 pub use atomic::AtomicFile;
+pub use closed::ClosedDirectory;
 pub use copy::{CopyMethod, copy_file, share_file};
 pub use directories::{make_directories, remove_empty_directory};
 pub use durable::{sync_filesystem, sync_path};

@@ -28,7 +28,7 @@ pub fn disk_usage(directory: &Path, goes_on: &dyn Fn() -> bool) -> u64 {
     let mut pending = vec![PathBuf::new()];
     let mut total: u64 = 0;
     while let Some(path) = pending.pop().filter(|_| goes_on()) {
-        let Ok(entries) = open_below(&top, &path).and_then(Dir::new) else { continue };
+        let Ok(entries) = open_below(&top, &path, OFlags::RDONLY).and_then(Dir::new) else { continue };
         for entry in entries.flatten() {
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name == "." || name == ".." {

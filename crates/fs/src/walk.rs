@@ -56,7 +56,7 @@ impl Root {
                 Step::Enter if entry.stat.kind != FileKind::Directory => continue,
                 Step::Enter => {}
             }
-            let handle = match open_below(&top, &entry.path) {
+            let handle = match open_below(&top, &entry.path, OFlags::RDONLY) {
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !entry.path.as_os_str().is_empty() => continue,
                 other => other.map_err(|source| fail(Operation::ReadDirectory, &entry.path, source))?,
             };
@@ -91,9 +91,10 @@ impl Root {
     }
 }
 
-pub(crate) fn open_below(top: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
+/// Opens a directory below another, as `access` says. No link on the way is followed.
+pub(crate) fn open_below(top: &OwnedFd, path: &Path, access: OFlags) -> Result<OwnedFd, Errno> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = access | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     crate::root::retry_races(|| rustix::fs::openat2(top, path, flags, Mode::empty(), resolve))
 }
