@@ -29,6 +29,7 @@ impl Invocation {
             Command::Builder(BuilderCommand::Create(arguments)) => Some(&arguments.image),
             Command::Sbom(SbomCommand::Download(arguments)) => Some(&arguments.image),
             Command::Layout(_)
+            | Command::Cache(_)
             | Command::Config(_)
             | Command::Version(_)
             | Command::Completion(_)

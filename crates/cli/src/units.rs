@@ -59,6 +59,18 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "longer than can be counted".to_owned())
 }
 
+/// Returns a time since something, in its largest unit: `5 minutes`, `3 days`.
+pub(crate) fn age(since: Duration) -> String {
+    let seconds = since.as_secs();
+    let (count, unit) = match seconds {
+        0..60 => return "just now".to_owned(),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86_400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +84,12 @@ mod tests {
         for text in ["", "1", "h", "1.5h", "-1h", "1w", "1hh", "1h ", "99999999999999999999s", "999999999999999999d"] {
             assert_eq!(seconds(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn times_since_something_are_told_in_their_largest_unit() {
+        let shown = [0, 60, 7199, 86_400, 2_592_000].map(|seconds| age(Duration::from_secs(seconds)));
+        assert_eq!(shown, ["just now", "1 minute", "1 hour", "1 day", "30 days"]);
     }
 
     #[test]

@@ -5,9 +5,8 @@
 
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use dhow_fs::{FileKind, PathError, Root, Work};
+use dhow_fs::{FileKind, PathError, Root, TemporaryDirectory, Work};
 use dhow_layer::{Encoding, UnpackError, UnpackOptions, unpack};
 use dhow_oci::{DiffId, MediaType};
 use dhow_store::BlobError;
@@ -85,20 +84,18 @@ pub(crate) fn extract(
     Ok(root.rename(&unpacked, directory)?)
 }
 
-/// A directory that is removed with all that is in it when dropped.
+/// A directory in the layers directory that is removed with all that is in it when dropped.
 struct Scratch<'a> {
     root: &'a Root,
     path: PathBuf,
+    _directory: TemporaryDirectory,
 }
 
 impl<'a> Scratch<'a> {
     fn create(root: &'a Root, layers: &Path) -> Result<Self, PathError> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = layers.join(format!(".dhow-restore-{}-{number}", std::process::id()));
-        root.remove_all(&path)?;
-        root.create_directories(&path, 0o777)?;
-        Ok(Self { root, path })
+        root.create_directories(layers, 0o777)?;
+        let directory = TemporaryDirectory::create_at(root, layers)?;
+        Ok(Self { root, path: layers.join(directory.name()), _directory: directory })
     }
 
     /// Returns where `path` was unpacked, if it is there and no link is on the way to it.
@@ -113,11 +110,5 @@ impl<'a> Scratch<'a> {
             kind = self.root.symlink_metadata(&unpacked).ok()?.kind;
         }
         Some(unpacked)
-    }
-}
-
-impl Drop for Scratch<'_> {
-    fn drop(&mut self) {
-        drop(self.root.remove_all(&self.path));
     }
 }

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod author;
 mod build;
+pub mod cache;
 mod container;
 pub mod descriptor;
 pub mod embedded;

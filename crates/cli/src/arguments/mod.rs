@@ -1,6 +1,7 @@
 //! The command line. The doc comments are the help texts.
 
 mod build;
+mod cache;
 mod create;
 mod pack;
 mod run;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dhow_platform::{LayoutLocation, Location};
 
 pub(crate) use build::BuildArguments;
+pub(crate) use cache::{CacheArguments, CacheCommand, CachePruneArguments};
 pub(crate) use create::{BuilderCommand, BuilderCreateArguments, ImportArguments};
 pub(crate) use pack::PackArguments;
 pub(crate) use run::RunArguments;
@@ -69,6 +71,7 @@ pub(crate) enum Command {
     Sbom(SbomCommand),
     #[command(subcommand)]
     Layout(LayoutCommand),
+    Cache(CacheArguments),
     Config(ConfigArguments),
     Version(VersionArguments),
     Completion(CompletionArguments),
@@ -209,13 +212,14 @@ Settings, and the variables that come before the file:
   layout-repo-dir  DHOW_LAYOUT_REPO_DIR  where images are kept that are given by name
   default-builder  DHOW_DEFAULT_BUILDER  builder of builds that name none; the embedded one unless set
   cache-dir        DHOW_CACHE_DIR        what is kept between builds, and unpacked layers
+  cache-limit      DHOW_CACHE_LIMIT      how much of it is kept, 20GB unless set
   scratch-limit    DHOW_SCRATCH_LIMIT    how much programs may write that is not kept
   experimental     DHOW_EXPERIMENTAL     accepted for those who come from pack, and never needed
 
 The file is $XDG_CONFIG_HOME/dhow/config.toml, or ~/.config/dhow/config.toml.
 ")]
 pub(crate) struct ConfigArguments {
-    /// layout-repo-dir, default-builder, cache-dir, scratch-limit or experimental
+    /// layout-repo-dir, default-builder, cache-dir, cache-limit, scratch-limit or experimental
     pub(crate) key: Option<String>,
     /// The new value
     pub(crate) value: Option<String>,

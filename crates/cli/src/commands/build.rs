@@ -83,6 +83,7 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
         colour: context.console.style().colour,
         cache_directory: context.settings.cache_directory(),
         scratch_limit: context.settings.scratch_limit(),
+        cache_limit: context.settings.cache_limit(),
         launcher: Arc::from(launcher::bytes()),
         executable: executable()?,
         machine: machine(context),

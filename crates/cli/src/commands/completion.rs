@@ -18,6 +18,7 @@ pub(crate) fn run(arguments: &CompletionArguments) {
 /// Writes `dhow.1` and a page for each command, for packagers.
 pub(crate) fn manual(arguments: &ManArguments) -> Result<(), Failure> {
     Root::host()?.create_directories(&arguments.directory, 0o755)?;
+    dhow_fs::sweep(&arguments.directory);
     write_page(&arguments.directory, Arguments::command())
 }
 

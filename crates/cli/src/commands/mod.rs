@@ -2,6 +2,7 @@
 
 mod build;
 mod builder;
+mod cache;
 mod completion;
 mod config;
 mod import;
@@ -39,6 +40,7 @@ pub(crate) fn dispatch(arguments: Arguments, context: &Context<'_>) -> Result<u8
         Command::Sbom(SbomCommand::Download(arguments)) => sbom::download(&arguments, context)?,
         Command::Layout(LayoutCommand::Check(arguments)) => return layout::check(&arguments),
         Command::Layout(LayoutCommand::Gc(arguments)) => layout::gc(&arguments)?,
+        Command::Cache(arguments) => cache::run(&arguments, context)?,
         Command::Config(arguments) => config::run(&arguments, context)?,
         Command::Version(arguments) => version::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{AtomicFile, Root};
+use dhow_fs::{AtomicFile, Root, sweep};
 
 use super::{Key, Origin, SettingsError};
 
@@ -57,7 +57,7 @@ impl ConfigFile {
         };
         let value = match key {
             Key::Experimental => toml::Value::Boolean(value == "true"),
-            Key::LayoutRepoDir | Key::DefaultBuilder | Key::CacheDir | Key::ScratchLimit => {
+            Key::LayoutRepoDir | Key::DefaultBuilder | Key::CacheDir | Key::CacheLimit | Key::ScratchLimit => {
                 toml::Value::String(value.to_owned())
             }
         };
@@ -70,6 +70,7 @@ impl ConfigFile {
         };
         if let Some(parent) = path.parent() {
             root.create_directories(parent, 0o700).map_err(SettingsError::Write)?;
+            sweep(parent);
         }
         AtomicFile::replace(path, text.as_bytes(), 0o600).map_err(SettingsError::Write)
     }

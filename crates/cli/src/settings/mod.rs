@@ -19,13 +19,20 @@ pub(crate) enum Key {
     LayoutRepoDir,
     DefaultBuilder,
     CacheDir,
+    CacheLimit,
     ScratchLimit,
     Experimental,
 }
 
 impl Key {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::LayoutRepoDir, Self::DefaultBuilder, Self::CacheDir, Self::ScratchLimit, Self::Experimental];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::LayoutRepoDir,
+        Self::DefaultBuilder,
+        Self::CacheDir,
+        Self::CacheLimit,
+        Self::ScratchLimit,
+        Self::Experimental,
+    ];
 
     /// The name in `config.toml` and on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -33,6 +40,7 @@ impl Key {
             Self::LayoutRepoDir => "layout-repo-dir",
             Self::DefaultBuilder => "default-builder",
             Self::CacheDir => "cache-dir",
+            Self::CacheLimit => "cache-limit",
             Self::ScratchLimit => "scratch-limit",
             Self::Experimental => "experimental",
         }
@@ -44,7 +52,7 @@ impl Key {
             Self::LayoutRepoDir => "/srv/images",
             Self::DefaultBuilder => "example.org/team/builder",
             Self::CacheDir => "/var/cache/dhow",
-            Self::ScratchLimit => "20GB",
+            Self::CacheLimit | Self::ScratchLimit => "20GB",
             Self::Experimental => "false",
         }
     }
@@ -54,7 +62,7 @@ impl Key {
         match self {
             Self::DefaultBuilder => "(embedded)",
             Self::ScratchLimit => "(half of the free disk)",
-            Self::LayoutRepoDir | Self::CacheDir | Self::Experimental => "",
+            Self::LayoutRepoDir | Self::CacheDir | Self::CacheLimit | Self::Experimental => "",
         }
     }
 
@@ -64,6 +72,7 @@ impl Key {
             Self::LayoutRepoDir => "DHOW_LAYOUT_REPO_DIR",
             Self::DefaultBuilder => "DHOW_DEFAULT_BUILDER",
             Self::CacheDir => "DHOW_CACHE_DIR",
+            Self::CacheLimit => "DHOW_CACHE_LIMIT",
             Self::ScratchLimit => "DHOW_SCRATCH_LIMIT",
             Self::Experimental => "DHOW_EXPERIMENTAL",
         }
@@ -147,7 +156,9 @@ impl Settings {
                 settings.values.insert(key.name(), (text, Origin::Default));
             }
         }
-        settings.values.entry(Key::Experimental.name()).or_insert_with(|| ("false".to_owned(), Origin::Default));
+        for (key, default) in [(Key::Experimental, "false"), (Key::CacheLimit, CACHE_LIMIT)] {
+            settings.values.entry(key.name()).or_insert_with(|| (default.to_owned(), Origin::Default));
+        }
         Ok(settings)
     }
 
@@ -181,6 +192,11 @@ impl Settings {
     /// Returns the directory of unpacked root filesystems and of what is kept between builds.
     pub(crate) fn cache_directory(&self) -> PathBuf {
         self.directory(Key::CacheDir)
+    }
+
+    /// Returns how many bytes are kept below the cache directory, if that is limited.
+    pub(crate) fn cache_limit(&self) -> Option<u64> {
+        self.value(Key::CacheLimit).and_then(|(text, _)| parse_bytes(text))
     }
 
     /// Returns how many bytes programs may write to what is not kept, if it is set.
@@ -219,6 +235,11 @@ fn checked(key: Key, text: &str, origin: &Origin) -> Result<String, SettingsErro
         Key::Experimental => Err(bad(format!("is `{text}`, which is neither true nor false"))),
         Key::LayoutRepoDir | Key::CacheDir if text.is_empty() => Err(bad("is empty; expected a directory".to_owned())),
         Key::LayoutRepoDir | Key::CacheDir => Ok(base.join(text).display().to_string()),
+        Key::CacheLimit if text == NO_LIMIT || parse_bytes(text).is_some() => Ok(text.to_owned()),
+        Key::CacheLimit => {
+            let example = key.example();
+            Err(bad(format!("is `{text}`; expected a size such as {example}, or {NO_LIMIT}")))
+        }
         Key::ScratchLimit if parse_bytes(text).is_some() => Ok(text.to_owned()),
         Key::ScratchLimit => Err(bad(format!("is `{text}`; expected a size such as {}", key.example()))),
         Key::DefaultBuilder => {
@@ -228,6 +249,11 @@ fn checked(key: Key, text: &str, origin: &Origin) -> Result<String, SettingsErro
         }
     }
 }
+
+/// What is kept unless told otherwise: enough for the builds of dozens of apps.
+const CACHE_LIMIT: &str = "20GB";
+/// What is set to keep everything.
+const NO_LIMIT: &str = "none";
 
 /// Returns dhow's directory below an XDG base directory, which defaults to one below HOME.
 fn directory(variables: &Variables, variable: &'static str, below_home: &str) -> Result<PathBuf, SettingsError> {
@@ -296,5 +322,9 @@ mod tests {
         );
         assert_eq!(load("DHOW_SCRATCH_LIMIT", "1.5 GB").unwrap().scratch_limit(), Some(1_500_000_000));
         assert_eq!(load("UNUSED", "").unwrap().scratch_limit(), None);
+        assert_eq!(load("DHOW_CACHE_LIMIT", "1.5 GB").unwrap().cache_limit(), Some(1_500_000_000));
+        assert_eq!(load("DHOW_CACHE_LIMIT", "none").unwrap().cache_limit(), None);
+        assert_eq!(load("UNUSED", "").unwrap().cache_limit(), Some(20_000_000_000));
+        assert!(load("DHOW_CACHE_LIMIT", "much").unwrap_err().to_string().contains("DHOW_CACHE_LIMIT"));
     }
 }

@@ -75,7 +75,7 @@ fn an_unknown_setting_lists_those_there_are() {
     let (error, hint) = bad(world.dhow(["config", "colour"]).run());
     assert_eq!(
         error,
-        "`colour` is not a setting; expected one of layout-repo-dir, default-builder, cache-dir, scratch-limit, experimental"
+        "`colour` is not a setting; expected one of layout-repo-dir, default-builder, cache-dir, cache-limit, scratch-limit, experimental"
     );
     assert_eq!(hint.as_deref(), Some("dhow config"));
 }

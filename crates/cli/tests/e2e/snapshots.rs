@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::support::{Base, Image, Outcome, World, stdout_of};
 
 /// Every command, as it is asked for help.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "",
     "build",
     "run",
@@ -23,6 +23,8 @@ const COMMANDS: [&str; 17] = [
     "layout",
     "layout check",
     "layout gc",
+    "cache",
+    "cache prune",
     "config",
     "version",
     "completion",

@@ -13,7 +13,7 @@ use dhow_cnb::{
     Analyzed, BuildpackApiError, ExitCode, Group, LaunchFileError, Plan, PlatformRules, Target, TomlError,
     emit_legacy_bom,
 };
-use dhow_fs::Root;
+use dhow_fs::{Root, sweep};
 
 use crate::environment::{self, BuildEnvironment};
 use crate::files::{self, FileError, GroupFileError};
@@ -185,6 +185,8 @@ impl BuildFiles {
 /// What `bin/build` programs say goes to `output` as it comes.
 pub fn build(input: &BuildInput<'_>, log: &dyn Log, output: &mut dyn Write) -> Result<Built, BuildError> {
     let disk = |error| BuildError::Other(BuildCause::Path(GoPathError(error)));
+    // What killed builders left.
+    sweep(&input.root.host_path(input.paths.temporary));
     let sbom = input.paths.layers.join("sbom");
     input.root.remove_all(&sbom).map_err(disk)?;
     let target = environment::target(input.root, input.target, log);

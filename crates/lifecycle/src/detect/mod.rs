@@ -11,7 +11,7 @@ mod walk;
 use std::path::Path;
 
 use dhow_cnb::{Analyzed, BuildpackApiError, ExitCode, Group, Order, OrderElement, Plan, PlatformRules};
-use dhow_fs::Root;
+use dhow_fs::{Root, sweep};
 
 use crate::environment::BuildEnvironment;
 use crate::files::{self, FileError};
@@ -143,6 +143,8 @@ pub struct Prepared<'a> {
 /// turn will come.
 pub fn prepare<'a>(input: DetectInput<'a>, log: &dyn Log) -> Result<Prepared<'a>, DetectError> {
     let DetectInput { root, rules, paths, .. } = input;
+    // What killed detectors left.
+    sweep(&root.host_path(paths.temporary));
     let initialize = DetectError::Initialize;
     let analyzed =
         files::read_analyzed(root, paths.analyzed, log).map_err(|error| initialize(InitializeError::File(error)))?;

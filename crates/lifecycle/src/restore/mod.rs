@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use dhow_cnb::{
     BuildpackId, CacheMetadata, ExitCode, GroupElement, LayerFile, LayerName, LifecycleMetadata, PlatformRules,
 };
-use dhow_fs::{PathError, Root, Work};
+use dhow_fs::{PathError, Root, Work, sweep};
 use dhow_oci::DiffId;
 
 use crate::cache::{CacheReadError, LayerCache};
@@ -114,6 +114,8 @@ impl From<PathError> for RestoreError {
 ///
 /// A cached layer that is missing or damaged is left out with a warning.
 pub fn restore(input: &RestoreInput<'_>, log: &dyn Log) -> Result<Restored, RestoreError> {
+    // What killed restorers left.
+    sweep(&input.root.host_path(input.layers));
     let cache = input.cache.map(LayerCache::metadata).unwrap_or_default();
     let facts = Facts {
         buildpacks: input.buildpacks,
@@ -144,7 +146,7 @@ pub fn restore(input: &RestoreInput<'_>, log: &dyn Log) -> Result<Restored, Rest
         if restores_sbom {
             sbom::extract_cached(input, &cache.sbom.sha, log)?;
         }
-        sbom::restore_to_buildpacks(input)?;
+        sbom::restore_to_buildpacks(input, log)?;
     }
     Ok(Restored { layers })
 }
@@ -264,12 +266,22 @@ fn run(input: &RestoreInput<'_>, jobs: Vec<Job>, log: &dyn Log) -> Result<Vec<Re
             Some(Err(Failure::Extract(error @ ExtractError::OtherDirectory { .. }))) => {
                 log.log(Level::Warn, &format!("Skipping restore for layer {}: {error}", job.identifier));
             }
+            // Whoever keeps a tree makes what is left out again, and would meet the same layer in each build.
+            Some(Err(Failure::Extract(error))) if input.kept.is_some() => {
+                log.log(Level::Warn, &format!("Skipping restore for layer {}: {}", job.identifier, chain(&error)));
+            }
             Some(Err(Failure::Extract(source))) => {
                 return Err(RestoreError::Layer { layer: job.identifier, source });
             }
         }
     }
     Ok(layers)
+}
+
+/// Returns an error's text with those of its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 type Outcome = Result<(), Failure>;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dhow_fs::FileKind;
 use dhow_oci::DiffId;
 
-use super::{RestoreError, RestoreInput};
+use super::{RestoreError, RestoreInput, chain};
 use crate::extract::{Destination, ExtractError, extract};
 use crate::{Level, Log};
 
@@ -40,6 +40,10 @@ pub(super) fn extract_cached(input: &RestoreInput<'_>, sha: &str, log: &dyn Log)
         (Ok(()), _) => Ok(()),
         (Err(_), Err(damage)) => skip(&damage),
         (Err(error @ ExtractError::OtherDirectory { .. }), Ok(())) => skip(&error),
+        (Err(error), Ok(())) if input.kept.is_some() => {
+            log.log(Level::Warn, &format!("Skipping restore for SBOM: {}", chain(&error)));
+            Ok(())
+        }
         (Err(error), Ok(())) => Err(RestoreError::Sbom(error)),
     }
 }
@@ -47,8 +51,8 @@ pub(super) fn extract_cached(input: &RestoreInput<'_>, sha: &str, log: &dyn Log)
 /// Copies `sbom/{cache,launch}/<buildpack>/<layer>/sbom.*.json` beside the layers, then removes `sbom`, unless whoever
 /// keeps the tree looks after it.
 ///
-/// Launch wins over cache. Files of buildpacks that are not in the group, or have no directory, are left out.
-pub(super) fn restore_to_buildpacks(input: &RestoreInput<'_>) -> Result<(), RestoreError> {
+/// Launch wins over cache. A file that is too large is left out with a warning. Files of buildpacks that are not in the group, or have no directory, are left out.
+pub(super) fn restore_to_buildpacks(input: &RestoreInput<'_>, log: &dyn Log) -> Result<(), RestoreError> {
     let sbom = input.layers.join("sbom");
     for kind in ["cache", "launch"] {
         for buildpack in input.buildpacks {
@@ -59,7 +63,7 @@ pub(super) fn restore_to_buildpacks(input: &RestoreInput<'_>) -> Result<(), Rest
             }
             for layer in children(input, &directory, FileKind::Directory)? {
                 for file in children(input, &layer, FileKind::File)? {
-                    copy(input, &layer, &file, &destination)?;
+                    copy(input, &layer, &file, &destination, log)?;
                 }
             }
         }
@@ -70,7 +74,13 @@ pub(super) fn restore_to_buildpacks(input: &RestoreInput<'_>) -> Result<(), Rest
     Ok(input.root.remove_all(&sbom)?)
 }
 
-fn copy(input: &RestoreInput<'_>, layer: &Path, file: &Path, destination: &Path) -> Result<(), RestoreError> {
+fn copy(
+    input: &RestoreInput<'_>,
+    layer: &Path,
+    file: &Path,
+    destination: &Path,
+    log: &dyn Log,
+) -> Result<(), RestoreError> {
     let (Some(layer), Some(name)) = (layer.file_name(), file.file_name()) else { return Ok(()) };
     let is_sbom = name.to_str().is_some_and(|name| name.starts_with("sbom") && name.ends_with("json"));
     if !is_sbom {
@@ -80,6 +90,11 @@ fn copy(input: &RestoreInput<'_>, layer: &Path, file: &Path, destination: &Path)
     target.push(".");
     target.push(name);
     let target = destination.join(target);
+    if input.root.symlink_metadata(file)?.size > SBOM_LIMIT {
+        let name = file.display();
+        log.log(Level::Warn, &format!("Skipping restore for SBOM: {name} has more than {SBOM_LIMIT} bytes"));
+        return Ok(());
+    }
     let bytes = input.root.read(file, SBOM_LIMIT)?;
     // A link that was left there would lead the write elsewhere.
     input.root.remove_file(&target)?;

@@ -188,11 +188,16 @@ mod tests {
     use dhow_oci::{Descriptor, MediaType};
 
     use super::*;
+    use crate::cache::BuildAbout;
+
+    fn about() -> BuildAbout {
+        BuildAbout { image: "app".into(), path: "/app".into(), tag: "latest".into(), workspace: "/workspace".into() }
+    }
 
     #[test]
     fn a_layer_for_image_and_cache_keeps_its_blob_for_the_next_build() {
         let scratch = tempfile::tempdir().unwrap();
-        let state = BuildState::open(scratch.path(), "image", "app").unwrap();
+        let state = BuildState::open(scratch.path(), &about()).unwrap();
         let root = Root::open(&state.root_path()).unwrap();
         let directory = Path::new("/layers/x_bp/one");
         root.create_directories(directory, 0o755).unwrap();

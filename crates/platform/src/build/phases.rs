@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use dhow_cnb::launch::Metadata;
 use dhow_cnb::{Analyzed, Group, PlatformRules, ProjectMetadata, places};
-use dhow_fs::{Root, Work};
+use dhow_fs::{PathError, Root, Work};
 use dhow_layer::Owner;
 use dhow_lifecycle::analyze::{AnalyzeInput, Wanted as WantedImage, analyze};
-use dhow_lifecycle::cache::LayoutCache;
+use dhow_lifecycle::cache::{LayerCache, LayoutCache};
 use dhow_lifecycle::content::Packing;
 use dhow_lifecycle::export::{
     BuiltApp, CacheInput, CachedDirectory, ExportInput, ExportProgress, Exported, Previous, Published,
@@ -30,7 +30,7 @@ use super::request::{BuildRequest, Tag};
 use super::run_image::RunImage;
 use super::sandboxed::{Program, Sandboxed};
 use super::state::BuildState;
-use super::steps::{Build, launcher, open_cache, open_state, previous_name, threads};
+use super::steps::{Build, launcher, open_cache, open_state, previous_name, threads, with_causes};
 use super::{PLATFORM_API, builder, generated, machine, output, project, run_image};
 use crate::app::Source;
 use crate::container::{Caller, caller};
@@ -152,16 +152,16 @@ impl<'a> Phases<'a> {
         self.build.detect(&self.sandboxed())
     }
 
-    /// Puts back what earlier builds left, and returns the cache that it comes from.
-    pub(super) fn restore(&self, group: &Group, past: &Past) -> Result<Cache, BuildError> {
+    /// Puts back what earlier builds left, and returns the cache that it comes from; `None` if it cannot be made.
+    pub(super) fn restore(&self, group: &Group, past: &Past) -> Result<Option<Cache>, BuildError> {
         let Build { state, root, work, events, .. } = self.build;
-        let (layout, layers) = open_cache(&state.cache_layout(), work, events)?;
+        let cache = open_cache(&state.cache_layout(), work, events).map(|(layout, layers)| Cache { layout, layers });
         let input = RestoreInput {
             root,
             layers: Path::new(places::LAYERS),
             buildpacks: &group.buildpacks,
             metadata: &past.analyzed.metadata,
-            cache: Some(&layers),
+            cache: cache.as_ref().map(|cache| -> &dyn LayerCache { &cache.layers }),
             kept: Some(&self.kept),
             skip_layers: false,
             rules: &self.rules,
@@ -173,8 +173,8 @@ impl<'a> Phases<'a> {
             restored.layers.iter().filter(|layer| layer.kept).map(|layer| layer.directory.as_path()).collect();
         generated::set_aside(root)?;
         self.build.hand_over_layers(&kept)?;
-        self.kept.record_restored(&restored)?;
-        Ok(Cache { layout, layers })
+        self.remember(self.kept.record_restored(&restored));
+        Ok(cache)
     }
 
     /// Runs the buildpacks.
@@ -190,7 +190,7 @@ impl<'a> Phases<'a> {
     }
 
     /// Makes the image, names it, and keeps layers for the next build.
-    pub(super) fn export(&self, group: &Group, past: &Past, mut cache: Cache) -> Result<Made, BuildError> {
+    pub(super) fn export(&self, group: &Group, past: &Past, cache: Option<Cache>) -> Result<Made, BuildError> {
         let Build { request, state, builder, root, work, .. } = self.build;
         let output = output::open(&request.output, state, work)?;
         let metadata = files::read_build_metadata(root, &Path::new(places::LAYERS).join("config/metadata.toml"))?;
@@ -209,29 +209,36 @@ impl<'a> Phases<'a> {
         let exported = made.image(past, &reference)?;
         let published = self.build.publish(&exported, &output, self.run_image, &EventLog(self.build.events))?;
         let slices: Vec<Vec<String>> = metadata.slices.iter().map(|slice| slice.paths.clone()).collect();
-        self.kept.record_exported(&exported.layers, &slices)?;
-        self.keep_cached(made.cache(&mut cache.layers), &cache.layout)?;
+        // The image is written: from here on the next build may find less, and this one succeeds.
+        self.remember(self.kept.record_exported(&exported.layers, &slices));
+        if let Some(mut cache) = cache {
+            self.keep_cached(made.cache(&mut cache.layers), &cache.layout);
+        }
         self.build.write_outputs(&published.report)?;
+        state.leave();
+        self.build.limit_cache();
         Ok(Made { exported, published, reference })
     }
 
-    fn keep_cached(
-        &self,
-        cached: Result<Vec<CachedDirectory>, WriteCacheError>,
-        layout: &Layout,
-    ) -> Result<(), BuildError> {
+    fn keep_cached(&self, cached: Result<Vec<CachedDirectory>, WriteCacheError>, layout: &Layout) {
         match cached {
             Ok(cached) => {
                 for layer in &cached {
-                    self.kept.record_cached(&layer.directory, &layer.diff_id)?;
+                    self.remember(self.kept.record_cached(&layer.directory, &layer.diff_id));
                 }
                 // The cache is dhow's own: no other tool writes to it.
                 let _collected = layout.gc(Duration::ZERO);
             }
-            // The image is written. The next build just finds less.
-            Err(error) => self.build.events.warn(&format!("cannot cache layers: {error}")),
+            Err(error) => self.build.events.warn(&format!("cannot cache layers: {}", with_causes(&error))),
         }
-        Ok(())
+    }
+
+    /// Tells of a failure to remember what was built: the next build does it again.
+    fn remember(&self, remembered: Result<(), PathError>) {
+        if let Err(error) = remembered {
+            let text = format!("the next build cannot reuse all of this one: {}", with_causes(&error));
+            self.build.events.warn(&text);
+        }
     }
 
     /// Returns what the build came to.

@@ -74,6 +74,8 @@ pub struct BuildRequest {
     pub cache_directory: PathBuf,
     /// How many bytes the programs of a phase may write to what is not kept; half of the free disk if `None`.
     pub scratch_limit: Option<u64>,
+    /// How many bytes may be kept below the cache directory after the build; as many as there are if `None`.
+    pub cache_limit: Option<u64>,
     /// The program that is placed in every image.
     pub launcher: Arc<[u8]>,
     /// dhow itself: what runs as phase program in the sandbox.

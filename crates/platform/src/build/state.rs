@@ -9,23 +9,30 @@
 //!     indexes/            a stat index for each layer, with its diffID and blob
 //!     app/                the stat indexes of the app's copy
 //!     cache/              an OCI layout: the layers that buildpacks want back
+//!     about.json          which image that is, for people
+//!     closed.json         directories of the root that deny their owner access, which are open between builds
 //! ```
 //!
 //! All of it may be removed at any time; a build then starts from nothing.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use dhow_fs::{AtomicFile, Lock, LockError, LockMode, PathError, Root};
+use dhow_fs::{AtomicFile, ClosedDirectory, Lock, LockError, LockMode, PathError, Root, sweep};
 use dhow_oci::{Descriptor, DiffId, Digest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::app::StatIndex;
+use crate::cache::{BUILD_LOCK, BUILDS, BuildAbout};
 
 /// The state of one image's builds, locked for this one.
 #[derive(Debug)]
 pub(crate) struct BuildState {
     directory: PathBuf,
+    is_left: AtomicBool,
     _lock: Lock,
 }
 
@@ -52,23 +59,61 @@ pub enum StateError {
 }
 
 impl BuildState {
-    /// Opens the state below `cache` for the image that `identity` names, making it if need be.
+    /// Opens the state below `cache` for the builds of an image, making it if need be.
     ///
-    /// Waits while another process builds the same image, which people call `name`.
-    pub(crate) fn open(cache: &Path, identity: &str, name: &str) -> Result<Self, StateError> {
-        let key = Digest::of(identity.as_bytes());
-        let directory = cache.join("builds").join(&key.hex()[..32]);
+    /// Waits while another process builds the same image. What killed builds left there is removed.
+    pub(crate) fn open(cache: &Path, about: &BuildAbout) -> Result<Self, StateError> {
+        let identity = format!("{}\n{}\n{}", about.path.display(), about.tag, about.workspace.display());
+        let builds = cache.join(BUILDS);
+        let directory = builds.join(&Digest::of(identity.as_bytes()).hex()[..32]);
         let host = Root::host()?;
-        host.create_directories(&directory, 0o700)?;
-        let lock = Lock::take_file(&host, &directory.join("lock"), LockMode::Exclusive, || {
-            format!("another build of {name}")
-        })?;
-        let state = Self { directory, _lock: lock };
+        host.create_directories(&builds, 0o700)?;
+        sweep(&builds);
+        let lock = lock(&host, &directory, &about.image)?;
+        let state = Self { directory, is_left: AtomicBool::new(false), _lock: lock };
+        for path in [state.directory.clone(), state.index_directory(), state.app_directory()] {
+            sweep(&path);
+        }
+        state.close_again();
+        // Its change tells when it was last used.
+        host.touch(&state.directory)?;
+        about.note(&state.directory);
         // Where the caller is root, the buildpacks' user must get through to its mounts; for others 0700 would do.
         for path in [state.root_path(), state.index_directory(), state.app_directory()] {
             host.create_directories(&path, 0o755)?;
         }
         Ok(state)
+    }
+
+    /// Leaves the trees so that anybody who owns them can remove them, until the next build. Done by dropping, too.
+    pub(crate) fn leave(&self) {
+        if self.is_left.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let closed = Root::open(&self.root_path()).and_then(|root| root.open_up(Path::new("/"))).unwrap_or_default();
+        let closed: Vec<(&[u8], u32)> =
+            closed.iter().map(|closed| (closed.path.as_os_str().as_bytes(), closed.mode)).collect();
+        if !closed.is_empty() {
+            let bytes = serde_json::to_vec(&closed).unwrap_or_default();
+            // What is forgotten counts as changed, and is restored or copied again.
+            let _noted = AtomicFile::replace_unsynced(&self.directory.join(CLOSED), &bytes, 0o600);
+        }
+    }
+
+    /// Gives the trees the modes back that they had before [`BuildState::leave`].
+    fn close_again(&self) {
+        let path = self.directory.join(CLOSED);
+        let Ok(host) = Root::host() else { return };
+        let Ok(bytes) = host.read(&path, CLOSED_LIMIT) else { return };
+        let closed: Vec<(Vec<u8>, u32)> = serde_json::from_slice(&bytes).unwrap_or_default();
+        let closed: Vec<ClosedDirectory> = closed
+            .into_iter()
+            .map(|(path, mode)| ClosedDirectory { path: PathBuf::from(OsString::from_vec(path)), mode })
+            .collect();
+        if let Ok(root) = Root::open(&self.root_path()) {
+            root.close_again(Path::new("/"), &closed);
+        }
+        let _removed = host.remove_file(&path);
     }
 
     /// Forgets everything that earlier builds left.
@@ -114,7 +159,6 @@ impl BuildState {
     }
 
     fn index_path(&self, tree: &Path) -> PathBuf {
-        use std::os::unix::ffi::OsStrExt;
         self.index_directory().join(&Digest::of(tree.as_os_str().as_bytes()).hex()[..32])
     }
 
@@ -122,7 +166,7 @@ impl BuildState {
     pub(crate) fn record(&self, root: &Root, tree: &Path, known: &impl Serialize) -> Result<(), PathError> {
         let index = StatIndex::record(root, tree)?;
         let path = self.index_path(tree);
-        // An index that cannot be written costs the next build time, nothing else.
+        // An index that cannot be written costs the next build time, nothing else. The one before tells of what it was.
         if index.save(&path, known).is_err() {
             Root::host()?.remove_file(&path)?;
         }
@@ -148,4 +192,29 @@ impl BuildState {
     }
 }
 
+impl Drop for BuildState {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Locks the directory of a build, which may be pruned by another process until it is locked.
+fn lock(host: &Root, directory: &Path, image: &str) -> Result<Lock, StateError> {
+    let path = directory.join(BUILD_LOCK);
+    loop {
+        host.create_directories(directory, 0o700)?;
+        let lock = match Lock::take_file(host, &path, LockMode::Exclusive, || format!("another build of {image}")) {
+            Err(LockError::Path(error)) if error.is_not_found() => continue,
+            other => other?,
+        };
+        let locked = lock.stat()?.identity();
+        if host.metadata(&path).is_ok_and(|stat| stat.identity() == locked) {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Which directories were opened up, and the modes that they had.
+const CLOSED: &str = "closed.json";
+const CLOSED_LIMIT: u64 = 256 * 1024 * 1024;
 const VALUE_LIMIT: u64 = 1024 * 1024;

@@ -24,6 +24,7 @@ use super::startable::Contents;
 use super::state::BuildState;
 use super::{output, project};
 use crate::app::{AppCopy, Source};
+use crate::cache::{BuildAbout, PruneMode, PrunePolicy, prune};
 use crate::container::Caller;
 use crate::progress::Watched;
 use crate::sbom_files::replace_sboms;
@@ -239,7 +240,7 @@ impl Build<'_> {
                 // The image is named. Layers that stay although it leaves them out do no harm.
                 if let Err(error) = target.layout.drop_unneeded(&base) {
                     let path = target.layout.path().display();
-                    self.events.warn(&format!("the run image's layers stay in {path}: {error}"));
+                    self.events.warn(&format!("the run image's layers stay in {path}: {}", with_causes(&error)));
                 }
             }
         }
@@ -289,6 +290,25 @@ impl Build<'_> {
         }
     }
 
+    /// Removes what was not used for the longest time, as long as more is kept than the user wants. Nothing that a running
+    /// command uses goes, nor anything of this build. What keeps no more than before is not looked at.
+    pub(super) fn limit_cache(&self) {
+        let report = self.work.report();
+        let has_grown = report.source_files_copied + report.layers_packed + report.layers_restored > 0;
+        let Some(limit) = self.request.cache_limit.filter(|_| has_grown) else { return };
+        let policy = PrunePolicy { max_size: Some(limit), older_than: None };
+        match prune(&self.request.cache_directory, &policy, PruneMode::Remove) {
+            Ok(pruned) if !pruned.removed.is_empty() => {
+                let count = pruned.removed.len();
+                let what = if count == 1 { "thing".to_owned() } else { format!("{count} things") };
+                let text = format!("Removed the longest unused {what} from the cache, whose limit is {limit} bytes");
+                self.events.info(&text);
+            }
+            Ok(_) => {}
+            Err(error) => self.events.warn(&format!("cannot limit the cache: {}", with_causes(&error))),
+        }
+    }
+
     pub(super) fn write_outputs(&self, report: &dhow_cnb::Report) -> Result<(), BuildError> {
         let host = Root::host()?;
         if let Some(directory) = &self.request.report_output {
@@ -331,8 +351,13 @@ pub(super) fn open_state(request: &BuildRequest) -> Result<BuildState, BuildErro
     let cache = request.cache.as_ref().unwrap_or(&request.cache_directory);
     let place = &request.output;
     let path = std::path::absolute(&place.path).unwrap_or_else(|_| place.path.clone());
-    let identity = format!("{}\n{}\n{}", path.display(), place.output_tag(), request.workspace.display());
-    let state = BuildState::open(cache, &identity, &request.output_name)?;
+    let about = BuildAbout {
+        image: request.output_name.clone(),
+        path,
+        tag: place.output_tag(),
+        workspace: request.workspace.clone(),
+    };
+    let state = BuildState::open(cache, &about)?;
     if request.clear_cache {
         state.clear()?;
     }
@@ -340,39 +365,49 @@ pub(super) fn open_state(request: &BuildRequest) -> Result<BuildState, BuildErro
 }
 
 /// Opens the layers that buildpacks want back; what cannot be read is removed, as it would be in the way for ever.
-pub(super) fn open_cache(
-    path: &Path,
-    work: &Arc<Work>,
-    events: &dyn Events,
-) -> Result<(Arc<Layout>, LayoutCache), BuildError> {
+///
+/// A build goes without them where they cannot be made: `None`, and a warning.
+pub(super) fn open_cache(path: &Path, work: &Arc<Work>, events: &dyn Events) -> Option<(Arc<Layout>, LayoutCache)> {
     let (layout, previous) = match read_cache(path, work) {
         Ok(found) => found,
         Err(damage) => {
             events.warn(&format!("the cache is damaged and is made anew: {damage}"));
-            (Arc::new(recovered_cache(path, work)?), None)
+            match recovered_cache(path, work) {
+                Ok(layout) => (Arc::new(layout), None),
+                Err(error) => {
+                    events.warn(&format!("no layers are cached: {error}"));
+                    return None;
+                }
+            }
         }
     };
     let cache = LayoutCache::new(Arc::clone(&layout), CACHE_TAG, previous);
-    Ok((layout, cache))
+    Some((layout, cache))
+}
+
+/// Returns an error's text with those of its causes, for a warning.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Returns the layout of a cache whose image cannot be read. All of it is dhow's own and can be made again, so what cannot
 /// be recovered goes.
-fn recovered_cache(path: &Path, work: &Arc<Work>) -> Result<Layout, BuildError> {
+fn recovered_cache(path: &Path, work: &Arc<Work>) -> Result<Layout, String> {
     if let Ok(layout) = Layout::recover(path, work, &LayoutCache::is_cache) {
         return Ok(layout);
     }
-    Root::host()?.remove_all(path)?;
-    Layout::open_or_create(path, work).map_err(|source| BuildError::Output { path: path.to_owned(), source })
+    Root::host().and_then(|host| host.remove_all(path)).map_err(|error| with_causes(&error))?;
+    Layout::open_or_create(path, work).map_err(|error| with_causes(&error))
 }
 
 fn read_cache(path: &Path, work: &Arc<Work>) -> Result<(Arc<Layout>, Option<dhow_oci::Image>), String> {
-    let layout = Layout::open_or_create(path, work).map_err(|error| error.to_string())?;
+    let layout = Layout::open_or_create(path, work).map_err(|error| with_causes(&error))?;
     let selector = Selector::Tag(CACHE_TAG.to_owned());
     match layout.load(&Query::new(Some(&selector), &dhow_oci::Platform::host())) {
         Ok(loaded) => Ok((Arc::new(layout), Some(loaded.image))),
         Err(error) if error.is_not_found() => Ok((Arc::new(layout), None)),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(with_causes(&error)),
     }
 }
 

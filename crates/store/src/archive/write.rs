@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{AtomicFile, Operation, PathError};
+use dhow_fs::{AtomicFile, Operation, PathError, sweep};
 use dhow_oci::{Descriptor, Document, Entry, Index, annotation};
 use dhow_tar::{BLOCK, Header, MemberKind, Owner};
 
@@ -63,6 +63,8 @@ pub fn write_beside(
         entries.push(other);
     }
     let fail = |error: io::Error| PathError::new(Operation::Write, output, error);
+    // What killed writers of archives left beside.
+    sweep(output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")));
     let mut file = AtomicFile::create(output, FILE_MODE)?;
     let mut archive = BufWriter::with_capacity(1024 * 1024, &mut file);
     write_blobs(&mut archive, &blobs, output)?;
