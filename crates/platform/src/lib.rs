@@ -35,7 +35,7 @@ pub use inspect::{Builder as InspectedBuilder, Completeness as InspectedComplete
 pub use location::{LayoutLocation, Location, LocationError, Medium, Place};
 pub use open::{OpenError, Opened, open};
 pub use rebase::{RebaseError, RebaseReport, RebaseRequest, rebase};
-pub use rootfs::RootfsError;
+pub use rootfs::{NamedLayer, RootfsError};
 pub use run::{RunError, RunRequest, run};
 pub use sbom::{SbomError, download_sbom};
 pub use scratch::ScratchExceeded;

@@ -15,7 +15,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{PathError, Root, TemporaryDirectory, Work, sync_filesystem, sync_path};
+use dhow_fs::{Lock, LockError, LockMode, PathError, Root, TemporaryDirectory, Work, sync_filesystem, sync_path};
 use dhow_layer::{Owners, Stack, UnpackError, UnpackOptions, Whiteouts};
 use dhow_oci::{DiffId, Digest, Image, LayerRef, chain_ids};
 use dhow_store::{BlobError, BlobSource};
@@ -40,28 +40,28 @@ pub(crate) enum Owned {
 #[derive(Debug, thiserror::Error)]
 pub enum RootfsError {
     /// A layer's blob cannot be read.
-    #[error("cannot read layer {diff_id}")]
+    #[error("cannot read layer {layer}")]
     Blob {
         /// The layer.
-        diff_id: DiffId,
+        layer: NamedLayer,
         /// Why.
         source: BlobError,
     },
     /// A layer cannot be unpacked.
-    #[error("cannot unpack layer {diff_id}")]
+    #[error("cannot unpack layer {layer}")]
     Unpack {
         /// The layer.
-        diff_id: DiffId,
+        layer: NamedLayer,
         /// Why.
         source: UnpackError,
     },
     /// The tar is another one than the config says.
-    #[error("layer {found} is not the one that the image's config lists, {expected}")]
+    #[error("layer {expected} is another one than the image's config lists: its diffID is {found}")]
     OtherLayer {
         /// The diffID of what was unpacked.
         found: DiffId,
-        /// The diffID that the config lists.
-        expected: DiffId,
+        /// The layer that the config lists.
+        expected: NamedLayer,
     },
     /// The cache directory cannot be written.
     #[error(transparent)]
@@ -69,6 +69,42 @@ pub enum RootfsError {
     /// The image has no layers.
     #[error("image {0} has no layers, so there is nothing to run in")]
     Empty(Digest),
+}
+
+/// A layer as people find it: by its diffID, as configs name it, and by its blob, as manifests and disks do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedLayer {
+    /// The digest of the tar.
+    pub diff_id: DiffId,
+    /// The digest of the blob.
+    pub blob: Digest,
+    /// Where the blob is, if it is a file of its own.
+    pub path: Option<PathBuf>,
+}
+
+impl NamedLayer {
+    fn of(layer: &LayerRef, blobs: &dyn BlobSource) -> Self {
+        let LayerRef { descriptor, diff_id } = layer;
+        Self { diff_id: diff_id.clone(), blob: descriptor.digest.clone(), path: blobs.file(descriptor) }
+    }
+}
+
+impl std::fmt::Display for NamedLayer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} (blob {}", self.diff_id, self.blob)?;
+        if let Some(path) = &self.path {
+            write!(formatter, " in {}", path.display())?;
+        }
+        formatter.write_str(")")
+    }
+}
+
+/// The directories that an overlay of an image is made of, topmost first. While this lives, nobody prunes them.
+#[derive(Debug)]
+pub(crate) struct LowerDirectories {
+    /// Where they are.
+    pub(crate) paths: Vec<PathBuf>,
+    _in_use: Vec<Lock>,
 }
 
 impl Owned {
@@ -96,7 +132,7 @@ pub(crate) fn lower_directories(
     owned: Owned,
     work: &Work,
     events: &dyn Events,
-) -> Result<Vec<PathBuf>, RootfsError> {
+) -> Result<LowerDirectories, RootfsError> {
     directories_of(image, blobs, cache, owned, work, events, MOST_DIRECTORIES)
 }
 
@@ -108,7 +144,7 @@ fn directories_of(
     work: &Work,
     events: &dyn Events,
     most: usize,
-) -> Result<Vec<PathBuf>, RootfsError> {
+) -> Result<LowerDirectories, RootfsError> {
     let layers = image.layers();
     if layers.is_empty() {
         return Err(RootfsError::Empty(image.manifest().digest().clone()));
@@ -117,7 +153,7 @@ fn directories_of(
     let chain = chain_ids(layers.iter().map(|layer| &layer.diff_id));
     let mut unpacking = Unpacking { blobs, owned, work, events, lost: Lost::default() };
     // Lowest first, as they come.
-    let mut directories: Vec<PathBuf> = Vec::new();
+    let (mut directories, mut in_use): (Vec<PathBuf>, Vec<Lock>) = (Vec::new(), Vec::new());
     for run in runs(layers.len(), most) {
         let name = &chain[run.end - 1];
         let family = cache.join("chains").join(owned.directory()).join(name.algorithm());
@@ -125,10 +161,13 @@ fn directories_of(
             1 => name.hex().to_owned(),
             several => format!("{}.{several}", name.hex()),
         });
-        if !host.is_directory(&directory) {
+        in_use.push(loop {
+            if let Some(lock) = hold(&host, &directory)? {
+                break lock;
+            }
             let below = Stack::open(directories.iter().rev())?;
-            unpacking.unpack(&layers[run], &below, &family, &directory)?;
-        }
+            unpacking.unpack(&layers[run.clone()], &below, &family, &directory)?;
+        });
         directories.push(directory);
     }
     events.emit(Event::ProgressEnd);
@@ -137,7 +176,22 @@ fn directories_of(
     // An overlay shows all its roots, whatever their attributes say, so what an opaque one hides is left out here.
     let shown = Stack::open(&directories)?.len();
     directories.truncate(shown);
-    Ok(directories)
+    Ok(LowerDirectories { paths: directories, _in_use: in_use })
+}
+
+/// Takes hold of an unpacked directory, so that it is not pruned, and notes that it is used; `None` if it is not there.
+fn hold(host: &Root, directory: &Path) -> Result<Option<Lock>, RootfsError> {
+    let lock = match Lock::take(host, directory, LockMode::Shared, || "a command that prunes the cache".to_owned()) {
+        Ok(lock) => lock,
+        Err(LockError::Path(error)) if error.is_not_found() => return Ok(None),
+        Err(LockError::Path(error)) => return Err(error.into()),
+        Err(LockError::Held(_)) => return Ok(None),
+    };
+    let held = lock.stat()?.identity();
+    let is_there = host.metadata(directory).is_ok_and(|stat| stat.identity() == held);
+    // In a cache that cannot be written nothing is pruned either.
+    let _noted = host.touch(directory);
+    Ok(is_there.then_some(lock))
 }
 
 /// Returns which layers, counted from the lowest, have a directory together if there are to be at most as many. The lower
@@ -194,10 +248,10 @@ impl Unpacking<'_> {
 
     fn unpack_layer(&mut self, layer: &LayerRef, below: &Stack, root: &Root) -> Result<(), RootfsError> {
         let LayerRef { descriptor, diff_id } = layer;
+        let named = || NamedLayer::of(layer, self.blobs);
         let subject = descriptor.digest.to_string();
         let progress = Progress { action: "unpacking", subject: &subject, done: 0, total: Some(descriptor.size) };
-        let blob =
-            self.blobs.open(descriptor).map_err(|source| RootfsError::Blob { diff_id: diff_id.clone(), source })?;
+        let blob = self.blobs.open(descriptor).map_err(|source| RootfsError::Blob { layer: named(), source })?;
         let counted = Counted::new(blob, progress, self.events);
         let options = UnpackOptions {
             whiteouts: Whiteouts::Overlay(below),
@@ -205,9 +259,9 @@ impl Unpacking<'_> {
             ..UnpackOptions::image(self.work)
         };
         let unpacked = dhow_layer::unpack(counted, root, Path::new("/"), &options)
-            .map_err(|source| RootfsError::Unpack { diff_id: diff_id.clone(), source })?;
+            .map_err(|source| RootfsError::Unpack { layer: named(), source })?;
         if unpacked.diff_id != *diff_id {
-            return Err(RootfsError::OtherLayer { found: unpacked.diff_id, expected: diff_id.clone() });
+            return Err(RootfsError::OtherLayer { found: unpacked.diff_id, expected: named() });
         }
         self.lost.devices.extend(unpacked.skipped);
         Ok(())
@@ -264,10 +318,16 @@ mod tests {
         let unpack = || lower_directories(&image, &layout, &cache, Owned::Squashed, &work, &Silent).unwrap();
         let before = work.report().syncs;
         let unpacked = unpack();
-        assert!(host.is_directory(&unpacked[0]));
+        assert!(host.is_directory(&unpacked.paths[0]));
         assert_eq!(work.report().syncs - before, 2, "the file system, then the name");
         assert!(!host.exists(&family.join(".dhow-1-dead")) && host.exists(live.path()));
-        assert_eq!(unpack(), unpacked);
+        assert_eq!(unpack().paths, unpacked.paths);
         assert_eq!(work.report().syncs - before, 2, "nothing is synced again");
+        let everything = crate::cache::PrunePolicy::nothing();
+        let prune = || crate::cache::prune(&cache, &everything, crate::cache::PruneMode::Remove).unwrap();
+        assert_eq!((prune().removed.len(), host.is_directory(&unpacked.paths[0])), (0, true), "it is in use");
+        drop(unpacked);
+        assert_eq!((prune().removed.len(), host.read_directory(&family).unwrap().len()), (1, 1));
+        assert!(host.is_directory(&unpack().paths[0]), "and unpacked again");
     }
 }

@@ -104,7 +104,7 @@ pub fn run<Attached>(
     let caller = caller();
     let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
     let lower = lower_directories(image, blobs, cache, owned, &Work::default(), events)?;
-    let user = user_of(request.user.as_deref().unwrap_or(&config.config.user), &Stack::open(&lower)?)?;
+    let user = user_of(request.user.as_deref().unwrap_or(&config.config.user), &Stack::open(&lower.paths)?)?;
     let scratch = ScratchSpace::create(cache)?;
     let network = request.network.unwrap_or(Network::Host);
     let working_directory = match &request.working_directory {
@@ -118,7 +118,7 @@ pub fn run<Attached>(
     mounts.extend(is_place_of_image(&working_directory).then(|| Mount::directory(&working_directory)));
     mounts.extend(volume_mounts(&request.volumes)?);
     let job = Job {
-        root: RootFs::Overlay { lower, scratch: scratch.of_root()? },
+        root: RootFs::Overlay { lower: lower.paths.clone(), scratch: scratch.of_root()? },
         root_access: dhow_sandbox::Access::ReadWrite,
         mounts,
         identity: Identity { uid: user.uid, gid: user.gid, supplementary: Vec::new() },

@@ -17,7 +17,7 @@ use super::request::BuildRequest;
 use crate::container::{Caller, hosts_files, is_place_of_image};
 use crate::embedded::buildpacks::{self, BUILDPACKS};
 use crate::embedded::host_system::{HOME, HostFacts, HostSystem, NameResolution, SystemMount};
-use crate::rootfs::{Owned, lower_directories};
+use crate::rootfs::{LowerDirectories, Owned, lower_directories};
 use crate::{Events, Location, Network, open, user};
 
 const FILE_LIMIT: u64 = 8 * 1024 * 1024;
@@ -56,7 +56,7 @@ pub(crate) enum View {
     /// Parts of this machine.
     Machine(Vec<SystemMount>),
     /// Unpacked layers, topmost first.
-    Layers(Vec<PathBuf>),
+    Layers(LowerDirectories),
 }
 
 /// A buildpack directory of this machine.
@@ -201,7 +201,7 @@ fn of_image(
     let gid = request.gid.map_or_else(|| id("CNB_GROUP_ID"), Ok)?;
     let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
     let lower = lower_directories(&opened.image, opened.blobs(), &request.cache_directory, owned, work, events)?;
-    let layers = Stack::open(&lower)?;
+    let layers = Stack::open(&lower.paths)?;
     let file = |path: &str| layers.read_to_string(Path::new(path), FILE_LIMIT);
     let order =
         file(places::ORDER)?.ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: places::ORDER })?;
@@ -348,7 +348,7 @@ fn of_builder(
 fn available(builder: &Builder) -> Vec<(BuildpackId, BuildpackVersion)> {
     let mut found: Vec<_> = builder.buildpacks.iter().map(MountedBuildpack::named).collect();
     if let View::Layers(lower) = &builder.view
-        && let Ok(layers) = Stack::open(lower)
+        && let Ok(layers) = Stack::open(&lower.paths)
     {
         found.extend(in_layers(&layers));
     }

@@ -76,7 +76,7 @@ impl Sandboxed<'_> {
         let Builder { uid, gid, .. } = *self.builder;
         let root = match &self.builder.view {
             View::Machine(_) => RootFs::Empty,
-            View::Layers(lower) => RootFs::Overlay { lower: lower.clone(), scratch: scratch.of_root()? },
+            View::Layers(lower) => RootFs::Overlay { lower: lower.paths.clone(), scratch: scratch.of_root()? },
         };
         Ok(Job {
             root,

@@ -83,7 +83,8 @@ impl Stacked {
     /// Unpacks with dhow into a cache directory.
     pub(super) fn dhow_in(&self, cache: &Path, most: usize) -> Result<Vec<PathBuf>, RootfsError> {
         let owned = if is_root() { Owned::AsImage } else { Owned::Squashed };
-        directories_of(&self.image, &self.layout, cache, owned, &Work::default(), &Silent, most)
+        let work = Work::default();
+        Ok(directories_of(&self.image, &self.layout, cache, owned, &work, &Silent, most)?.paths)
     }
 
     /// Returns the tree of an overlay of these directories and, if umoci unpacked the image, that of umoci's directory.
