@@ -6,7 +6,7 @@ use dhow_layer::Kept;
 
 /// Returns the user, group and home directory of `text` in an image with these account files.
 pub fn user(text: &str, passwd: &str, group: &str) -> Option<(u32, u32, String)> {
-    crate::user::resolve(text, passwd, group).ok().map(|user| (user.uid, user.gid, user.home))
+    crate::container::resolve_user(text, passwd, group).ok().map(|user| (user.uid, user.gid, user.home))
 }
 
 /// Returns name and version of the distribution whose `os-release` has this content.

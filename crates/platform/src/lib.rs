@@ -1,5 +1,8 @@
 //! What a platform is to the lifecycle: it resolves a builder, prepares root filesystem and mounts,
 //! runs the phases in sandboxes, and keeps caches.
+//!
+//! Each folder is a room with one door, its `mod.rs`: what other rooms use is listed there, and nothing else of it can be
+//! seen. ARCHITECTURE.md says what the rooms are.
 
 pub mod app;
 pub mod author;
@@ -9,35 +12,20 @@ mod container;
 pub mod descriptor;
 pub mod embedded;
 mod events;
+mod existing;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod import;
-mod inspect;
-mod location;
-mod open;
-mod progress;
-mod rebase;
-mod rootfs;
-mod run;
-mod sbom;
-mod sbom_files;
-mod scratch;
-mod user;
-mod volume;
+mod place;
 
 pub use build::{
     BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, CannotStart, ContentsError,
     FailedBuildpack, Found, Machine, Missing, PHASE_FAILURE_VARIABLE, PhaseFailure, StateError, Tag, build,
 };
-pub use container::Network;
+pub use container::{Access, NamedLayer, Network, RootfsError, ScratchExceeded, UserError, Volume, VolumeError};
 pub use events::{Event, Events, OutputStream, Phase, Progress};
-pub use inspect::{Builder as InspectedBuilder, Completeness as InspectedCompleteness, Inspection};
-pub use location::{LayoutLocation, Location, LocationError, Medium, Place};
-pub use open::{OpenError, Opened, open};
-pub use rebase::{RebaseError, RebaseReport, RebaseRequest, rebase};
-pub use rootfs::{NamedLayer, RootfsError};
-pub use run::{RunError, RunRequest, run};
-pub use sbom::{SbomError, download_sbom};
-pub use scratch::ScratchExceeded;
-pub use user::UserError;
-pub use volume::{Access, Volume, VolumeError};
+pub use existing::{
+    InspectedBuilder, InspectedCompleteness, Inspection, RebaseError, RebaseReport, RebaseRequest, RunError,
+    RunRequest, SbomError, download_sbom, rebase, run,
+};
+pub use place::{LayoutLocation, Location, LocationError, Medium, OpenError, Opened, Place, open};

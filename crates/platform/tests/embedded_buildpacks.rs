@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use dhow_fs::Root;
-use dhow_platform::embedded::buildpacks::BUILDPACKS;
+use dhow_platform::embedded::BUILDPACKS;
 
 struct Fixture {
     directory: tempfile::TempDir,
@@ -30,7 +30,7 @@ impl Fixture {
         fixture
     }
 
-    fn buildpack(&self) -> dhow_platform::embedded::buildpacks::EmbeddedBuildpack {
+    fn buildpack(&self) -> dhow_platform::embedded::EmbeddedBuildpack {
         BUILDPACKS.into_iter().find(|buildpack| buildpack.id == self.id).unwrap()
     }
 

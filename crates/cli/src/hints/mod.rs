@@ -13,7 +13,7 @@ use dhow_fs::{PathError, Root};
 use dhow_lifecycle::export::ExportError;
 use dhow_lifecycle::rebase::RebaseError as UnfitError;
 use dhow_platform::author::CreateError;
-use dhow_platform::embedded::host_system::HostSystemError;
+use dhow_platform::embedded::HostSystemError;
 use dhow_platform::import::{ImportError, OtherFormat};
 use dhow_platform::{BuildError, Location, OpenError, RebaseError, RootfsError, RunError, ScratchExceeded, UserError};
 use dhow_sandbox::{Barrier, SandboxError};

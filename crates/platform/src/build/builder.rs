@@ -14,11 +14,11 @@ use super::error::BuildError;
 use super::output::check_apart;
 use super::project::{Project, Wanted};
 use super::request::BuildRequest;
-use crate::container::{Caller, hosts_files, is_place_of_image};
-use crate::embedded::buildpacks::{self, BUILDPACKS};
-use crate::embedded::host_system::{HOME, HostFacts, HostSystem, NameResolution, SystemMount};
-use crate::rootfs::{LowerDirectories, Owned, lower_directories};
-use crate::{Events, Location, Network, open, user};
+use crate::container::{
+    Caller, LowerDirectories, Owned, home_of, hosts_files, is_place_of_image, lower_directories, numeric_id,
+};
+use crate::embedded::{self, BUILDPACKS, HOME, HostFacts, HostSystem, NameResolution, SystemMount};
+use crate::{Events, Location, Network, open};
 
 const FILE_LIMIT: u64 = 8 * 1024 * 1024;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -133,7 +133,7 @@ fn embedded(request: &BuildRequest, events: &dyn Events) -> Result<Builder, Buil
     if let Some(toolchain) = &request.machine.rustup_toolchain {
         environment.push(("RUSTUP_TOOLCHAIN".to_owned(), toolchain.clone()));
     }
-    let order = OrderFile::parse(buildpacks::ORDER)
+    let order = OrderFile::parse(embedded::ORDER)
         .map_err(|source| BuildError::Toml { what: "the embedded order".into(), source })?;
     let mounted: Result<_, _> =
         BUILDPACKS.iter().map(|buildpack| mounted(&program.join(buildpack.directory()))).collect();
@@ -154,7 +154,7 @@ fn embedded(request: &BuildRequest, events: &dyn Events) -> Result<Builder, Buil
 /// Returns the directory of the embedded buildpacks, which appears whole or not at all.
 fn write_embedded(host: &Root, cache: &Path) -> Result<PathBuf, BuildError> {
     let parent = cache.join("embedded");
-    let destination = parent.join(&buildpacks::identity().hex()[..32]);
+    let destination = parent.join(&embedded::identity().hex()[..32]);
     if host.is_directory(&destination) {
         return Ok(destination);
     }
@@ -191,11 +191,7 @@ fn of_image(
     let id = |variable: &'static str| {
         let text =
             config.env(variable).ok_or_else(|| BuildError::NotABuilder { name: name.clone(), missing: variable })?;
-        user::numeric_id(text).ok_or_else(|| BuildError::BuilderId {
-            name: name.clone(),
-            variable,
-            value: text.to_owned(),
-        })
+        numeric_id(text).ok_or_else(|| BuildError::BuilderId { name: name.clone(), variable, value: text.to_owned() })
     };
     let uid = request.uid.map_or_else(|| id("CNB_USER_ID"), Ok)?;
     let gid = request.gid.map_or_else(|| id("CNB_GROUP_ID"), Ok)?;
@@ -219,7 +215,7 @@ fn of_image(
         environment.push((key.to_owned(), value.to_owned()));
     }
     let passwd = file("/etc/passwd")?.unwrap_or_default();
-    if let Some(home) = user::home_of(uid, &passwd) {
+    if let Some(home) = home_of(uid, &passwd) {
         environment.retain(|(existing, _)| existing != "HOME");
         environment.push(("HOME".to_owned(), home));
     }

@@ -17,11 +17,9 @@ use super::startable::{CannotStart, ContentsError};
 use super::state::StateError;
 use crate::OpenError;
 use crate::app::{CopyError, FilterError, SourceError};
+use crate::container::{RootfsError, ScratchExceeded};
 use crate::descriptor::DescriptorError;
-use crate::embedded::host_system::HostSystemError;
-use crate::embedded::run_image::RunImageError;
-use crate::rootfs::RootfsError;
-use crate::scratch::ScratchExceeded;
+use crate::embedded::{HostSystemError, RunImageError};
 
 /// Why a build failed. No image was written, unless it says so.
 #[derive(Debug, thiserror::Error)]

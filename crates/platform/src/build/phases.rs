@@ -35,7 +35,7 @@ use super::{PLATFORM_API, builder, generated, machine, output, project, run_imag
 use crate::app::Source;
 use crate::container::{Caller, caller};
 use crate::events::EventLog;
-use crate::progress::Watched;
+use crate::events::Watched;
 use crate::{Events, Phase};
 
 const EXEC_ENV: &str = "production";

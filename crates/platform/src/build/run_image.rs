@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::error::BuildError;
 use super::output::check_apart;
 use super::request::BuildRequest;
-use crate::embedded::run_image;
+use crate::embedded::ensure_run_image;
 use crate::{Location, OpenError, Opened, open};
 
 /// The run image with the names that the builder knows for it.
@@ -80,7 +80,7 @@ fn of_builder(opened: Opened, known: &RunFile) -> RunImage {
 }
 
 fn embedded(request: &BuildRequest, work: &Arc<Work>) -> Result<RunImage, BuildError> {
-    let made = run_image::ensure(&request.layout_repository, work)
+    let made = ensure_run_image(&request.layout_repository, work)
         .map_err(|error| BuildError::EmbeddedRunImage(Box::new(error)))?;
     let name = made.reference.familiar();
     Ok(RunImage {

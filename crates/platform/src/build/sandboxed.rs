@@ -13,8 +13,8 @@ use super::error::BuildError;
 use super::phase_failure::{FILE, PHASE_FAILURE_VARIABLE, PhaseFailure};
 use super::request::BuildRequest;
 use super::state::BuildState;
+use crate::container::ScratchSpace;
 use crate::container::{Caller, sandbox_network, system_mounts, volume_mounts};
-use crate::scratch::ScratchSpace;
 use crate::{Event, Events, OutputStream};
 
 /// The directory in which phases hand each other their files.

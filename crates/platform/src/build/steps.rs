@@ -26,8 +26,8 @@ use super::{output, project};
 use crate::app::{AppCopy, Source};
 use crate::cache::{BuildAbout, PruneMode, PrunePolicy, prune};
 use crate::container::Caller;
-use crate::progress::Watched;
-use crate::sbom_files::replace_sboms;
+use crate::events::Watched;
+use crate::existing::replace_sboms;
 use crate::{Event, Events, Medium, OpenError, Place, open};
 
 const CACHE_TAG: &str = "cache";

@@ -17,10 +17,10 @@ use super::host_system;
 use crate::author::{CREATED, WriteError, Written, pack_layer, write_image};
 
 /// The buildpacks' user and group in the run image.
-pub const USER: u32 = 1000;
+const USER: u32 = 1000;
 
 /// The name of its distribution, as buildpacks see it in `CNB_TARGET_DISTRO_NAME`.
-pub const DISTRIBUTION: &str = "dhow";
+const DISTRIBUTION: &str = "dhow";
 
 /// The embedded run image in the layout repository.
 #[derive(Debug)]

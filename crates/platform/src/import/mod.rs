@@ -20,7 +20,7 @@ pub use format::OtherFormat;
 pub(crate) use os_release::distribution;
 
 use crate::author::{WriteError, write_image};
-use crate::progress::Counted;
+use crate::events::Counted;
 use crate::{Event, Events, Medium, Place, Progress};
 
 /// What to make of a root filesystem.

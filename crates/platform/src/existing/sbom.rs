@@ -9,8 +9,8 @@ use dhow_layer::{UnpackError, UnpackOptions};
 use dhow_oci::DiffId;
 use dhow_store::BlobError;
 
+use super::sbom_files::replace_sboms;
 use crate::Opened;
-use crate::sbom_files::replace_sboms;
 
 /// Why no bill of materials could be written.
 #[derive(Debug, thiserror::Error)]

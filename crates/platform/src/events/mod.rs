@@ -1,6 +1,10 @@
 //! What happens during a build, as values. Engines emit them; the command line draws them.
 
+mod progress;
+
 use dhow_lifecycle::{Level, Log};
+
+pub(crate) use progress::{Counted, Watched};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use dhow_oci::{Image, ImageConfig};
 use dhow_sandbox::{Identity, Job, Mount, Privileges, RootFs, Running, SandboxError, Streams, TerminalSize};
 use dhow_store::BlobSource;
 
-use crate::container::{caller, hosts_files, is_place_of_image, sandbox_network, volume_mounts};
-use crate::rootfs::{Owned, RootfsError, lower_directories};
-use crate::scratch::{ScratchExceeded, ScratchSpace};
-use crate::user::{self, ACCOUNTS_LIMIT, User, UserError};
+use crate::container::{
+    ACCOUNTS_LIMIT, Owned, RootfsError, ScratchExceeded, ScratchSpace, User, UserError, caller, hosts_files,
+    is_place_of_image, lower_directories, resolve_user, sandbox_network, volume_mounts,
+};
 use crate::{Events, Network, Volume};
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -201,7 +201,7 @@ fn user_of(text: &str, layers: &Stack) -> Result<User, RunError> {
         let bytes = layers.read(Path::new(path), ACCOUNTS_LIMIT)?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
-    Ok(user::resolve(text, &read("/etc/passwd")?, &read("/etc/group")?)?)
+    Ok(resolve_user(text, &read("/etc/passwd")?, &read("/etc/group")?)?)
 }
 
 fn environment(config: &ImageConfig, request: &RunRequest, user: &User) -> Vec<(OsString, OsString)> {
@@ -256,7 +256,7 @@ mod tests {
             environment: [("B", "user"), ("HOME", "/user")].map(|(name, value)| (name.into(), value.into())).into(),
             ..RunRequest::default()
         };
-        let user = user::resolve("", "", "").unwrap();
+        let user = resolve_user("", "", "").unwrap();
         let variables = environment(&config, &request, &user);
         let value = |name: &str| {
             let values: Vec<_> = variables.iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect();

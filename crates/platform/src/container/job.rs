@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use dhow_fs::{Ownership, PathError, Root};
 use dhow_sandbox::{HostIds, IdMap, Mount, plan_id_map};
 
-use crate::embedded::host_system::{ScratchOwner, SystemMount};
-use crate::scratch::ScratchSpace;
+use super::ScratchSpace;
+use crate::embedded::{ScratchOwner, SystemMount};
 use crate::{Access, Volume};
 
 /// The largest file of this machine's `/etc` that is handed in, in bytes.

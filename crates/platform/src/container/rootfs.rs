@@ -20,7 +20,7 @@ use dhow_layer::{Owners, Stack, UnpackError, UnpackOptions, Whiteouts};
 use dhow_oci::{DiffId, Digest, Image, LayerRef, chain_ids};
 use dhow_store::{BlobError, BlobSource};
 
-use crate::progress::Counted;
+use crate::events::Counted;
 use crate::{Event, Events, Progress};
 
 /// The most directories that an image is given. The kernel takes 500 in one overlay, but each is held open while the image

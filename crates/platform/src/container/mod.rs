@@ -1,0 +1,18 @@
+//! What a container is made of, of a build as well as of `dhow run`: the root file system of an image, mounts, users, and
+//! a scratch that nobody keeps.
+
+mod job;
+mod rootfs;
+mod scratch;
+mod user;
+mod volume;
+
+pub use job::Network;
+pub(crate) use job::{Caller, caller, hosts_files, is_place_of_image, sandbox_network, system_mounts, volume_mounts};
+pub(crate) use rootfs::{LowerDirectories, Owned, lower_directories};
+pub use rootfs::{NamedLayer, RootfsError};
+pub use scratch::ScratchExceeded;
+pub(crate) use scratch::ScratchSpace;
+pub use user::UserError;
+pub(crate) use user::{ACCOUNTS_LIMIT, User, home_of, numeric_id, resolve as resolve_user};
+pub use volume::{Access, Volume, VolumeError};
