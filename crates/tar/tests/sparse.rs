@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dhow_tar::{Member, MemberKind, ReadError, ReadLimits, Reader};
+use proptest::prelude::*;
 
 const LIMITS: ReadLimits = ReadLimits { entries: 1000, bytes: 64 << 30 };
 
@@ -342,4 +343,69 @@ fn holes_count_as_bytes() {
     let refused = |bytes: u64| format!("the tar has more than {bytes} bytes with name, which has 10000");
     assert_eq!(read(all - 512), Err((1, refused(all - 512))));
     assert_eq!(read(10_000), Err((0, refused(10_000))));
+}
+
+fn every_format() -> Vec<u8> {
+    let size = "00000000764\0";
+    let pieces: Vec<String> = (0..25).map(|number| format!("{:011o}\0", number * 20)).collect();
+    let first: Vec<(&str, &str)> = pieces[..4].iter().map(|start| (start.as_str(), "00000000001\0")).collect();
+    let mut more = vec![0; 512];
+    for (piece, start) in more.chunks_exact_mut(24).zip(&pieces[4..]) {
+        piece[..12].copy_from_slice(start.as_bytes());
+        piece[12..].copy_from_slice(b"00000000001\0");
+    }
+    let file = |data: &[u8]| [header(b'0', data.len() as u64, |_| {}), padded(data)].concat();
+    let v00 =
+        [("size", "9"), ("numblocks", "2"), ("offset", "0"), ("numbytes", "2"), ("offset", "7"), ("numbytes", "2")];
+    let v01 = [("size", "9"), ("numblocks", "2"), ("map", "0,2,7,2"), ("name", "real")];
+    let v10 = [("major", "1"), ("minor", "0"), ("realsize", "9"), ("name", "real")];
+    let in_data = [padded(b"2\n0\n2\n7\n2\n"), b"data".to_vec()].concat();
+    let parts = [
+        [old(size, &first, true, 25), more, padded(&[b'd'; 25])].concat(),
+        [records(&v00), file(b"data")].concat(),
+        [records(&v01), file(b"data")].concat(),
+        [records(&v10), file(&in_data)].concat(),
+        file(b"whole"),
+        vec![0; 1024],
+    ];
+    parts.concat()
+}
+
+#[test]
+fn every_format_may_be_in_one_tar() {
+    let sizes: Vec<usize> = read(&every_format()).unwrap().iter().map(|(_, data)| data.len()).collect();
+    assert_eq!(sizes, [500, 9, 9, 9, 5]);
+}
+
+proptest! {
+    #[test]
+    fn no_damage_makes_a_reader_panic_or_hand_out_more_than_its_limit(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u8>(), b'0'..=b'9', Just(b'\n')]), 1..5),
+    ) {
+        let mut bytes = every_format();
+        for (place, byte) in damage {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        // Checksums are made to hold again, or damage would never get further than to them.
+        for block in bytes.chunks_exact_mut(512).filter(|block| &block[257..262] == b"ustar") {
+            let sealed = sealed(block.try_into().unwrap());
+            block.copy_from_slice(&sealed);
+        }
+        let limits = ReadLimits { entries: 1000, bytes: 1 << 16 };
+        let mut reader = Reader::new(bytes.as_slice(), limits);
+        let (mut found, mut sum) = (Vec::new(), 0);
+        while let Ok(Some(member)) = reader.next_member() {
+            let offset = reader.offset();
+            let Ok(read) = std::io::copy(&mut reader, &mut std::io::sink()) else { break };
+            prop_assert_eq!(read, member.size);
+            sum += read;
+            found.push((member, offset));
+        }
+        prop_assert!(sum <= limits.bytes);
+        let mut reader = Reader::seekable(std::io::Cursor::new(bytes), limits).unwrap();
+        for expected in found {
+            prop_assert_eq!(reader.next_member().unwrap().map(|member| (member, reader.offset())), Some(expected));
+        }
+    }
 }
