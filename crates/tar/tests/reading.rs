@@ -274,6 +274,8 @@ fn a_gnu_header_may_have_a_prefix_as_go_has_written_it() {
     assert_eq!(names(&[prefixed.to_vec(), end()]), [PathBuf::from("prefix/name")]);
     let late = changed(gnu, 345, b"7777777/77777777/77777777/7");
     assert_eq!(names(&[late.to_vec(), end()]), [PathBuf::from("7777777/77777777/77777777/7/name")]);
+    let changed_at = changed(changed(gnu, 345, b"14722360300\0"), 357, b"/late");
+    assert_eq!(names(&[changed_at.to_vec(), end()]), [PathBuf::from("14722360300/name")]);
     let strange = changed(gnu, 345, "pr\u{e4}fix".as_bytes());
     assert_eq!(names(&[strange.to_vec(), end()]), [PathBuf::from("name")]);
 }

@@ -225,6 +225,7 @@ fn hostile_maps_in_records_are_refused() {
         ("unknown major", version("2", "0"), unknown),
         ("unknown minor", version("1", "1"), unknown),
         ("half a version", records(&[("major", "1"), ("size", "9")]), unknown),
+        ("lengths first", records(&[("numbytes", "4"), ("offset", "0"), ("numblocks", "1"), ("size", "9")]), lacks),
         ("two lengths", records(&[("offset", "0"), ("numbytes", "2"), ("numbytes", "2")]), lacks),
         (
             "two maps",

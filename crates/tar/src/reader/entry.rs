@@ -104,7 +104,7 @@ impl<R: BufRead> Reader<R> {
                 (size, Some(ranges))
             }
             None => {
-                self.expect(&fields, &path, stored)?;
+                self.expect(&path, stored, stored)?;
                 self.data = Data::stored(stored);
                 (stored, None)
             }
@@ -121,7 +121,6 @@ impl<R: BufRead> Reader<R> {
         format: SparseFormat,
         stored: u64,
     ) -> Result<Arc<[Range<u64>]>, ReadError> {
-        self.expect(fields, path, size.max(stored))?;
         self.data = Data::stored(stored);
         let pieces = match format {
             SparseFormat::Old => self.old_map(fields)?,
@@ -131,9 +130,7 @@ impl<R: BufRead> Reader<R> {
         let left = self.data.left();
         let ranges = check(&pieces, size, left).map_err(|reason| fields.malformed(reason))?;
         self.holes = self.holes.saturating_add(size - left);
-        if !self.fits(left) {
-            return Err(ReadError::TooLarge { path: path.to_owned(), size, limit: self.limits.bytes });
-        }
+        self.expect(path, size, left)?;
         self.data.spread(Arc::clone(&ranges), size);
         Ok(ranges)
     }
@@ -172,19 +169,13 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Refuses a file before any of its data is read.
-    fn expect(&self, fields: &Fields<'_>, path: &Path, size: u64) -> Result<(), ReadError> {
-        if i64::try_from(size).is_err() {
-            return Err(fields.malformed("the size is too large"));
-        }
-        if !self.fits(size) {
-            return Err(ReadError::TooLarge { path: path.to_owned(), size, limit: self.limits.bytes });
+    /// Refuses a file before any of its data is read. Its holes count already; `stored` bytes are to come.
+    fn expect(&self, path: &Path, size: u64, stored: u64) -> Result<(), ReadError> {
+        let limit = self.limits.bytes;
+        if self.offset.saturating_add(self.holes).saturating_add(stored) > limit {
+            return Err(ReadError::TooLarge { path: path.to_owned(), size, limit });
         }
         Ok(())
-    }
-
-    fn fits(&self, size: u64) -> bool {
-        self.offset.saturating_add(self.holes).saturating_add(size) <= self.limits.bytes
     }
 }
 
