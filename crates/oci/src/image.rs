@@ -143,3 +143,25 @@ impl Image {
         std::iter::once(&manifest.config).chain(&manifest.layers).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_may_be_as_large_as_it_is_read_and_no_larger() {
+        let image = |bytes: usize| {
+            let mut config = ImageConfig::default();
+            config.config.labels.insert("l".to_owned(), "x".repeat(bytes));
+            Image::assemble(config, &[], Default::default())
+        };
+        let rest = image(1).config().bytes().len() - 1;
+        let limit = usize::try_from(MANIFEST_LIMIT.0).unwrap();
+        image(limit - rest).check_size().unwrap();
+        let size = MANIFEST_LIMIT.0 + 1;
+        assert_eq!(image(limit - rest + 1).check_size(), Err(Oversized { what: "config", size }));
+        let annotations = [("a".to_owned(), "x".repeat(limit))].into();
+        let manifest = Image::assemble(ImageConfig::default(), &[], annotations).check_size().unwrap_err();
+        assert_eq!(manifest.what, "manifest");
+    }
+}

@@ -53,6 +53,20 @@ fn a_tree_deeper_than_can_be_unpacked_is_refused_and_removed_again() {
     assert_eq!(again.digest(), right);
 }
 
+/// Reading it would take hours, copying it would fill the disk.
+#[test]
+fn a_hole_of_a_terabyte_is_refused_by_name_in_a_layer_and_in_the_app() {
+    let world = World::with_script(&format!("{LAYER}busybox truncate -s 1024G $CNB_LAYERS_DIR/dep/hole\n"));
+    let words = |name: &str| format!("its largest file is {name}, which has 1099511627776");
+    world.build("oci:app", "source", &[]).exits(62).says(&words("/layers/test_script/dep/hole"));
+    world.script_app("source", LAYER);
+    let hole = world.path("source").join("hole");
+    std::fs::File::create(&hole).unwrap().set_len(1 << 40).unwrap();
+    world.build("oci:app", "source", &[]).exits(1).says(&words("hole"));
+    std::fs::remove_file(&hole).unwrap();
+    world.build("oci:app", "source", &[]).success();
+}
+
 #[test]
 fn no_value_of_a_variable_is_left_on_the_disk() {
     const SECRET: &str = "canary-0b5d41";

@@ -372,6 +372,10 @@ mod tests {
         for user in ["", "a b", "1:2:3", ":1"] {
             assert!(matches!(refusal(ImportRequest { user: Some(user), ..plain() }), ImportError::User(_)), "{user}");
         }
+        let large = texts(&[("large", &"x".repeat(9 << 20))]);
+        let oversized = refusal(ImportRequest { labels: &large, ..plain() });
+        assert!(matches!(oversized, ImportError::Write { source: WriteError::Oversized(_), .. }));
+        assert!(!place.path.exists());
         let archive = Place { medium: Medium::Archive, ..place.clone() };
         assert!(matches!(refusal(ImportRequest { destination: &archive, ..plain() }), ImportError::Archive(_)));
         let missing = fixture.directory.path().join("none");
