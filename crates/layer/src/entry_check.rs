@@ -7,7 +7,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::unpack::Whiteout;
+use crate::whiteout_name::Whiteout;
 use crate::{Limits, Member, MemberKind, Owner};
 
 /// The longest name of an entry in a directory, in bytes (Linux, `NAME_MAX`).

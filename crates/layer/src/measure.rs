@@ -1,47 +1,10 @@
 //! How large a layer will be, known from its entries alone and told before any file is read.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::Component;
 
 use dhow_tar::BLOCK;
 
-use crate::{Entry, EntryKind, Limits, PackError};
-
-/// Why a layer is not packed: dhow could not read it again.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum LimitError {
-    /// It would have too many bytes.
-    #[error(
-        "the layer would have {size} bytes, more than the {limit} that a layer may have; its largest file is {}, \
-         which has {largest_size}",
-        .largest.display()
-    )]
-    Bytes {
-        /// The size of the tar.
-        size: u64,
-        /// The limit.
-        limit: u64,
-        /// The file with the most bytes.
-        largest: PathBuf,
-        /// Its size.
-        largest_size: u64,
-    },
-    /// It would have too many headers.
-    #[error("the layer would have {headers} tar headers, more than the {limit} that a layer may have")]
-    Headers {
-        /// The number of headers: one or two for an entry.
-        headers: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// A directory, or what it holds, lies in too many others.
-    #[error("{} lies more than {limit} directories deep, so that the layer could not be unpacked", shortened(.path))]
-    Depth {
-        /// The first such entry.
-        path: PathBuf,
-        /// The limit.
-        limit: usize,
-    },
-}
+use crate::{Entry, EntryKind, LimitError, Limits, PackError};
 
 /// Returns the size of the tar of `entries`, or why nobody may make it.
 pub(crate) fn measure(entries: &[Entry], modified: i64, limits: &Limits) -> Result<u64, PackError> {
@@ -89,13 +52,6 @@ fn depth(entry: &Entry) -> usize {
         EntryKind::Directory => names,
         _ => names.saturating_sub(1),
     }
-}
-
-/// Names that are very deep are too long to be read.
-fn shortened(path: &Path) -> String {
-    const SHOWN: usize = 8;
-    let start: PathBuf = path.components().take(SHOWN).collect();
-    format!("{}/…", start.display())
 }
 
 #[cfg(test)]

@@ -6,58 +6,20 @@ use std::path::{Path, PathBuf};
 
 use dhow_fs::{Operation, PathError, Root, Work};
 use dhow_oci::DiffId;
-use dhow_tar::{BLOCK, HeaderError};
+use dhow_tar::BLOCK;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::block::BlockWriter;
-use crate::measure::{LimitError, measure};
+use crate::measure::measure;
 use crate::pipeline::{PackOptions, Packed, PipelineError, run};
-use crate::{Compression, Entry, EntryKind, FileSource, LevelError};
-
-/// Why a layer could not be packed.
-#[derive(Debug, thiserror::Error)]
-pub enum PackError {
-    /// A file cannot be read.
-    #[error(transparent)]
-    Path(#[from] PathError),
-    /// A file is no longer what was listed.
-    #[error("{} changed while it was packed: it has {found} bytes, {expected} were listed", .path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-        /// The size when it was listed.
-        expected: u64,
-        /// The size, or the bytes that could be read.
-        found: u64,
-    },
-    /// An entry does not fit into a tar.
-    #[error("cannot put {} into a tar", .path.display())]
-    Header {
-        /// The entry's name.
-        path: PathBuf,
-        /// Why.
-        source: HeaderError,
-    },
-    /// It would be more than can be unpacked again.
-    #[error(transparent)]
-    Limit(#[from] LimitError),
-    /// The blob cannot be written.
-    #[error("cannot write the layer")]
-    Output(#[source] io::Error),
-    /// A block cannot be compressed.
-    #[error("cannot compress the layer")]
-    Compress(#[source] io::Error),
-    /// There is no such compression level.
-    #[error(transparent)]
-    Level(#[from] LevelError),
-}
+use crate::{Compression, Entry, EntryKind, FileSource, PackError};
 
 /// Writes the tar of `entries` to `output`, compressed, and returns its digests and sizes.
 ///
 /// The bytes depend on the entries, the compression and the time alone, not on the number of threads.
-/// Memory stays below 64 MiB. What exceeds the limits is refused before a file is opened. Files are opened below `root`; one that is not a regular file of the
-/// listed size, when it is opened or when it has been read, is an error.
+/// Memory stays below 64 MiB. What exceeds the limits is refused before a file is opened. Files are opened below `root`.
+/// A file that is not a regular one of the listed size, when it is opened or when it has been read, is an error.
 pub fn pack(
     root: &Root,
     entries: &[Entry],

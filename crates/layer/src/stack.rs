@@ -23,9 +23,9 @@ use dhow_fs::{Operation, Ownership, PathError, Stat};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-pub(crate) use below::{Child, Leaf};
+pub(crate) use below::{Child, Leaf, open_directory};
 pub(crate) use marks::{is_whiteout, make_opaque, make_whiteout, within};
-pub(crate) use tree::{Facts, Presence, Replaces, Tree, facts_of, open_directory};
+pub(crate) use tree::{Facts, Presence, Replaces, Tree, facts_of};
 
 /// The most directories that lie in each other on the way to what is looked up, as in a layer.
 const DEPTH: usize = 500;

@@ -33,7 +33,6 @@ use crate::stream::hashed;
 use crate::{Encoding, EntryFault, Member, MemberKind, Owner, ReadError, Reader, decompress};
 pub use options::{Owners, Rules, UnpackOptions, Whiteouts};
 use place::Unpacker;
-pub(crate) use whiteout::Whiteout;
 
 /// What was unpacked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 
 pub mod archive;
 mod blob;
+mod blob_error;
 mod document;
 mod graph;
 mod layout;
@@ -15,9 +16,10 @@ mod staging;
 pub mod verify;
 
 pub use archive::{Archive, ArchiveError};
-pub use blob::{Adopted, BlobError, BlobSink, BlobSource, Presence, Stored, read_document};
+pub use blob::{Adopted, BlobSink, BlobSource, Presence, read_document};
+pub use blob_error::BlobError;
 pub use graph::{Completeness, Copied, CopyError, copy_graph};
 pub use layout::{Expected, Finding, GcReport, Layout, LayoutError, SPARSE};
 pub use normalise::normalise;
 pub use resolve::{ImageSource, LoadedImage, Query, ResolveError, Resolved, Wanted};
-pub use staging::BlobWriter;
+pub use staging::{BlobWriter, Stored};

@@ -8,14 +8,23 @@ use std::sync::Arc;
 use dhow_fs::{AtomicFile, Operation, PathError, Root, Work};
 use dhow_oci::{Digest, Hasher};
 
+use crate::BlobError;
 use crate::layout::{Session, exclude_gc};
 use crate::verify::BLOCK;
-use crate::{BlobError, Stored};
 
 /// The mode of every file of a layout.
 pub(crate) const FILE_MODE: u32 = 0o644;
 /// The mode of every directory of a layout.
 pub(crate) const DIRECTORY_MODE: u32 = 0o755;
+
+/// What was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// Their number.
+    pub size: u64,
+}
 
 /// Writes one blob: hashes what is written to it and, when finished, gives it its name.
 ///

@@ -5,6 +5,9 @@ use crate::number::octal;
 /// The size of a header, and what data is padded to a multiple of.
 pub const BLOCK: usize = 512;
 
+/// Long names, PAX records and sparse maps are refused beyond this.
+pub(crate) const META_LIMIT: u64 = 1024 * 1024;
+
 pub(crate) type Block = [u8; BLOCK];
 
 pub(crate) const ZEROS: Block = [0; BLOCK];

@@ -7,10 +7,9 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::block::{BLOCK, Block, ZEROS, field};
+use crate::block::{BLOCK, Block, META_LIMIT, ZEROS, field};
 use crate::name::{ascii, fits, put_text, records_name, split};
 use crate::number::{fits_octal, put_octal};
-use crate::reader::META_LIMIT;
 use crate::records::push_record;
 use crate::{MemberKind, Owner};
 

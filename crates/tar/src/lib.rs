@@ -11,6 +11,7 @@ mod number;
 mod reader;
 mod records;
 mod sparse;
+mod value;
 
 pub use block::BLOCK;
 pub use header::{Header, HeaderError};

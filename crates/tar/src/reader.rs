@@ -10,14 +10,11 @@ use std::io::{self, BufRead, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use crate::Member;
-use crate::block::{BLOCK, Block, ZEROS, checksum_holds, field, terminated};
+use crate::block::{BLOCK, Block, META_LIMIT, ZEROS, checksum_holds, field, terminated};
 use crate::number::number;
 use crate::records::Records;
 use data::Data;
 use entry::Extension;
-
-/// Long names, PAX records and sparse maps are refused beyond this.
-pub(crate) const META_LIMIT: u64 = 1024 * 1024;
 
 /// How much of a tar is read at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

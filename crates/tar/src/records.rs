@@ -2,6 +2,7 @@
 
 use crate::number::decimal;
 use crate::sparse::SparseRecords;
+use crate::value::{number, text};
 
 /// The records that mean something here.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -77,22 +78,6 @@ fn split(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let body = record[space + 1..].strip_suffix(b"\n")?;
     let equals = body.iter().position(|byte| *byte == b'=').filter(|position| *position > 0)?;
     Some((&body[..equals], &body[equals + 1..], rest))
-}
-
-/// Returns a name; none for an empty value.
-pub(crate) fn text(value: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
-    if value.contains(&0) {
-        return Err("a name in a PAX record holds a NUL byte");
-    }
-    Ok((!value.is_empty()).then(|| value.to_vec()))
-}
-
-/// Returns a number; none for an empty value.
-pub(crate) fn number(value: &[u8]) -> Result<Option<u64>, &'static str> {
-    if value.is_empty() {
-        return Ok(None);
-    }
-    decimal(value).map(Some).ok_or("a number in a PAX record is malformed")
 }
 
 /// Returns the whole seconds of a decimal number that may have a sign and a fraction.

@@ -7,10 +7,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::block::{BLOCK, Block, field};
+use crate::block::{BLOCK, Block, META_LIMIT, field};
 use crate::number::{decimal, number};
-use crate::reader::META_LIMIT;
-use crate::records;
+use crate::value;
 
 /// Where a stretch of data belongs in the file, and how long it is.
 pub(crate) type Piece = (u64, u64);
@@ -77,13 +76,13 @@ impl SparseRecords {
     pub(crate) fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Refused> {
         self.is_present = true;
         match key {
-            b"major" => self.major = records::text(value)?,
-            b"minor" => self.minor = records::text(value)?,
-            b"name" => self.name = records::text(value)?,
-            b"size" => self.size = records::number(value)?,
-            b"realsize" => self.real_size = records::number(value)?,
-            b"numblocks" => self.count = records::number(value)?,
-            b"map" => self.map = records::text(value)?,
+            b"major" => self.major = value::text(value)?,
+            b"minor" => self.minor = value::text(value)?,
+            b"name" => self.name = value::text(value)?,
+            b"size" => self.size = value::number(value)?,
+            b"realsize" => self.real_size = value::number(value)?,
+            b"numblocks" => self.count = value::number(value)?,
+            b"map" => self.map = value::text(value)?,
             b"offset" | b"numbytes" => {
                 let expected: &[u8] = if self.numbers.len().is_multiple_of(2) { b"offset" } else { b"numbytes" };
                 if key != expected {

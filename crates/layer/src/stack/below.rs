@@ -3,12 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::Stack;
 use super::marks::{is_opaque, is_whiteout, within};
-use super::tree::open_directory;
 
 /// What a name is in a stack of layers.
 pub(crate) enum Child<'a> {
@@ -111,4 +110,10 @@ fn leaf<'a>(directory: BorrowedFd<'a>, name: &OsStr, stat: Stat) -> Result<Child
         return Ok(Child::Link(Leaf { directory, stat }, target.into_bytes()));
     }
     Ok(Child::Other(Leaf { directory, stat }))
+}
+
+/// Opens a directory as a place, which needs no right to read it. A link is refused.
+pub(crate) fn open_directory(parent: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::empty())
 }

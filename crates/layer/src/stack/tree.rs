@@ -10,11 +10,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 use super::Stack;
-use super::below::{Below, Child};
+use super::below::{Below, Child, open_directory};
 use super::marks::{is_opaque, is_whiteout, within};
 use crate::Owner;
 
@@ -298,10 +298,4 @@ pub(crate) fn facts_of(directory: BorrowedFd<'_>) -> Result<Facts, Errno> {
     let stat = rustix::fs::fstat(directory)?;
     let owner = Owner { uid: stat.st_uid.into(), gid: stat.st_gid.into() };
     Ok(Facts { mode: stat.st_mode & 0o7777, owner, modified: Some(stat.st_mtime) })
-}
-
-/// Opens a directory as a place, which needs no right to read it. A link is refused.
-pub(crate) fn open_directory(parent: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(parent, name, flags, Mode::empty())
 }

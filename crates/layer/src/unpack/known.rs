@@ -34,6 +34,15 @@ pub(super) enum Mark {
     Holder,
 }
 
+/// What directories are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// An entry.
+    Entry,
+    /// A mark that something is gone.
+    Mark,
+}
+
 /// Names by where they are, each kept once.
 ///
 /// A name is found by its directory's name and its own, in a time that does not depend on how long the path is.

@@ -7,22 +7,13 @@ use dhow_fs::chmod_handle;
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
-use super::known::{Mark, NameId};
+use super::known::{Mark, NameId, Purpose};
 use super::place::Unpacker;
 use crate::Owner;
 use crate::stack::{Facts, Presence, Replaces, facts_of, make_opaque, open_directory};
 
 /// What a directory gets that no entry describes and no layer below has.
 const IMPLIED: Facts = Facts { mode: 0o755, owner: Owner::ROOT, modified: None };
-
-/// What directories are made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// An entry.
-    Entry,
-    /// A mark that something is gone.
-    Mark,
-}
 
 impl Unpacker<'_> {
     /// Makes the current directory and those on the way to it, as far as they are missing. What a layer below has is

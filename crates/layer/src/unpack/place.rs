@@ -9,8 +9,7 @@ use dhow_fs::remove_at;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
-use super::known::Known;
-use super::make::Purpose;
+use super::known::{Known, Purpose};
 use super::{Member, MemberKind, Owners, Rules, UnpackError, UnpackOptions, Whiteouts};
 use crate::entry_check::{check, check_owner, components};
 use crate::stack::{Facts, Stack, Tree, facts_of, make_opaque, open_directory};

@@ -13,40 +13,10 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Whiteouts;
-use super::known::{Mark, NameId};
-use super::make::Purpose;
+use super::known::{Mark, NameId, Purpose};
 use super::place::Unpacker;
 use crate::stack::{Child, is_whiteout, make_opaque, make_whiteout, open_directory, within};
-
-const PREFIX: &[u8] = b".wh.";
-
-/// What a name says about lower layers.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Whiteout {
-    /// The entry with this name is gone.
-    Of(OsString),
-    /// Everything in the directory is gone.
-    Opaque,
-    /// Something that aufs kept for itself.
-    Reserved,
-}
-
-impl Whiteout {
-    /// Returns what `name` says; none if it is an ordinary name, an error if it names nothing that could be gone.
-    pub(crate) fn parse(name: &OsStr) -> Result<Option<Self>, NothingNamed> {
-        let Some(rest) = name.as_bytes().strip_prefix(PREFIX) else { return Ok(None) };
-        match rest {
-            b".wh..opq" => Ok(Some(Self::Opaque)),
-            b"" | b"." | b".." => Err(NothingNamed),
-            _ if rest.starts_with(PREFIX) => Ok(Some(Self::Reserved)),
-            _ => Ok(Some(Self::Of(OsStr::from_bytes(rest).to_owned()))),
-        }
-    }
-}
-
-/// A whiteout names nothing that could be gone.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NothingNamed;
+use crate::whiteout_name::Whiteout;
 
 /// What there is of a name in the tree that is being made, after a whiteout of it.
 enum Left {
@@ -219,32 +189,4 @@ fn remove_whiteout(directory: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno>
 
 fn duplicate(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     rustix::io::fcntl_dupfd_cloexec(directory, 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_whiteouts_by_their_prefix() {
-        let of = |name: &str| Ok(Some(Whiteout::Of(name.into())));
-        let cases = [
-            ("a", Ok(None)),
-            (".wh", Ok(None)),
-            ("a.wh.b", Ok(None)),
-            (".wh.a", of("a")),
-            (".wh.a/", of("a/")),
-            (".wh....", of("...")),
-            (".wh..hidden", of(".hidden")),
-            (".wh..wh..opq", Ok(Some(Whiteout::Opaque))),
-            (".wh..wh.plnk", Ok(Some(Whiteout::Reserved))),
-            (".wh..wh.", Ok(Some(Whiteout::Reserved))),
-            (".wh.", Err(NothingNamed)),
-            (".wh..", Err(NothingNamed)),
-            (".wh...", Err(NothingNamed)),
-        ];
-        for (name, expected) in cases {
-            assert_eq!(Whiteout::parse(OsStr::new(name)), expected, "{name}");
-        }
-    }
 }
