@@ -180,4 +180,32 @@ mod tests {
         settle(&root).unwrap();
         assert_eq!(root.read_link(Path::new("/layers/sbom")).unwrap(), Path::new("/.before/sbom"));
     }
+
+    #[test]
+    fn what_came_out_with_another_mode_is_what_the_build_made() {
+        for path in [METADATA, "/layers/config", "/layers/sbom/launch/x"] {
+            let (_directory, root) = scratch();
+            set_aside(&root).unwrap();
+            generate(&root, "same");
+            root.set_mode(Path::new(path), 0o700).unwrap();
+            settle(&root).unwrap();
+            assert_eq!(root.metadata(Path::new(path)).unwrap().mode, 0o700, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_came_out_with_another_owner_or_group_is_what_the_build_made() {
+        for (uid, gid) in [(4321, 0), (0, 4321)] {
+            let (_directory, root) = scratch();
+            set_aside(&root).unwrap();
+            generate(&root, "same");
+            if root.set_owner(Path::new(METADATA), uid, gid).is_err() {
+                // Only root gives files away.
+                return;
+            }
+            settle(&root).unwrap();
+            let stat = root.metadata(Path::new(METADATA)).unwrap();
+            assert_eq!((stat.uid, stat.gid), (uid, gid));
+        }
+    }
 }

@@ -194,37 +194,108 @@ mod tests {
         BuildAbout { image: "app".into(), path: "/app".into(), tag: "latest".into(), workspace: "/workspace".into() }
     }
 
-    #[test]
-    fn a_layer_for_image_and_cache_keeps_its_blob_for_the_next_build() {
-        let scratch = tempfile::tempdir().unwrap();
-        let state = BuildState::open(scratch.path(), &about()).unwrap();
-        let root = Root::open(&state.root_path()).unwrap();
-        let directory = Path::new("/layers/x_bp/one");
-        root.create_directories(directory, 0o755).unwrap();
-        root.write(&directory.join("file"), b"content", 0o644).unwrap();
-        let trees = || KeptTrees::new(&state, &root, (1000, 1000), Path::new("/layers"), Digest::of(b"launcher"));
-        let layer = PackedLayer {
+    const DIRECTORY: &str = "/layers/x_bp/one";
+
+    struct Fixture {
+        _scratch: tempfile::TempDir,
+        state: BuildState,
+        root: Root,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let scratch = tempfile::tempdir().unwrap();
+            let state = BuildState::open(scratch.path(), &about()).unwrap();
+            let root = Root::open(&state.root_path()).unwrap();
+            for directory in [DIRECTORY, "/workspace"] {
+                root.create_directories(Path::new(directory), 0o755).unwrap();
+                root.write(&Path::new(directory).join("file"), b"content", 0o644).unwrap();
+            }
+            Self { _scratch: scratch, state, root }
+        }
+
+        /// The trees as a new phase, or build, of this owner asks about them.
+        fn trees(&self, owner: (u32, u32)) -> KeptTrees<'_> {
+            KeptTrees::new(&self.state, &self.root, owner, Path::new("/workspace"), Digest::of(b"launcher"))
+        }
+
+        fn known(&self, owner: (u32, u32)) -> Option<PackedLayer> {
+            self.trees(owner).directory("x/bp:one", Path::new(DIRECTORY))
+        }
+    }
+
+    fn packed() -> PackedLayer {
+        PackedLayer {
             diff_id: DiffId(Digest::of(b"tar")),
             descriptor: Descriptor::of(MediaType::OciLayerGzip, b"blob"),
-        };
-        let exported = ExportedLayer {
+        }
+    }
+
+    fn exported(source: LayerSource) -> ExportedLayer {
+        ExportedLayer {
             id: "x/bp:one".to_owned(),
-            source: LayerSource::Buildpack {
-                buildpack: BuildpackId::new("x/bp").unwrap(),
-                name: LayerName::new("one").unwrap(),
-                directory: directory.to_owned(),
-                file: LayerFile { build: false, launch: true, cache: true, metadata: None },
-            },
+            source,
             created_by: String::new(),
-            layer: layer.clone(),
+            layer: packed(),
             outcome: Outcome::Packed,
-        };
+        }
+    }
 
-        let first = trees();
-        assert_eq!(first.directory("x/bp:one", directory), None);
-        first.record_exported(&[exported], &[]).unwrap();
-        first.record_cached(directory, &layer.diff_id).unwrap();
+    fn of_buildpack() -> ExportedLayer {
+        exported(LayerSource::Buildpack {
+            buildpack: BuildpackId::new("x/bp").unwrap(),
+            name: LayerName::new("one").unwrap(),
+            directory: DIRECTORY.into(),
+            file: LayerFile { build: false, launch: true, cache: true, metadata: None },
+        })
+    }
 
-        assert_eq!(trees().directory("x/bp:one", directory), Some(layer));
+    fn slices(paths: &[&str]) -> Vec<Vec<String>> {
+        vec![paths.iter().map(|path| (*path).to_owned()).collect()]
+    }
+
+    #[test]
+    fn a_layer_for_image_and_cache_keeps_its_blob_for_the_next_build() {
+        let fixture = Fixture::new();
+        let first = fixture.trees((1000, 1000));
+        assert_eq!(first.directory("x/bp:one", Path::new(DIRECTORY)), None);
+        first.record_exported(&[of_buildpack()], &[]).unwrap();
+        first.record_cached(Path::new(DIRECTORY), &packed().diff_id).unwrap();
+        assert_eq!(fixture.known((1000, 1000)), Some(packed()));
+    }
+
+    #[test]
+    fn a_layer_of_another_user_or_group_is_another_tar() {
+        let fixture = Fixture::new();
+        fixture.trees((1000, 1000)).record_exported(&[of_buildpack()], &[]).unwrap();
+        let known = [(1001, 1000), (1000, 1001), (1000, 1000)].map(|owner| fixture.known(owner).is_some());
+        assert_eq!(known, [false, false, true]);
+    }
+
+    #[test]
+    fn a_layer_behind_a_link_is_not_what_was_recorded() {
+        let fixture = Fixture::new();
+        fixture.trees((1000, 1000)).record_exported(&[of_buildpack()], &[]).unwrap();
+        fixture.root.rename(Path::new("/layers/x_bp"), Path::new("/layers/moved")).unwrap();
+        fixture.root.symlink(Path::new("moved"), Path::new("/layers/x_bp")).unwrap();
+        assert_eq!(fixture.known((1000, 1000)), None);
+        assert!(!fixture.trees((1000, 1000)).intact(Path::new(DIRECTORY), &packed().diff_id));
+        fixture.root.remove_file(Path::new("/layers/x_bp")).unwrap();
+        fixture.root.rename(Path::new("/layers/moved"), Path::new("/layers/x_bp")).unwrap();
+        assert_eq!(fixture.known((1000, 1000)), Some(packed()), "it was the link alone");
+    }
+
+    #[test]
+    fn an_app_is_known_by_its_slices_and_its_workspace() {
+        let fixture = Fixture::new();
+        let app = |slices: &[Vec<String>], owner| fixture.trees(owner).app(Path::new("/workspace"), slices);
+        let made = exported(LayerSource::App { slice: 1, of: 1 });
+        fixture.trees((1000, 1000)).record_exported(&[made], &slices(&["a"])).unwrap();
+        assert_eq!(app(&slices(&["a"]), (1000, 1000)), Some(vec![packed()]));
+        assert_eq!(app(&slices(&["b"]), (1000, 1000)), None);
+        assert_eq!(app(&[], (1000, 1000)), None);
+        assert_eq!(app(&slices(&["a"]), (1000, 1001)), None);
+        fixture.root.write(Path::new("/workspace/file"), b"CONTENT", 0o644).unwrap();
+        assert_eq!(app(&slices(&["a"]), (1000, 1000)), None);
     }
 }
