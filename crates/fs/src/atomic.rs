@@ -93,6 +93,9 @@ impl AtomicFile {
     }
 
     /// Syncs the file, renames it over the destination, and syncs the directory.
+    ///
+    /// With [`Operation::SyncName`] the new file is at the destination, and only its durability is in doubt; with any other
+    /// error what was there is there.
     pub fn commit(mut self) -> Result<(), PathError> {
         self.sync()?;
         self.rename(RenameFlags::empty())?;
@@ -141,9 +144,8 @@ impl AtomicFile {
     }
 
     fn sync_directory(&self) -> Result<(), PathError> {
-        let directory = self.destination.parent().unwrap_or(Path::new("."));
         sync_entry(&self.directory, OsStr::new("."))
-            .map_err(|source| PathError::new(Operation::Sync, directory, source))
+            .map_err(|source| PathError::new(Operation::SyncName, &self.destination, source))
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Operation {
     SetTimes,
     Lock,
     Sync,
+    /// Syncing the directory in which a file has just got its name: the file is in place, but may not survive a crash.
+    SyncName,
     Copy,
 }
 
@@ -45,6 +47,8 @@ impl Operation {
             Self::SetTimes => "set times of",
             Self::Lock => "lock",
             Self::Sync => "sync",
+            // The change is made: whoever reads the error must not believe that it is not.
+            Self::SyncName => "make sure that a crash spares what is now in",
             Self::Copy => "copy",
         }
     }
@@ -84,6 +88,12 @@ mod tests {
         let error = PathError::new(Operation::CreateDirectory, "/a/b", io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(error.to_string(), "cannot create directory /a/b");
         assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn a_sync_that_fails_when_the_file_is_in_place_says_that_it_is() {
+        let error = PathError::new(Operation::SyncName, "/l/index.json", io::Error::other("x"));
+        assert_eq!(error.to_string(), "cannot make sure that a crash spares what is now in /l/index.json");
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn verb(operation: Operation) -> &'static str {
         Operation::SetOwner => "chown",
         Operation::SetTimes => "chtimes",
         Operation::Lock => "flock",
-        Operation::Sync => "sync",
+        Operation::Sync | Operation::SyncName => "sync",
         Operation::Copy => "copy",
     }
 }
