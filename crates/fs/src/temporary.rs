@@ -102,7 +102,7 @@ mod tests {
         let path = made.path().to_owned();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o700);
         fs::create_dir_all(path.join("a/b")).unwrap();
-        fs::set_permissions(path.join("a"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path.join("a"), fs::Permissions::from_mode(0o0)).unwrap();
         assert_eq!(TemporaryDirectory::sweep(parent.path()), 0);
         drop(made);
         assert!(!path.exists());

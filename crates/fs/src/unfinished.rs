@@ -87,7 +87,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         fs::create_dir_all(path(".dhow-1-dead-0/closed/below")).unwrap();
-        fs::set_permissions(path(".dhow-1-dead-0/closed"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path(".dhow-1-dead-0/closed"), fs::Permissions::from_mode(0o0)).unwrap();
         fs::write(path(".dhow-1-dead-1"), "").unwrap();
         fs::write(path(".dhow-2-beef-0"), "").unwrap();
         let live = fs::File::open(path(".dhow-2-beef-0")).unwrap().into();

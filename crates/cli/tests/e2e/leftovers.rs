@@ -67,6 +67,37 @@ fn a_hole_of_a_terabyte_is_refused_by_name_in_a_layer_and_in_the_app() {
     world.build("oci:app", "source", &[]).success();
 }
 
+/// What an odd build keeps in its layer.
+const ODD: [(&str, &str); 2] = [
+    ("a pipe in a kept layer", "mkfifo $CNB_LAYERS_DIR/dep/pipe"),
+    (
+        "a layer deeper than is unpacked",
+        "cd $CNB_LAYERS_DIR/dep; i=0; while [ $i -lt 700 ]; do mkdir d; cd d; i=$((i+1)); done",
+    ),
+];
+
+#[test]
+fn one_odd_build_stops_none_of_those_after_it() {
+    let cached = LAYER.replace("launch = true", "launch = false");
+    let world = World::with_script(&cached);
+    let right = world.build("oci:right", "source", &[]).success().digest();
+    for (number, (what, odd)) in ODD.into_iter().enumerate() {
+        let image = format!("oci:odd-{number}");
+        world.script_app("source", &format!("{cached}{odd}\n"));
+        let _whatever_it_comes_to = world.build(&image, "source", &[]);
+        // What tells that the kept tree is as it was may be lost, and then it is restored from the cache.
+        for _ in 0..2 {
+            world.script_app("source", &cached);
+            let again = world.build(&image, "source", &[]);
+            assert_eq!(again.code, Some(0), "{what}: {}", again.stderr);
+            assert_eq!(again.digest(), right, "{what}");
+            for state in std::fs::read_dir(world.path("home/.cache/dhow/builds")).unwrap() {
+                let _those_of_others_are_gone = std::fs::remove_dir_all(state.unwrap().path().join("indexes"));
+            }
+        }
+    }
+}
+
 #[test]
 fn no_value_of_a_variable_is_left_on_the_disk() {
     const SECRET: &str = "canary-0b5d41";

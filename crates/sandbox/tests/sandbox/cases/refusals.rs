@@ -75,8 +75,14 @@ fn an_unreadable_layer_is_named() {
     }
     let mut job = script("true");
     let scratch = Scratch::Memory { bytes: Some(1 << 20) };
-    job.root = RootFs::Overlay { lower: vec!["/root/layer".into()], scratch };
-    assert_eq!(chain(&error(&job)), "cannot open /root/layer to mount it: Permission denied (os error 13)");
+    let closed = tempfile::tempdir().unwrap();
+    let layer = closed.path().join("layer");
+    std::fs::create_dir(&layer).unwrap();
+    std::fs::set_permissions(closed.path(), PermissionsExt::from_mode(0o000)).unwrap();
+    job.root = RootFs::Overlay { lower: vec![layer.clone()], scratch };
+    let expected = format!("cannot open {} to mount it: Permission denied (os error 13)", layer.display());
+    assert_eq!(chain(&error(&job)), expected);
+    std::fs::set_permissions(closed.path(), PermissionsExt::from_mode(0o700)).unwrap();
 }
 
 fn a_missing_working_directory_is_named() {
