@@ -19,8 +19,9 @@ impl Processes {
         let mut replaced = Vec::new();
         for LaunchProcess { process, default } in processes {
             if default {
-                self.default = Some(process.process_type.clone());
-            } else if self.default.as_ref() == Some(&process.process_type) {
+                self.default = Some(process.process_type.clone()).filter(|name| !name.is_empty());
+            } else if self.default.as_deref().unwrap_or_default() == process.process_type {
+                // In the reference a process without a type redefines a default that there is not.
                 self.default = None;
                 replaced.push(process.process_type.clone());
             }
