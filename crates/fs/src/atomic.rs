@@ -18,6 +18,21 @@ use crate::{Operation, PathError, Root};
 /// Dropped without commit it leaves nothing. The name of the temporary file starts with `.dhow-`, and it is locked while
 /// this value lives: what a killed process left is removed by [`crate::sweep`]. The directory is opened once, so that a
 /// file is never renamed into another directory that has taken its name meanwhile.
+///
+/// ```
+/// use std::io::Write;
+///
+/// use dhow_fs::{AtomicFile, Root, TemporaryDirectory};
+///
+/// let directory = TemporaryDirectory::create_in(&std::env::temp_dir())?;
+/// let path = directory.path().join("settings.json");
+/// let file = AtomicFile::create(&path, 0o644)?;
+/// file.file().write_all(b"{}").expect("the disk has room");
+/// assert!(!Root::host()?.exists(&path), "nobody sees half a file");
+/// file.commit()?;
+/// assert_eq!(Root::host()?.read(&path, 1024)?, b"{}");
+/// # Ok::<(), dhow_fs::PathError>(())
+/// ```
 #[derive(Debug)]
 pub struct AtomicFile {
     file: File,

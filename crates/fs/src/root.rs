@@ -19,6 +19,19 @@ use crate::{FileKind, Operation, Ownership, PathError, Stat};
 /// `..` and symbolic links, absolute ones too, never lead out of it. Paths are given absolute, as
 /// they are in the container; a relative path means the same as one with a leading `/`, except for
 /// [`Root::host`], where it is relative to the working directory.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use dhow_fs::{Root, TemporaryDirectory};
+///
+/// let directory = TemporaryDirectory::create_in(&std::env::temp_dir())?;
+/// let root = Root::open(directory.path())?;
+/// root.symlink(Path::new("/etc"), Path::new("/link"))?;
+/// // The link leads to `etc` of this root, which is not there, and not to that of the machine.
+/// assert!(!root.exists(Path::new("/link/passwd")));
+/// # Ok::<(), dhow_fs::PathError>(())
+/// ```
 #[derive(Debug)]
 pub struct Root {
     directory: OwnedFd,

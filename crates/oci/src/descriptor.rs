@@ -11,6 +11,14 @@ use crate::{Digest, MediaType, Platform, annotation};
 ///
 /// Serialised in the order `mediaType size digest data urls annotations platform artifactType`;
 /// unknown fields follow, as they were read.
+///
+/// ```
+/// use dhow_oci::{Descriptor, Digest, MediaType};
+///
+/// let descriptor = Descriptor::of(MediaType::OciConfig, b"{}");
+/// assert_eq!(descriptor.size, 2);
+/// assert_eq!(descriptor.digest, Digest::of(b"{}"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Descriptor {

@@ -9,6 +9,16 @@ use sha2::{Digest as _, Sha256, Sha512};
 /// The digest of some bytes: `sha256:<64 hex>` or `sha512:<128 hex>`, lower case.
 ///
 /// Parsed strictly, so a digest may become a file name without another check.
+///
+/// ```
+/// use dhow_oci::Digest;
+///
+/// let digest = Digest::of(b"hello");
+/// assert_eq!(digest.algorithm(), "sha256");
+/// assert_eq!(digest.as_str().parse::<Digest>()?, digest);
+/// assert!("sha256:../../etc/passwd".parse::<Digest>().is_err());
+/// # Ok::<(), dhow_oci::DigestError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(Box<str>);
 

@@ -16,6 +16,20 @@ pub struct Limit(pub u64);
 ///
 /// A document that was read keeps the bytes that were read, and the digest by which it was asked for. Only
 /// [`Document::edited`] and [`Document::of`] make new bytes, whose digest is a SHA-256.
+///
+/// ```
+/// use dhow_oci::{Document, ImageConfig};
+///
+/// let bytes = br#"{"os":"linux","architecture":"arm64","com.example.note":"kept"}"#.to_vec();
+/// let read = Document::<ImageConfig>::parse("config", bytes.clone())?;
+/// assert_eq!(read.bytes(), bytes);
+///
+/// // An edit makes new bytes. Fields that dhow does not know stay.
+/// let edited = read.edited(|config| config.os = "freebsd".into());
+/// assert_ne!(edited.digest(), read.digest());
+/// assert!(std::str::from_utf8(edited.bytes()).is_ok_and(|text| text.contains("com.example.note")));
+/// # Ok::<(), dhow_oci::DocumentError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Document<T> {
     bytes: Vec<u8>,

@@ -3,6 +3,18 @@
 use crate::{Descriptor, DiffId, Document, DocumentError, ImageConfig, MANIFEST_LIMIT, Manifest, MediaType};
 
 /// An image's manifest and config. Its layers are named, not held.
+///
+/// ```
+/// use dhow_oci::{Descriptor, DiffId, Digest, Image, ImageConfig, LayerRef, MediaType};
+///
+/// let layer = LayerRef {
+///     descriptor: Descriptor::of(MediaType::OciLayerGzip, b"a compressed tar"),
+///     diff_id: DiffId(Digest::of(b"the tar")),
+/// };
+/// let image = Image::assemble(ImageConfig::default(), std::slice::from_ref(&layer), Default::default());
+/// assert_eq!(image.layers(), [layer]);
+/// assert_eq!(image.manifest().value().config.digest, *image.config().digest());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Image {
     manifest: Document<Manifest>,

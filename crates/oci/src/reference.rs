@@ -37,6 +37,16 @@ pub enum Selector {
 /// Of a name with tag and digest the digest selects.
 ///
 /// References are equal if they mean the same, however they were written.
+///
+/// ```
+/// use dhow_oci::Reference;
+///
+/// let short: Reference = "ubuntu".parse()?;
+/// let long: Reference = "docker.io/library/ubuntu:latest".parse()?;
+/// assert_eq!(short, long);
+/// assert_eq!(short.identifier(), "latest");
+/// # Ok::<(), dhow_oci::ReferenceError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reference {
     /// The repository.

@@ -74,6 +74,28 @@ pub enum CopyError {
 /// Copies everything that `root` names, children before parents, so that nothing stored lacks its parts.
 ///
 /// Absent blobs are an error before anything is copied, unless the copy may be [`Completeness::Sparse`].
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use dhow_fs::{TemporaryDirectory, Work};
+/// use dhow_oci::{Image, ImageConfig, MediaType};
+/// use dhow_store::{BlobSink, BlobSource, Completeness, Layout, Presence, copy_graph};
+///
+/// let directory = TemporaryDirectory::create_in(&std::env::temp_dir())?;
+/// let layout = |name: &str| Layout::open_or_create(&directory.path().join(name), &Arc::new(Work::default()));
+/// let (from, to) = (layout("from")?, layout("to")?);
+/// let image = Image::assemble(ImageConfig::default(), &[], Default::default());
+/// from.store(image.config().bytes(), MediaType::OciConfig)?;
+/// from.store(image.manifest().bytes(), MediaType::OciManifest)?;
+///
+/// copy_graph(&image.descriptor(), &from, &to, Completeness::Full)?;
+/// assert_eq!(to.presence(&image.manifest().value().config)?, Presence::Present);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`CopyError::Incomplete`] names what a full copy lacks. Nothing was copied then.
 pub fn copy_graph(
     root: &Descriptor,
     from: &dyn BlobSource,

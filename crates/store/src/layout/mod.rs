@@ -48,6 +48,20 @@ const ATTEMPTS: usize = 10;
 ///
 /// Its first write begins a session that lasts until the value and its writers are dropped; until then
 /// the blobs that it stored or adopted survive a `gc` of any other process.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use dhow_fs::{TemporaryDirectory, Work};
+/// use dhow_oci::MediaType;
+/// use dhow_store::{BlobSink, BlobSource, Layout, Presence};
+///
+/// let directory = TemporaryDirectory::create_in(&std::env::temp_dir())?;
+/// let layout = Layout::open_or_create(&directory.path().join("app"), &Arc::new(Work::default()))?;
+/// let descriptor = layout.store(b"{}", MediaType::OciConfig)?;
+/// assert_eq!(layout.presence(&descriptor)?, Presence::Present);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Layout {
     path: PathBuf,
