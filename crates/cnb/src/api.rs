@@ -186,7 +186,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// A well-formed version that nobody here speaks.
+/// A version that is well-formed, but not spoken here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} API version '{version}' is incompatible with the lifecycle")]
 pub struct Unsupported {

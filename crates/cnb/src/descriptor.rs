@@ -7,7 +7,7 @@ use crate::toml_read::{Fields, TomlError, parse};
 /// What `buildpack.toml` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Descriptor {
-    /// The Buildpack API version, as it is written; it is checked by
+    /// The Buildpack API version, as it is written. It is not checked here, but by
     /// [`BuildpackApi::negotiate`](crate::BuildpackApi::negotiate).
     pub api: Option<String>,
     /// The id, as the file states it.
@@ -65,9 +65,9 @@ impl Descriptor {
         !self.order.groups.is_empty()
     }
 
-    /// Returns what it can build for: the stated targets, else those that its stacks or its `bin/build` imply.
+    /// Returns what it can build for. Without stated targets, its stacks or its `bin/build` imply them.
     ///
-    /// None stands for any.
+    /// An empty list means that it can build for anything.
     #[must_use]
     pub fn effective_targets(
         &self,

@@ -1,4 +1,4 @@
-//! Labels of app images, in the reference's field order; and the cache's metadata, which is of the same kind.
+//! Labels of app images, and the metadata of the cache, which is of the same kind. Fields are in the reference's order.
 
 use std::collections::BTreeMap;
 
@@ -191,8 +191,9 @@ impl LifecycleMetadata {
         self.buildpacks.iter().find(|layers| layers.key == *id)
     }
 
-    /// Returns the names of the run image that a rebase starts from: as Platform APIs from 0.12 on record them, or else as
-    /// older ones do; `None` if there is no name.
+    /// Returns the names of the run image that a rebase starts from; `None` if there is no name.
+    ///
+    /// Platform APIs from 0.12 on record them in `runImage`. Without them there, those that older APIs record count.
     #[must_use]
     pub fn run_image_names(&self, rules: &PlatformRules) -> Option<RunImageNames> {
         let RunImageForRebase { image, mirrors, .. } = self.run_image.clone();

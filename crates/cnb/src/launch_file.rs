@@ -21,7 +21,7 @@ pub struct LaunchFile {
 /// A process, and whether it is the default one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaunchProcess {
-    /// The process; whose it is, the builder adds.
+    /// The process. The builder adds which buildpack it comes from.
     pub process: Process,
     /// Whether the image starts it by default.
     pub default: bool,
@@ -33,7 +33,7 @@ pub enum LaunchFileError {
     /// It can't be read.
     #[error(transparent)]
     Toml(#[from] TomlError),
-    /// A process says `direct`, which newer buildpacks can't choose.
+    /// A process says `direct`. Newer buildpacks can't choose that.
     #[error("process.direct is not supported on this buildpack version")]
     Direct,
     /// Two processes are the default.

@@ -103,7 +103,7 @@ impl BuildFile {
     }
 }
 
-/// A buildpack names what is there; whose entry it is, the builder adds.
+/// A buildpack writes the entry. The builder adds which buildpack that was.
 pub(crate) fn read_bom(fields: &Fields<'_>) -> Result<Bom, TomlError> {
     Ok(Bom { name: fields.text("name")?, metadata: fields.data_table("metadata")?, ..Bom::default() })
 }

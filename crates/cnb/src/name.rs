@@ -80,6 +80,16 @@ macro_rules! name {
 
 name! {
     /// The id of a buildpack or extension. With `/` replaced it is one path component.
+    ///
+    /// ```
+    /// use dhow_cnb::BuildpackId;
+    ///
+    /// let id = BuildpackId::new("example/java")?;
+    /// assert_eq!(id.as_str(), "example/java");
+    /// assert_eq!(id.escaped(), "example_java");
+    /// assert!(BuildpackId::new("..").is_err());
+    /// # Ok::<(), dhow_cnb::NameError>(())
+    /// ```
     BuildpackId, "buildpack id", buildpack_id_rule
 }
 
@@ -145,7 +155,7 @@ pub enum ProcessTypeError {
 }
 
 impl ProcessType {
-    /// Checks a type. Buildpacks may write any; only what enters an image is checked.
+    /// Checks a type. A buildpack may write any text. It is checked when it enters an image.
     pub fn new(name: impl Into<String>) -> Result<Self, ProcessTypeError> {
         let name = name.into();
         if name.is_empty() {

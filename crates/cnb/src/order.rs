@@ -127,7 +127,7 @@ impl SystemFile {
         table.to_string()
     }
 
-    /// Returns `order` with the system buildpacks around each group, but for those whose id is in the group already.
+    /// Returns `order` with the system buildpacks around each group. A group that has an id already does not get it again.
     #[must_use]
     pub fn apply(&self, order: &Order) -> Order {
         let missing = |group: &[OrderElement], system: &[OrderElement]| -> Vec<OrderElement> {

@@ -50,7 +50,7 @@ pub enum Unmet<'a> {
     ProvidesUnused(&'a str),
 }
 
-/// Returns the first combination that works; `on_step` hears what is tried.
+/// Returns the first combination that works. `on_step` hears what is tried.
 pub fn search(candidates: &[Candidate], on_step: &mut dyn FnMut(Step<'_>)) -> Option<Solution> {
     let alternatives: Vec<Vec<&PlanSections>> =
         candidates.iter().map(|candidate| candidate.plan.alternatives().collect()).collect();

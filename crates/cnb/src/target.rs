@@ -45,7 +45,7 @@ pub struct BuildpackTarget {
     /// The variant of the architecture; empty stands for any.
     #[serde(rename = "arch-variant", skip_serializing_if = "String::is_empty")]
     pub arch_variant: String,
-    /// The distributions, any of which will do; none stands for any.
+    /// The distributions. The base must be one of them. An empty list means that any will do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub distros: Vec<Distribution>,
 }

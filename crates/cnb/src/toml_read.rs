@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Returns the text of a key; an absent one is empty.
+    /// Returns the text of a key. The text of an absent key is empty.
     pub fn text(&self, key: &str) -> Result<String, TomlError> {
         Ok(self.optional_text(key)?.unwrap_or_default())
     }
@@ -81,12 +81,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Returns a name that is checked; an absent one is checked as empty text.
+    /// Returns a checked name. An absent key counts as empty text, which no name is.
     pub fn name<T: TryFrom<String, Error = crate::NameError>>(&self, key: &str) -> Result<T, TomlError> {
         T::try_from(self.text(key)?).map_err(|source| TomlError::Name { key: self.key(key), source })
     }
 
-    /// Returns a truth value; an absent one is false.
+    /// Returns a truth value. An absent key is false.
     pub fn boolean(&self, key: &str) -> Result<bool, TomlError> {
         match self.get(key) {
             None => Ok(false),
@@ -129,7 +129,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads each element of an array of tables; an absent one has none.
+    /// Reads each element of an array of tables. An absent array has none.
     pub fn tables<T>(
         &self,
         key: &str,

@@ -1,4 +1,4 @@
-//! Analyze: what exists already and could be reused. No layer is opened, save the previous image's SBOM layer.
+//! Analyze: what exists already and could be reused. The previous image's SBOM layer is the only one that is opened.
 
 use std::path::Path;
 
@@ -71,8 +71,9 @@ impl AnalyzeError {
     }
 }
 
-/// Returns what previous image and run image are, and puts the previous image's SBOM files below the layers directory,
-/// instead of those of an earlier build.
+/// Returns what previous image and run image are.
+///
+/// The previous image's SBOM files are put below the layers directory. They take the place of those of an earlier build.
 pub fn analyze(input: &AnalyzeInput<'_>, log: &dyn Log) -> Result<Analyzed, AnalyzeError> {
     let (metadata, previous_image) = previous(input, log);
     let Some(run) = input.run.image else {
@@ -103,7 +104,7 @@ fn not_found(name: &str) -> String {
     format!("Image with name \"{name}\" not found")
 }
 
-/// Returns the previous image's metadata and reference; a label that cannot be read means that there is none.
+/// Returns the previous image's metadata and reference. An image whose label cannot be read counts as none.
 fn previous(input: &AnalyzeInput<'_>, log: &dyn Log) -> (LifecycleMetadata, String) {
     let Some(image) = input.previous.image else {
         log.log(Level::Info, &not_found(input.previous.name));

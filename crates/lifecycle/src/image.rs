@@ -13,7 +13,7 @@ pub struct SourceImage {
     pub image: Image,
     /// Where its layers are.
     pub blobs: Arc<dyn BlobSource>,
-    /// What messages call it: its path in layout mode, as it was named otherwise.
+    /// What messages call it. In layout mode that is its path, otherwise the words that named it.
     pub name: String,
     /// What the name leads to: the manifest, or the index that lists it.
     pub named: Descriptor,
@@ -24,8 +24,8 @@ pub struct SourceImage {
 impl SourceImage {
     /// Loads the image that `source` holds for `platform`; `reference` is what it was named, if by a reference.
     ///
-    /// A place that holds one image only is that image's, whatever its tag and platform are, as the reference reads
-    /// it; of several the reference's tag or digest chooses, then the platform.
+    /// If the place holds one image only, that is taken, whatever its tag and platform are. The reference does so too. Of
+    /// several images, the tag or digest of the reference chooses, then the platform.
     pub fn load<S: ImageSource + 'static>(
         source: Arc<S>,
         reference: Option<&Reference>,
@@ -43,8 +43,8 @@ impl SourceImage {
         })
     }
 
-    /// Returns the name joined with the manifest's digest, as analyzed.toml and labels have it; the digest alone for an
-    /// image without a name.
+    /// Returns the name joined with the manifest's digest, as analyzed.toml and labels have it. An image without a name has
+    /// the digest alone.
     #[must_use]
     pub fn reference(&self) -> String {
         let digest = self.image.manifest().digest();

@@ -52,7 +52,7 @@ const INHERITED: [&str; 9] = [
     "no_proxy",
 ];
 
-/// The POSIX path lists, which are joined where other variables are replaced.
+/// The lists of paths. Two values of such a variable are joined; of any other variable the later value wins.
 const PATH_LISTS: [&str; 5] = ["PATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "CPATH", "PKG_CONFIG_PATH"];
 
 #[cfg(test)]

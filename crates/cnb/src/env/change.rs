@@ -15,7 +15,7 @@ pub struct Change {
     pub value: OsString,
 }
 
-/// How a [`Change`] meets the current value; an empty value counts as none.
+/// How a [`Change`] combines with the current value. An empty value counts as none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// The new value stands, whatever there was.

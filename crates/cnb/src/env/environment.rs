@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::{Action, Change};
 
-/// Variables by name, in the order of their names, so that a process gets them in one order always.
+/// Variables, sorted by name. So a process always gets them in the same order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,

@@ -12,10 +12,10 @@ pub trait LayerFiles {
     /// Why they cannot be.
     type Error;
 
-    /// Tells whether something is at `path`; links are followed.
+    /// Tells whether something is at `path`. Links are followed.
     fn exists(&self, path: &Path) -> Result<bool, Self::Error>;
 
-    /// Returns the files of an env directory; one that is not there has none.
+    /// Returns the files of an env directory. A directory that is missing has none.
     fn env_files(&self, directory: &Path) -> Result<Vec<EnvFile>, Self::Error>;
 }
 

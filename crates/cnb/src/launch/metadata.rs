@@ -56,7 +56,7 @@ pub struct Process {
     pub process_type: String,
     /// The command and arguments that belong to it always.
     pub command: Vec<String>,
-    /// Further arguments; an empty list and none are written differently.
+    /// Further arguments. `None` and an empty list are different, and are written differently.
     pub args: Option<Vec<String>>,
     /// Whether it is started without a shell.
     pub direct: bool,

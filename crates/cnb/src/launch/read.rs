@@ -1,6 +1,6 @@
 //! `metadata.toml` from text, without serde: this is the larger part of what the launcher does, and it is kept small.
 //!
-//! Unknown keys are ignored; a key matches exactly or, failing that, in another case.
+//! Unknown keys are ignored. A key in exactly the right case counts first, then one in another case.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};

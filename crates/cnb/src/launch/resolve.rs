@@ -88,7 +88,8 @@ impl Launchable {
         &self.metadata
     }
 
-    /// Returns what to start: the process that the launcher is named after, else the command in its arguments.
+    /// Returns what to start: the process that the launcher is named after. If it is named after none, the command in its
+    /// arguments is started.
     pub fn resolve(&self, invocation: &Invocation<'_>) -> Result<Start, ResolveError> {
         let Some(process) =
             self.metadata.processes.iter().find(|process| invocation.name == process.process_type.as_str())

@@ -175,14 +175,14 @@ fn check(input: &DetectInput<'_>, element: &OrderElement) -> Result<(), DetectEr
 impl Prepared<'_> {
     /// Finds the first group of the order whose buildpacks pass and agree on a plan.
     ///
-    /// The programs of a group run in parallel, each program once, even if several groups have it.
+    /// The programs of a group run in parallel. A program runs once, even if several groups have it.
     pub fn detect(&self, log: &dyn Log) -> Result<Detected, DetectError> {
         let mut doer = run::Detector::new(&self.input, &self.analyzed, log);
         let result = walk::walk(&self.order, &mut doer).map_err(|error| match error {
             DetectError::BuildpackFailed(_) => DetectError::BuildpackFailed(doer.failed()),
             other => other,
         });
-        // What was tried says why nothing passed, so then it is told to everyone.
+        // When nothing passed, everyone is told what was tried: it says why.
         for (level, message) in doer.into_story() {
             log.log(if result.is_ok() { level } else { level.max(Level::Info) }, &message);
         }

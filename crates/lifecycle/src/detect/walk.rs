@@ -35,7 +35,7 @@ pub(super) enum Verdict {
     BuildpackFailed,
 }
 
-/// Walks through an order until a group passes. Which buildpacks failed, the doer knows.
+/// Walks through an order until a group passes. The doer knows which buildpacks failed.
 pub(super) fn walk(order: &Order, doer: &mut dyn Doer) -> Result<Detected, DetectError> {
     let order = top(order);
     match try_order(&order, &[], &[], Optional::No, doer)? {
@@ -116,7 +116,7 @@ fn within(order: &Order, composite: &Option<Rc<Composite>>) -> Vec<Vec<Step>> {
     order.groups.iter().map(|group| group.iter().map(step).collect()).collect()
 }
 
-/// Enters a composite buildpack, unless that is where we are already.
+/// Enters a composite buildpack. One that is within itself is an error.
 fn enter(step: &Step) -> Result<Rc<Composite>, DetectError> {
     let name = format!("{}@{}", step.element.id, step.element.version);
     let mut path = vec![name.clone()];

@@ -6,7 +6,7 @@ use dhow_oci::annotation;
 
 use crate::image::SourceImage;
 
-/// Keys of the specification say something of the one image that has them, so they are not inherited.
+/// These keys say something of the one image that has them. So they are not inherited.
 const OF_ONE_IMAGE: [&str; 2] = ["org.opencontainers.image.", "dev.dhow."];
 
 /// Returns the annotations of an image on `run`: what the run image inherits, and which run image it is.

@@ -19,7 +19,7 @@ use crate::content::{Content, PackedLayer};
 use crate::layers_directory::{LayersDirectory, own_file};
 use crate::{Level, Log};
 
-/// Packs or reuses every layer, stores config and manifest, and returns the image, which nobody names yet.
+/// Packs or reuses every layer, stores config and manifest, and returns the image. It has no name yet.
 ///
 /// Of the run image and the previous image only layers that are not in the store yet are read, once, as they come into it.
 pub fn export(input: &ExportInput<'_>, log: &dyn Log) -> Result<Exported, ExportError> {
@@ -45,7 +45,7 @@ pub fn export(input: &ExportInput<'_>, log: &dyn Log) -> Result<Exported, Export
     Ok(Exported { image, layers, completeness, build_bom })
 }
 
-/// Takes the run image's blobs over, for a full image; what is absent there makes the result sparse.
+/// Takes the run image's blobs over, if the image is to be full. A blob that is absent there makes the result sparse.
 fn store_base(input: &ExportInput<'_>, log: &dyn Log) -> Result<Completeness, ExportError> {
     if input.wanted.completeness == Completeness::Sparse {
         return Ok(Completeness::Sparse);
@@ -215,8 +215,8 @@ impl Export<'_> {
 
     /// Returns the layer, and whether the previous image has the same in its place.
     ///
-    /// The files are read once if the previous image has nothing there, or what it has is the same; a layer that
-    /// changed is hashed first, and packed then.
+    /// If the previous image has nothing in that place, the files are read once, and packed. Otherwise they are hashed
+    /// first. They are packed in a second pass if the layer has changed.
     fn place(
         &self,
         slot: &Slot,
@@ -303,7 +303,10 @@ impl Slot {
         ExportedLayer { id, source, created_by, layer, outcome }
     }
 
-    /// Returns the content; a layer that is on disk no more has none, and a known one may lose its blob meanwhile.
+    /// Returns the content.
+    ///
+    /// # Errors
+    /// A layer that is no longer on disk has none. It cannot be made again if its blob got lost in the meantime.
     fn content(&self) -> Result<&Content, ExportError> {
         self.content.as_ref().ok_or_else(|| ExportError::Reuse {
             layer: self.id.clone(),

@@ -6,12 +6,12 @@ use dhow_oci::DiffId;
 
 use crate::content::PackedLayer;
 
-/// Knows layers from an earlier build, by looking at no more than the files' inodes.
+/// Knows layers from an earlier build. It looks at the inodes of files only.
 pub trait KnownLayers: Sync {
-    /// Returns the layer that was made of `directory`, if that holds exactly what it held then; `id` is the layer's.
+    /// Returns the layer that was made of `directory`, if that still holds exactly what it held then. `id` names the layer.
     fn directory(&self, id: &str, directory: &Path) -> Option<PackedLayer>;
 
-    /// Returns the diffID of `directory`, if that holds exactly what it held then, although no blob of it may be kept.
+    /// Returns the diffID of `directory`, if that still holds exactly what it held then. A blob of it may not be kept.
     fn diff_id(&self, directory: &Path) -> Option<DiffId>;
 
     /// Returns the layers that `slices` made of the app, the rest last, if the app is exactly what it was then.

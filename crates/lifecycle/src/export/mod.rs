@@ -120,8 +120,9 @@ pub struct RunImage<'a> {
 }
 
 impl RunImage<'_> {
-    /// Fails unless the image is the one that was analyzed. [`export`] checks it too; what is made for an export is
-    /// made after this.
+    /// Fails unless the image is the one that was analyzed.
+    ///
+    /// [`export`] checks it too. A caller that makes something for the export checks it before.
     pub fn check(&self) -> Result<(), ExportError> {
         if self.extended {
             return Err(ExportError::Extended);
@@ -172,20 +173,20 @@ pub enum LauncherSource<'a> {
 pub enum LauncherSbom<'a> {
     /// There are none.
     None,
-    /// In the lifecycle's own directory, under the names that a release gives them; those missing are warned of.
+    /// In the lifecycle's own directory, under the names that a release gives them. A missing one is a warning.
     OfLifecycle(&'a Path),
     /// In a directory that the platform names: every file that looks like one.
     Directory(&'a Path),
 }
 
-/// An image whose blobs are stored, but which nobody has named yet.
+/// An image whose blobs are stored. It has no name yet.
 #[derive(Clone, Debug)]
 pub struct Exported {
     /// The image.
     pub image: Image,
     /// Its layers above the run image's, in order.
     pub layers: Vec<ExportedLayer>,
-    /// Whether the run image's layers are stored: sparse too when the run image itself lacks some.
+    /// Whether the run image's layers are stored. An image is also sparse when the run image itself lacks some.
     pub completeness: Completeness,
     /// What the buildpacks' `build.toml` files say of the old bill of materials.
     pub build_bom: Vec<Bom>,

@@ -1,6 +1,6 @@
 //! Which layers an image gets, in order: pure, from what is on disk and what the previous image has.
 //!
-//! A step that cannot be done is part of the plan, so that what comes before it is done and said, as by the reference.
+//! A step that cannot be done is part of the plan. So the steps before it are done and told, as the reference does.
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ pub(super) struct Slot {
     pub(super) created_by: String,
     /// The diffIDs that the previous image has in the same place.
     pub(super) recorded: Vec<String>,
-    /// The content, unless it is on disk no more.
+    /// The content; `None` if it is no longer on disk.
     pub(super) content: Option<Content>,
 }
 
@@ -52,9 +52,9 @@ pub enum LayerSource {
     },
     /// The SBOM files for launch.
     Sbom(PathBuf),
-    /// A slice of the app, from 1, of so many.
+    /// A slice of the app.
     App {
-        /// The slice.
+        /// Its number, from 1.
         slice: usize,
         /// How many there are.
         of: usize,

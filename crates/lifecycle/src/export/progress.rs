@@ -9,7 +9,7 @@ use crate::content::PackedLayer;
 
 /// The layers of an export that is at work, or has ended.
 ///
-/// The cache is written from them, so that what is in both is hashed and compressed once, also when both are written at
+/// The cache is written from them. So a layer that is in both is hashed and compressed once, even when both are written at
 /// the same time.
 #[derive(Debug, Default)]
 pub struct ExportProgress {
@@ -35,7 +35,7 @@ impl ExportProgress {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Returns what must be kept for as long as the export is at work: nobody waits for it after that.
+    /// Returns a guard. The export has ended when it is dropped, and nobody waits for a layer after that.
     pub(super) fn until_dropped(&self) -> EndOfExport<'_> {
         EndOfExport(self)
     }

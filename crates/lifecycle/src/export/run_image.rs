@@ -5,10 +5,10 @@ use std::path::Path;
 use dhow_cnb::{RunFile, RunImageNames};
 use dhow_oci::Reference;
 
-/// Returns the entry of `run.toml` that names `image`, else the first; empty if there is none.
+/// Returns the entry of `run.toml` that names `image`. If none does, the first counts. Without entries the names are empty.
 ///
-/// `image` is the `run-image.image` of analyzed.toml: in layout mode a path, which names an entry when it ends in the
-/// place that the layout directory has for that entry. (The reference never finds one there: difference G2.)
+/// `image` is the `run-image.image` of analyzed.toml. In layout mode that is a path. It names an entry if it ends in the
+/// place that the layout directory has for the entry. (The reference never finds one there: difference G2.)
 #[must_use]
 pub fn run_image_names(file: &RunFile, image: &str) -> RunImageNames {
     let is_meant =

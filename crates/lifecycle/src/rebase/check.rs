@@ -63,7 +63,7 @@ impl Unfit {
     }
 }
 
-/// Checks that the images fit by the rules of the app image's Platform API; with `force` a misfit is a warning.
+/// Checks that the images fit, by the rules of the app image's Platform API. With `force` a misfit is only a warning.
 pub(super) fn check(input: &RebaseInput<'_>, log: &dyn Log) -> Result<(), Unfit> {
     let app = input.app.image.config().value();
     let base = input.base.image.config().value();

@@ -1,5 +1,5 @@
-//! What the label `io.buildpacks.lifecycle.metadata` says of the run image, edited in place: fields that nobody
-//! here knows stay.
+//! What the label `io.buildpacks.lifecycle.metadata` says of the run image. It is edited in place: fields that dhow does
+//! not know stay.
 
 use dhow_cnb::label::LIFECYCLE_METADATA;
 use dhow_oci::{ImageConfig, LayerRef, Reference, go_json};
@@ -40,7 +40,7 @@ impl RunImageMetadata {
         self.run_image("reference").unwrap_or_default()
     }
 
-    /// Returns the names under which the run image is known: those of `runImage`, else those of `stack.runImage`.
+    /// Returns the names under which the run image is known, those of `runImage` first, then those of `stack.runImage`.
     pub(super) fn names(&self) -> Vec<&str> {
         [self.label.get("runImage"), self.stack_run_image()]
             .into_iter()
@@ -53,7 +53,7 @@ impl RunImageMetadata {
             .collect()
     }
 
-    /// Tells whether `name` is one of the run image's names; a digest in it does not count.
+    /// Tells whether `name` is one of the run image's names. A digest in it is ignored.
     pub(super) fn knows(&self, name: &str) -> bool {
         let wanted = normal(name);
         self.names().into_iter().any(|known| normal(known) == wanted)
@@ -96,7 +96,7 @@ impl RunImageMetadata {
         });
     }
 
-    /// Makes `name` the only name of the run image; an empty one leaves it without.
+    /// Makes `name` the only name of the run image. With an empty `name` it has none.
     pub(super) fn rename(&mut self, name: &str) {
         if name.is_empty() {
             self.edit_run_image(|run_image| {
@@ -138,7 +138,7 @@ impl RunImageMetadata {
     }
 }
 
-/// Returns a name fully qualified, without its digest; what is no reference is itself.
+/// Returns a name fully qualified, without its digest. A text that is no reference stays as it is.
 fn normal(name: &str) -> String {
     let name = name.split_once('@').map_or(name, |(name, _)| name);
     name.parse::<Reference>().map_or_else(|_| name.to_owned(), |reference| reference.to_string())

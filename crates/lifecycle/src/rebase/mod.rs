@@ -1,7 +1,7 @@
 //! Rebase: an app image onto another run image, by arithmetic over manifest and config.
 //!
-//! The layers of the old run image end at the one that the label's `runImage.topLayer` names; they are replaced,
-//! whether or not the old run image still exists. No layer is opened.
+//! The layers of the old run image end at the one that the label's `runImage.topLayer` names. They are replaced. The old
+//! run image need not exist any more. No layer is opened.
 
 mod check;
 mod metadata;
@@ -83,8 +83,8 @@ impl RebaseError {
 
 /// Returns the app image with the layers of its run image replaced by those of another.
 ///
-/// Labels, base annotations and platform follow the new run image; all else of the app image stays, fields and
-/// annotations that nobody here knows too.
+/// Labels, base annotations and platform follow the new run image. Everything else of the app image stays, including
+/// fields and annotations that dhow does not know.
 pub fn rebase(input: &RebaseInput<'_>, log: &dyn Log) -> Result<Rebased, RebaseError> {
     check::check(input, log)?;
     let app = &input.app.image;

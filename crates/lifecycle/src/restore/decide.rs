@@ -30,7 +30,7 @@ pub(super) enum Source {
 /// What becomes of a layer's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Data {
-    /// They are not in the cache, and not needed: the app image's layer is reused by its diffID.
+    /// They are not in the cache. They are not needed either: the layer of the app image is reused by its diffID.
     Leave,
     /// They are restored from the cache.
     Restore,
@@ -88,7 +88,7 @@ fn layers<'a>(
     };
     let mut layers: Vec<LayerDecision<'a>> = of_app.map(with_source(Source::App)).collect();
     for layer in of_cache.map(with_source(Source::Cache)) {
-        // The cache's word replaces the app image's, as its file is written over the other.
+        // Its file is written over that of the app image. So what the cache says counts.
         layers.retain(|other| other.name != layer.name);
         layers.push(layer);
     }

@@ -14,7 +14,8 @@ use super::{KeptTree, RestoreInput};
 /// Directories that are the lifecycle's own.
 const LIFECYCLES: [&str; 2] = ["config", "sbom"];
 
-/// Removes all that is below the layers directory but the lifecycle's own directories and the intact directories of layers that are to be restored.
+/// Removes what is below the layers directory. Two things stay: the lifecycle's own directories, and the directories of
+/// layers that are to be restored and are intact.
 pub(super) fn keep_only_intact(
     input: &RestoreInput<'_>,
     tree: &dyn KeptTree,
@@ -32,7 +33,7 @@ pub(super) fn keep_only_intact(
         }
     }
     for buildpack in entries(input, input.layers)? {
-        // A link or a file in the place of a directory would be in the way of the next build, and of all after it.
+        // A link or a file in the place of a directory would stop the next build, and all after it.
         if !input.root.is_real_directory(&buildpack) {
             input.root.remove_all(&buildpack)?;
             continue;

@@ -70,7 +70,7 @@ pub struct RestoredLayer {
     pub directory: PathBuf,
     /// Its diffID.
     pub diff_id: DiffId,
-    /// Whether they were there all the time.
+    /// Whether the files were in place already.
     pub kept: bool,
 }
 
@@ -141,7 +141,7 @@ pub fn restore(input: &RestoreInput<'_>, log: &dyn Log) -> Result<Restored, Rest
         log.log(Level::Info, "Restoring data for SBOM from cache");
     }
     let layers = run(input, jobs, log)?;
-    // Left out with the layers, though the message above is printed all the same.
+    // Without layers they are left out too. The message above is printed all the same.
     if input.rules.sbom_layers && !input.skip_layers {
         if restores_sbom {
             sbom::extract_cached(input, &cache.sbom.sha, log)?;
@@ -162,8 +162,8 @@ fn write_stores(input: &RestoreInput<'_>, decisions: &[Decision<'_>]) -> Result<
     Ok(())
 }
 
-/// Makes a buildpack's directory. It becomes a parent in the tars of its layers, so its mode is 0755 whatever the
-/// umask is.
+/// Makes a buildpack's directory. Its mode is 0755 whatever the umask is, because it becomes a parent in the tars of its
+/// layers.
 fn make_directory(root: &Root, directory: &Path) -> Result<(), PathError> {
     if root.is_directory(directory) {
         return Ok(());
@@ -300,7 +300,7 @@ fn unpack(input: &RestoreInput<'_>, cache: &dyn LayerCache, job: &Job) -> Outcom
             input.work.layers_restored.add(1);
             Ok(())
         }
-        // Whatever the failure, a cached layer that is damaged is only left out.
+        // If the cached layer is damaged, it is left out, whatever the failure was.
         Err(error) => Err(cache.verify(&layer.diff_id).err().map_or(Failure::Extract(error), Failure::Cache)),
     }
 }
