@@ -34,6 +34,6 @@ pub use limits::Limits;
 pub use pack::{diff_id, pack};
 pub use pack_error::PackError;
 pub use pipeline::{PackOptions, Packed};
-pub use stack::Stack;
+pub use stack::{Stack, StatedOwners};
 pub use unpack::{Owners, Rules, UnpackError, UnpackOptions, Unpacked, Whiteouts, unpack};
 pub use walk::{WalkError, directory_entries, parent_entries};

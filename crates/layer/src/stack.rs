@@ -5,11 +5,15 @@
 //! tree.rs    how a path is walked: links, `..`, and the directory that is being made on top, if there is one
 //! below.rs   which directories of which layers show together at a path
 //! marks.rs   how a layer says that something of the layers below it is gone
+//! owner.rs   to whom files belong in the image, if not on the disk
+//! walk.rs    all that the layers show
 //! ```
 
 mod below;
 mod marks;
+mod owner;
 mod tree;
+mod walk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -25,7 +29,9 @@ use rustix::io::Errno;
 
 pub(crate) use below::{Child, Leaf, open_directory};
 pub(crate) use marks::{is_whiteout, make_opaque, make_whiteout, within};
+pub(crate) use owner::note_owner;
 pub(crate) use tree::{Facts, Presence, Replaces, Tree, facts_of};
+pub use walk::StatedOwners;
 
 /// The most directories that lie in each other on the way to what is looked up, as in a layer.
 const DEPTH: usize = 500;

@@ -148,3 +148,74 @@ fn a_program_that_writes_more_than_the_limit_is_ended_and_told_how_to_raise_it()
     assert!(outcome.error_and_hint().0.starts_with("programs wrote more than 30 MB"), "{}", outcome.stderr);
     assert_eq!(scratches(&world), 0);
 }
+
+/// What a buildpack tries at places of the image; each answer is the same for root and for others.
+const TRIES: &str = r#"
+try() { if (eval "$2") 2>/dev/null; then echo "may $1"; else echo "may not $1"; fi; }
+cat /opt/tool/bin/program && stat -c '%n %a' /opt/tool /opt/tool/bin/program /usr/share/file
+try "make a file of the tool" "echo x >/opt/tool/new"
+try "make one deeper" "echo x >/opt/tool/bin/new"
+try "change the tool" "echo changed >/opt/tool/bin/program"
+try "rename in the tool" "mv /opt/tool/bin /opt/tool/other"
+try "remove the tool's file" "rm /opt/tool/removed"
+try "write what root has in it" "echo x >/opt/tool/locked/new"
+try "write what is open" "echo x >/srv/open/new"
+try "write the group's" "echo x >/srv/group/new"
+try "change an open file" "echo x >/usr/share/open"
+try "change a file of root" "echo x >>/usr/share/file"
+try "make it writable" "chmod 666 /usr/share/file"
+try "write what root owns" "echo x >/usr/share/new"
+try "write to the root" "mkdir /new"
+try "replace a buildpack" "echo x >/cnb/buildpacks/of-the-user/new"
+try "reach what is closed" "echo x >/closed/open/new"
+try "change a file of root among all" "echo x >/tmp/of-root"
+cat /opt/tool/new /usr/share/open || true
+"#;
+
+/// A layer of places that the build's user may write or not.
+fn places(world: &World) -> Vec<Layer> {
+    for (path, mode) in [
+        ("user/opt/tool/bin/program", 0o755),
+        ("user/opt/tool/removed", 0o644),
+        ("user/cnb/buildpacks/of-the-user/file", 0o644),
+        ("root/opt/tool/locked/file", 0o644),
+        ("root/srv/open/file", 0o644),
+        ("root/usr/share/open", 0o666),
+        ("root/usr/share/file", 0o644),
+        ("root/closed/open/file", 0o644),
+        ("root/tmp/of-root", 0o644),
+        ("group/srv/group/file", 0o644),
+    ] {
+        set_mode(world.write(&format!("trees/{path}"), "of the image\n"), mode);
+    }
+    for (path, mode) in [("root/srv/open", 0o777), ("root/closed/open", 0o777), ("root/closed", 0o700)] {
+        set_mode(world.path(format!("trees/{path}")), mode);
+    }
+    set_mode(world.path("trees/root/tmp"), 0o1777);
+    set_mode(world.path("trees/group/srv/group"), 0o775);
+    // Directories that a layer has come with their owner, so each tree begins where its owner's does.
+    let of_user = Layer::some_of(&world.path("trees/user"), &["opt/tool", "cnb/buildpacks/of-the-user"], (1000, 1000));
+    let of_root = ["opt/tool/locked", "srv/open", "usr/share", "closed", "tmp"];
+    let of_root = Layer::some_of(&world.path("trees/root"), &of_root, (0, 0));
+    let of_group = Layer::some_of(&world.path("trees/group"), &["srv/group"], (0, 1000));
+    vec![of_user, of_root, of_group]
+}
+
+#[test]
+fn the_images_modes_decide_what_a_build_may_write_and_nothing_of_it_is_kept() {
+    let world = world(TRIES, &[], places);
+    let expected = "of the image\n/opt/tool 755\n/opt/tool/bin/program 755\n/usr/share/file 644\n\
+        may make a file of the tool\nmay make one deeper\nmay change the tool\nmay rename in the tool\n\
+        may remove the tool's file\nmay not write what root has in it\nmay write what is open\n\
+        may write the group's\nmay change an open file\nmay not change a file of root\nmay not make it writable\n\
+        may not write what root owns\nmay not write to the root\nmay not replace a buildpack\n\
+        may not reach what is closed\nmay not change a file of root among all\nx\nx\n";
+    for _ in 0..2 {
+        world.build("oci:app", "source", &[]).success().says(expected);
+        assert_eq!(scratches(&world), 0);
+    }
+    // Another user may other things.
+    let outcome = world.build("oci:app", "source", &["--uid", "1234", "--gid", "1234"]).success();
+    let outcome = outcome.says("may not make a file of the tool\n").says("may write what is open\n");
+    outcome.says("may not write the group's\n").says("may change an open file\n");
+}

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::Stack;
 use super::below::{Below, Child, open_directory};
 use super::marks::{is_opaque, is_whiteout, within};
+use super::owner::noted_owner;
 use crate::Owner;
 
 /// As many links as the kernel follows.
@@ -293,9 +294,10 @@ enum Step {
     File,
 }
 
-/// Returns what an open directory is like.
+/// Returns what an open directory is like. Its owner is the one that is noted, else the one on the disk.
 pub(crate) fn facts_of(directory: BorrowedFd<'_>) -> Result<Facts, Errno> {
     let stat = rustix::fs::fstat(directory)?;
-    let owner = Owner { uid: stat.st_uid.into(), gid: stat.st_gid.into() };
+    let on_disk = Owner { uid: stat.st_uid.into(), gid: stat.st_gid.into() };
+    let owner = noted_owner(directory)?.unwrap_or(on_disk);
     Ok(Facts { mode: stat.st_mode & 0o7777, owner, modified: Some(stat.st_mtime) })
 }

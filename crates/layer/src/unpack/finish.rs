@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::known::{Known, NameId};
 use super::place::{Unpacker, ids, times};
 use super::{Owners, Rules, UnpackError};
-use crate::stack::{Facts, open_directory, within};
+use crate::stack::{Facts, note_owner, open_directory, within};
 
 impl Unpacker<'_> {
     /// Sets modes, owners and times of directories.
@@ -55,6 +55,9 @@ impl Unpacker<'_> {
         if self.options.owners == Owners::Set {
             let (uid, gid) = ids(facts.owner)?;
             rustix::fs::chownat(directory, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
+        }
+        if self.options.owners == Owners::Note {
+            note_owner(directory, facts.owner)?;
         }
         let mode = Mode::from_raw_mode(facts.mode);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -13,7 +13,8 @@ use rustix::io::Errno;
 
 use super::place::{Unpacker, ids, times};
 use super::{Member, Owners, Rules, content};
-use crate::stack::{Child, Leaf, Tree, is_whiteout, within};
+use crate::Owner;
+use crate::stack::{Child, Leaf, Tree, is_whiteout, note_owner, within};
 
 impl Unpacker<'_> {
     pub(super) fn place_file(&mut self, name: &OsStr, member: &Member, data: &mut dyn BufRead) -> io::Result<()> {
@@ -27,6 +28,9 @@ impl Unpacker<'_> {
         if self.options.owners == Owners::Set {
             let (uid, gid) = ids(member.owner)?;
             rustix::fs::fchown(&file, Some(uid), Some(gid))?;
+        }
+        if self.options.owners == Owners::Note && member.owner != Owner::ROOT {
+            note_owner(file.as_fd(), member.owner)?;
         }
         // After the owner, since a change of it takes setuid away.
         rustix::fs::fchmod(&file, Mode::from_raw_mode(member.mode))?;

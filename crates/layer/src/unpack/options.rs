@@ -26,6 +26,9 @@ pub enum Owners {
     Set,
     /// Files belong to whoever unpacks.
     Ignore,
+    /// Files belong to whoever unpacks. To whom they should is noted with directories, and with files that are not root's, so
+    /// that a [`Stack`] can tell.
+    Note,
     /// Files belong to whoever unpacks, and [`Unpacked::owners`](crate::Unpacked::owners) says to whom they should.
     Record,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile, TomlError, places};
 use dhow_fs::{Root, TemporaryDirectory, Work, sync_filesystem};
 use dhow_layer::Stack;
-use dhow_sandbox::{Access, Mount};
+use dhow_sandbox::Mount;
 
 use super::choice::BuildpackChoice;
 use super::error::BuildError;
@@ -15,13 +15,16 @@ use super::output::check_apart;
 use super::project::{Project, Wanted};
 use super::request::BuildRequest;
 use crate::container::{
-    Caller, LowerDirectories, Owned, home_of, hosts_files, is_place_of_image, lower_directories, numeric_id,
+    Caller, LowerDirectories, Owned, Writer, home_of, hosts_files, is_place_of_image, lower_directories, numeric_id,
+    writable_parts,
 };
 use crate::embedded::{self, BUILDPACKS, HOME, HostFacts, HostSystem, NameResolution, SystemMount};
 use crate::{Events, Location, Network, open};
 
 const FILE_LIMIT: u64 = 8 * 1024 * 1024;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What everyone may write in every build.
+const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 /// The user of the embedded builder, as of most builders.
 const EMBEDDED_ID: u32 = 1000;
 
@@ -219,12 +222,14 @@ fn of_image(
         environment.retain(|(existing, _)| existing != "HOME");
         environment.push(("HOME".to_owned(), home));
     }
-    let mut mounts = vec![Mount::open_to_all("/tmp"), Mount::open_to_all("/var/tmp")];
+    let mut mounts: Vec<Mount> = TEMPORARY.map(Mount::open_to_all).to_vec();
     let home = environment.iter().find(|(key, _)| key == "HOME").map(|(_, home)| Path::new(home));
     let home = home.filter(|home| is_place_of_image(home) && !home.starts_with(places::CNB));
     mounts.extend(home.map(Mount::open_to_job));
-    let parts: Vec<Mount> = mounts.iter().map(|mount| Mount::part(&mount.destination, Access::ReadWrite)).collect();
-    mounts.extend(parts);
+    let opened: Vec<PathBuf> = mounts.iter().map(|mount| mount.destination.clone()).collect();
+    let writer = Writer { uid, gid, opened: &opened };
+    let parts = writable_parts(&lower.paths, owned, &writer, &request.cache_directory, events)?;
+    mounts.extend(parts.into_iter().map(|part| Mount::part(part.path, part.access)));
     mounts.extend(hosts_files(request.network)?);
     Ok(Builder {
         name,

@@ -6,6 +6,7 @@ mod rootfs;
 mod scratch;
 mod user;
 mod volume;
+mod writable;
 
 pub use job::Network;
 pub(crate) use job::{Caller, caller, hosts_files, is_place_of_image, sandbox_network, system_mounts, volume_mounts};
@@ -16,3 +17,4 @@ pub(crate) use scratch::ScratchSpace;
 pub use user::UserError;
 pub(crate) use user::{ACCOUNTS_LIMIT, User, home_of, numeric_id, resolve as resolve_user};
 pub use volume::{Access, Volume, VolumeError};
+pub(crate) use writable::{Writer, writable_parts};

@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{Lock, LockError, LockMode, PathError, Root, TemporaryDirectory, Work, sync_filesystem, sync_path};
-use dhow_layer::{Owners, Stack, UnpackError, UnpackOptions, Whiteouts};
+use dhow_layer::{Owners, Stack, StatedOwners, UnpackError, UnpackOptions, Whiteouts};
 use dhow_oci::{DiffId, Digest, Image, LayerRef, chain_ids};
 use dhow_store::{BlobError, BlobSource};
 
@@ -32,7 +32,7 @@ const MOST_DIRECTORIES: usize = 128;
 pub(crate) enum Owned {
     /// To whom the image says: only root can do so.
     AsImage,
-    /// All to the caller.
+    /// All to the caller, with a note to whom the image says.
     Squashed,
 }
 
@@ -115,10 +115,18 @@ impl Owned {
         }
     }
 
+    /// Returns where the owners that the image states are found.
+    pub(crate) fn stated(self) -> StatedOwners {
+        match self {
+            Self::AsImage => StatedOwners::OnDisk,
+            Self::Squashed => StatedOwners::Noted,
+        }
+    }
+
     fn owners(self) -> Owners {
         match self {
             Self::AsImage => Owners::Set,
-            Self::Squashed => Owners::Ignore,
+            Self::Squashed => Owners::Note,
         }
     }
 }

@@ -179,13 +179,20 @@ impl Layer {
 
     /// Makes a layer of a directory: everything belongs to this user and the group of the same number.
     pub(crate) fn owned(tree: &Path, id: u32) -> Self {
-        let ids = [format!("--owner={id}"), format!("--group={id}")];
+        let names: Vec<_> = fs::read_dir(tree).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<&str> = names.iter().map(|name| name.to_str().unwrap()).collect();
+        Self::some_of(tree, &names, (id, id))
+    }
+
+    /// Makes a layer of parts of a directory, which belong to a user and a group. The directories above them have no entry.
+    pub(crate) fn some_of(tree: &Path, parts: &[&str], (user, group): (u32, u32)) -> Self {
+        let ids = [format!("--owner={user}"), format!("--group={group}")];
         let output = Command::new(tool("tar"))
             .args(["--create", "--format=gnu", "--sort=name", "--mtime=@1", "--numeric-owner"])
             .args(ids)
             .arg("--directory")
             .arg(tree)
-            .args(fs::read_dir(tree).unwrap().map(|entry| entry.unwrap().file_name()))
+            .args(parts)
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
