@@ -2,7 +2,7 @@
 #![no_main]
 
 use dhow_cnb::{
-    Analyzed, BuildFile, BuildPlan, BuildpackApi, BuildpackPlan, BuildpackRules, Descriptor, Group, LaunchFile,
+    Analyzed, BuildFile, BuildPlan, BuildpackApi, BuildpackFile, BuildpackPlan, BuildpackRules, Group, LaunchFile,
     LayerFile, OrderFile, Plan, ProjectMetadata, RunFile, StackFile, SystemFile,
 };
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +19,7 @@ macro_rules! reads_back {
 
 fuzz_target!(|text: &str| {
     reads_back!(text, Analyzed Group Plan BuildpackPlan ProjectMetadata);
-    let _ = (BuildFile::parse(text), BuildPlan::parse(text), Descriptor::parse(text), LayerFile::parse(text));
+    let _ = (BuildFile::parse(text), BuildPlan::parse(text), BuildpackFile::parse(text), LayerFile::parse(text));
     let _ = (OrderFile::parse(text), SystemFile::parse(text), RunFile::parse(text), StackFile::parse(text));
     for api in BuildpackApi::ALL {
         let _ = LaunchFile::parse(text, &BuildpackRules::of(api));

@@ -13,7 +13,7 @@ use crate::toml_write::{Node, Table};
 /// What `analyzed.toml` says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Analyzed {
-    /// The reference of the previous image; empty if there is none.
+    /// The reference of the previous image, if there is one. In the file an empty text means that there is none.
     pub previous_image: Option<String>,
     /// The reference of the build image, for extensions.
     pub build_image: Option<String>,
@@ -45,7 +45,7 @@ impl Analyzed {
             fields.table(key)?.map(|image| image.text("reference")).transpose()
         };
         Ok(Self {
-            previous_image: reference("image")?,
+            previous_image: reference("image")?.filter(|reference| !reference.is_empty()),
             build_image: reference("build-image")?,
             metadata: fields.table("metadata")?.map(|fields| read_metadata(&fields)).transpose()?.unwrap_or_default(),
             run_image: fields.table("run-image")?.map(|fields| AnalyzedRunImage::read(&fields)).transpose()?,
@@ -55,15 +55,15 @@ impl Analyzed {
     /// Returns the file's text.
     #[must_use]
     pub fn emit(&self) -> String {
-        let reference = |reference: &String| {
+        let reference = |reference: &str| {
             let mut table = Table::new();
             table.set("reference", reference);
             table
         };
         let mut table = Table::new();
         table
-            .set("image", self.previous_image.as_ref().map(reference))
-            .set("build-image", self.build_image.as_ref().map(reference))
+            .set("image", reference(self.previous_image.as_deref().unwrap_or_default()))
+            .set("build-image", self.build_image.as_deref().map(reference))
             .set("metadata", write_metadata(&self.metadata))
             .set("run-image", self.run_image.as_ref().map(AnalyzedRunImage::write));
         table.to_string()

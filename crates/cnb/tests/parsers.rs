@@ -2,7 +2,7 @@
 
 use dhow_cnb::launch::Metadata;
 use dhow_cnb::{
-    Analyzed, BuildFile, BuildPlan, BuildpackApi, BuildpackPlan, BuildpackRules, CacheMetadata, Descriptor, Group,
+    Analyzed, BuildFile, BuildPlan, BuildpackApi, BuildpackFile, BuildpackPlan, BuildpackRules, CacheMetadata, Group,
     LaunchFile, LayerFile, LifecycleMetadata, OrderFile, Plan, PlatformApi, ProjectMetadata, RunFile, StackFile, Store,
     SystemFile,
 };
@@ -14,7 +14,7 @@ fn parse_all(text: &str) {
     drop(BuildPlan::parse(text));
     drop(BuildpackPlan::parse(text));
     drop(CacheMetadata::parse(text.as_bytes()));
-    drop(Descriptor::parse(text));
+    drop(BuildpackFile::parse(text));
     drop(Group::parse(text));
     drop(LaunchFile::parse(text, &BuildpackRules::of(BuildpackApi::V0_8)));
     drop(LaunchFile::parse(text, &BuildpackRules::of(BuildpackApi::V0_12)));

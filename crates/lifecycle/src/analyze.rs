@@ -97,7 +97,7 @@ pub fn analyze(input: &AnalyzeInput<'_>, log: &dyn Log) -> Result<Analyzed, Anal
         extend: false,
         target: input.rules.has_targets.then_some(target),
     };
-    Ok(Analyzed { previous_image: Some(previous_image), build_image: None, metadata, run_image: Some(run_image) })
+    Ok(Analyzed { previous_image, build_image: None, metadata, run_image: Some(run_image) })
 }
 
 fn not_found(name: &str) -> String {
@@ -105,14 +105,14 @@ fn not_found(name: &str) -> String {
 }
 
 /// Returns the previous image's metadata and reference. An image whose label cannot be read counts as none.
-fn previous(input: &AnalyzeInput<'_>, log: &dyn Log) -> (LifecycleMetadata, String) {
+fn previous(input: &AnalyzeInput<'_>, log: &dyn Log) -> (LifecycleMetadata, Option<String>) {
     let Some(image) = input.previous.image else {
         log.log(Level::Info, &not_found(input.previous.name));
         return Default::default();
     };
     let text = image.image.config().value().label(label::LIFECYCLE_METADATA).unwrap_or("{}");
     match LifecycleMetadata::parse(if text.is_empty() { "{}" } else { text }) {
-        Ok(metadata) => (metadata, image.reference()),
+        Ok(metadata) => (metadata, Some(image.reference())),
         Err(error) => {
             log.log(Level::Debug, &format!("Ignoring the metadata of image {:?}: {error}", image.name));
             Default::default()

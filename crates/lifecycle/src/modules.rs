@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dhow_cnb::{
-    BuildpackApiError, BuildpackId, BuildpackRules, BuildpackTarget, BuildpackVersion, Descriptor, ModuleKind,
+    BuildpackApiError, BuildpackFile, BuildpackId, BuildpackRules, BuildpackTarget, BuildpackVersion, ModuleKind,
     StatedApi, TomlError,
 };
 use dhow_fs::Root;
@@ -19,7 +19,7 @@ pub(crate) struct Module {
     /// Its directory.
     pub(crate) directory: PathBuf,
     /// Its `buildpack.toml`.
-    pub(crate) descriptor: Descriptor,
+    pub(crate) descriptor: BuildpackFile,
     /// The API that it states.
     pub(crate) api: StatedApi,
     /// The rules of its API.
@@ -58,7 +58,7 @@ pub(crate) fn lookup(
     let file = directory.join("buildpack.toml");
     let text = root.read_to_string(&file, LIMIT).map_err(GoPathError)?;
     let descriptor =
-        Descriptor::parse(&text).map_err(|source| ModuleError::Toml { path: file.display().to_string(), source })?;
+        BuildpackFile::parse(&text).map_err(|source| ModuleError::Toml { path: file.display().to_string(), source })?;
     let api = StatedApi::negotiate(ModuleKind::Buildpack, &format!("{id}@{version}"), descriptor.api.as_deref())?;
     let rules = BuildpackRules::of(api.version());
     let has_build = root.exists(&directory.join("bin/build"));

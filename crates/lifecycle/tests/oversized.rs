@@ -10,7 +10,7 @@ use std::sync::Arc;
 use dhow_cnb::{BuildpackId, BuildpackLayers, CacheMetadata};
 use dhow_lifecycle::MemoryLog;
 use dhow_lifecycle::cache::{CacheError, LayerCache, LayoutCache};
-use dhow_lifecycle::export::{ExportError, Publication, PublishError, Target, publish};
+use dhow_lifecycle::export::{ExportError, Output, Publication, PublishError, publish};
 use dhow_oci::{Image, ImageConfig};
 use dhow_store::Completeness;
 use support::{APP, Machine, Options, export_case, printed, recorded};
@@ -65,7 +65,7 @@ fn an_image_that_is_too_large_is_not_named() {
     config.config.labels.insert("large".to_owned(), "x".repeat(9 << 20));
     let image = Image::assemble(config, &[], Default::default());
     let publication = Publication { image: &image, completeness: Completeness::Full, base_layers: 0, bom: &[] };
-    let error = publish(&publication, &[Target { layout: &layout, tag: "latest", name: APP }], &MemoryLog::default());
+    let error = publish(&publication, &[Output { layout: &layout, tag: "latest", name: APP }], &MemoryLog::default());
     assert!(matches!(error, Err(PublishError::Oversized(_))));
     assert!(layout.index().unwrap().value().manifests.is_empty());
 }

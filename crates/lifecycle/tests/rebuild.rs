@@ -14,7 +14,7 @@ use dhow_lifecycle::analyze::{AnalyzeInput, Wanted, analyze};
 use dhow_lifecycle::cache::{DirectoryCache, LayerCache, LayoutCache};
 use dhow_lifecycle::content::Packing;
 use dhow_lifecycle::export::{
-    CacheInput, ExportProgress, Exported, NothingKnown, Publication, Target, publish, write_cache,
+    CacheInput, ExportProgress, Exported, NothingKnown, Output, Publication, publish, write_cache,
 };
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::restore::{KeptTree, RestoreInput, Restored, restore};
@@ -43,7 +43,7 @@ fn cache_path(machine: &Machine) -> std::path::PathBuf {
 fn save(machine: &Machine, exported: &Exported, app: &Layout, log: &MemoryLog) {
     let publication =
         Publication { image: &exported.image, completeness: exported.completeness, base_layers: 2, bom: &[] };
-    let _published = publish(&publication, &[Target { layout: app, tag: "latest", name: APP }], log).unwrap();
+    let _published = publish(&publication, &[Output { layout: app, tag: "latest", name: APP }], log).unwrap();
     let _machine = machine;
 }
 
@@ -438,7 +438,7 @@ fn a_previous_image_whose_label_is_garbage_counts_as_none() {
     });
     let image = Image::new(Document::of(manifest.value().clone()), config).unwrap();
     let analyzed = analysis(&build, &SourceImage { image, ..found }, &MemoryLog::default());
-    assert_eq!(analyzed.previous_image.as_deref(), Some(""));
+    assert_eq!(analyzed.previous_image, None);
     assert_eq!(analyzed.metadata, dhow_cnb::LifecycleMetadata::default());
 }
 

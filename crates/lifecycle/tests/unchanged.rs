@@ -10,7 +10,7 @@ use std::sync::Arc;
 use dhow_fs::WorkReport;
 use dhow_lifecycle::MemoryLog;
 use dhow_lifecycle::content::PackedLayer;
-use dhow_lifecycle::export::{Exported, KnownLayers, LayerSource, Outcome, Publication, Target, publish};
+use dhow_lifecycle::export::{Exported, KnownLayers, LayerSource, Outcome, Output, Publication, publish};
 use dhow_lifecycle::image::SourceImage;
 use dhow_oci::{Descriptor, DiffId, Digest, Image, ImageConfig, LayerRef, MediaType, Platform, Selector};
 use dhow_store::{BlobSink, BlobSource, Completeness, ImageSource, Layout, Presence, Query};
@@ -74,8 +74,8 @@ fn whole_base(machine: &Machine) -> SourceImage {
 fn save(exported: &Exported, layouts: &[(&Layout, &str)]) {
     let publication =
         Publication { image: &exported.image, completeness: exported.completeness, base_layers: 1, bom: &[] };
-    let targets: Vec<Target<'_>> =
-        layouts.iter().map(|(layout, name)| Target { layout, tag: "latest", name }).collect();
+    let targets: Vec<Output<'_>> =
+        layouts.iter().map(|(layout, name)| Output { layout, tag: "latest", name }).collect();
     let published = publish(&publication, &targets, &MemoryLog::default()).unwrap();
     assert_eq!(published.report.tags, layouts.iter().map(|(_, name)| (*name).to_owned()).collect::<Vec<_>>());
     assert_eq!(published.report.digest, exported.image.manifest().digest().as_str());
@@ -163,7 +163,7 @@ fn an_image_without_its_own_layers_is_not_named() {
     assert_eq!(app.presence(lost).unwrap(), Presence::Absent);
     let publication =
         Publication { image: &exported.image, completeness: Completeness::Sparse, base_layers: 1, bom: &[] };
-    let error = publish(&publication, &[Target { layout: &app, tag: "latest", name: APP }], &MemoryLog::default());
+    let error = publish(&publication, &[Output { layout: &app, tag: "latest", name: APP }], &MemoryLog::default());
     let words = error.unwrap_err().to_string();
     assert!(words.contains("lacks 1 layer(s)"), "{words}");
     assert!(app.index().unwrap().value().manifests.is_empty());

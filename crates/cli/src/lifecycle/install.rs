@@ -50,5 +50,5 @@ fn write(directory: &Path) -> Result<(), PathError> {
     }
     host.write(&place("launcher")?, crate::launcher::bytes(), 0o755)?;
     host.set_mode(&directory.join("launcher"), 0o755)?;
-    host.write(&place("lifecycle.toml")?, dhow_lifecycle::descriptor::lifecycle_toml().as_bytes(), 0o644)
+    host.write(&place("lifecycle.toml")?, dhow_lifecycle::lifecycle_file::lifecycle_toml().as_bytes(), 0o644)
 }

@@ -113,11 +113,11 @@ fn run_phase(
         return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments"));
     };
     if matches!(phase.trim_start_matches('-'), "version") && phase.starts_with('-') && rest.is_empty() {
-        terminal.answer(dhow_lifecycle::descriptor::VERSION);
+        terminal.answer(dhow_lifecycle::lifecycle_file::VERSION);
         return Ok(0);
     }
     if phase == DESCRIPTOR {
-        terminal.answer(dhow_lifecycle::descriptor::lifecycle_toml().trim_end());
+        terminal.answer(dhow_lifecycle::lifecycle_file::lifecycle_toml().trim_end());
         return Ok(0);
     }
     if phase == INSTALL {
@@ -155,7 +155,7 @@ fn run(
     let directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
     let given = Given::new(api, flags, positional, directory);
     if given.switch("version") {
-        terminal.answer(dhow_lifecycle::descriptor::VERSION);
+        terminal.answer(dhow_lifecycle::lifecycle_file::VERSION);
         return Ok(0);
     }
     // What goes wrong is handed over, and told once.

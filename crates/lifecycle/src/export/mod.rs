@@ -38,7 +38,7 @@ pub use known::{KnownLayers, NothingKnown};
 pub use layer::{ExportedLayer, Outcome};
 pub use plan::LayerSource;
 pub use progress::ExportProgress;
-pub use publish::{Publication, PublishError, Published, Target, publish};
+pub use publish::{Output, Publication, PublishError, Published, publish};
 pub use run_image::run_image_names;
 pub use slices::SliceError;
 pub use time::{REPRODUCIBLE_TIME, rfc3339, source_date_epoch};

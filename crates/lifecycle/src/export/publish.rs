@@ -9,7 +9,7 @@ use crate::Log;
 
 /// A name that an image gets.
 #[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
+pub struct Output<'a> {
     /// The layout.
     pub layout: &'a Layout,
     /// The tag in it.
@@ -80,7 +80,7 @@ pub struct Publication<'a> {
 /// The closure of what is named is checked. A target that fails is told, and the others are still written.
 pub fn publish(
     publication: &Publication<'_>,
-    targets: &[Target<'_>],
+    targets: &[Output<'_>],
     log: &dyn Log,
 ) -> Result<Published, PublishError> {
     let (first, others) = targets.split_first().ok_or(PublishError::NoTarget)?;
@@ -117,7 +117,7 @@ pub fn publish(
     Ok(Published { digest, entry, report })
 }
 
-fn save(publication: &Publication<'_>, target: &Target<'_>, from: &Layout) -> Result<Descriptor, PublishError> {
+fn save(publication: &Publication<'_>, target: &Output<'_>, from: &Layout) -> Result<Descriptor, PublishError> {
     let Publication { image, completeness, base_layers, .. } = *publication;
     image.check_size()?;
     let manifest = image.manifest().value();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dhow_cnb::places;
-use dhow_cnb::{BuildpackApi, BuildpackId, BuildpackVersion, Descriptor, ModuleKind, NameError, TomlError};
+use dhow_cnb::{BuildpackApi, BuildpackFile, BuildpackId, BuildpackVersion, ModuleKind, NameError, TomlError};
 use dhow_fs::{FileKind, PathError, Root, Step};
 use dhow_layer::{Entry, EntryKind, FileSource, Owner};
 
@@ -13,9 +13,9 @@ pub enum BuildpackError {
     /// A file of it cannot be read.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// Its descriptor cannot be read.
+    /// Its `buildpack.toml` cannot be understood.
     #[error("cannot read {}", .path.display())]
-    Descriptor {
+    File {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -55,7 +55,7 @@ pub enum BuildpackError {
 pub(super) struct BuildpackDirectory {
     pub(super) id: BuildpackId,
     pub(super) version: BuildpackVersion,
-    pub(super) descriptor: Descriptor,
+    pub(super) descriptor: BuildpackFile,
     pub(super) root: Root,
 }
 
@@ -66,7 +66,7 @@ impl BuildpackDirectory {
         let file = path.join("buildpack.toml");
         let text = root.read_to_string(Path::new("/buildpack.toml"), LONGEST_DESCRIPTOR)?;
         let descriptor =
-            Descriptor::parse(&text).map_err(|source| BuildpackError::Descriptor { path: file.clone(), source })?;
+            BuildpackFile::parse(&text).map_err(|source| BuildpackError::File { path: file.clone(), source })?;
         let name_error = |source| BuildpackError::Name { path: file.clone(), source };
         let id = BuildpackId::new(descriptor.id.clone()).map_err(name_error)?;
         let version = BuildpackVersion::new(descriptor.version.clone()).map_err(name_error)?;

@@ -50,7 +50,7 @@ pub(super) fn lifecycle(programs: &LifecyclePrograms<'_>, host: &Root) -> Result
     }
     entries.push(Entry::file(places::LAUNCHER, Arc::clone(&programs.launcher), 0o755, Owner::ROOT));
     entries.push(Entry { path: places::LIFECYCLE.into(), kind: phases, mode: 0o755, owner: Owner::ROOT });
-    entries.push(text(places::LIFECYCLE_DESCRIPTOR, dhow_lifecycle::descriptor::lifecycle_toml()));
+    entries.push(text(places::LIFECYCLE_DESCRIPTOR, dhow_lifecycle::lifecycle_file::lifecycle_toml()));
     Ok(entries)
 }
 

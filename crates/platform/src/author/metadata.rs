@@ -1,7 +1,7 @@
 //! The labels of a builder, from what it is made of.
 
 use dhow_cnb::{BuildpackApi, BuildpackTarget, Order, PlatformApi};
-use dhow_lifecycle::descriptor;
+use dhow_lifecycle::lifecycle_file;
 use dhow_oci::DiffId;
 
 use super::builder::{
@@ -55,7 +55,7 @@ pub(super) fn layers(buildpacks: &[(&BuildpackDirectory, DiffId)]) -> BuildpackL
 fn lifecycle() -> LifecycleInfo {
     let set = |supported: Vec<String>| ApiSet { deprecated: Vec::new(), supported };
     LifecycleInfo {
-        version: descriptor::VERSION.to_owned(),
+        version: lifecycle_file::VERSION.to_owned(),
         api: ApiPair { buildpack: BuildpackApi::ALL[0].to_string(), platform: PlatformApi::ALL[0].to_string() },
         apis: ApiSets {
             buildpack: set(BuildpackApi::ALL.iter().map(ToString::to_string).collect()),

@@ -310,13 +310,13 @@ fn mounted(path: &Path) -> Result<MountedBuildpack, BuildError> {
     let file = source.join("buildpack.toml");
     let text = Root::host()?.read_to_string(&file, FILE_LIMIT)?;
     let fail = |source| BuildError::Toml { what: file.display().to_string(), source };
-    let descriptor = dhow_cnb::Descriptor::parse(&text).map_err(fail)?;
+    let descriptor = dhow_cnb::BuildpackFile::parse(&text).map_err(fail)?;
     let (id, version) = named(&descriptor).map_err(fail)?;
     Ok(MountedBuildpack { id, version, source })
 }
 
 /// Returns the id and the version that a `buildpack.toml` states, if they can name a directory.
-fn named(descriptor: &dhow_cnb::Descriptor) -> Result<(BuildpackId, BuildpackVersion), TomlError> {
+fn named(descriptor: &dhow_cnb::BuildpackFile) -> Result<(BuildpackId, BuildpackVersion), TomlError> {
     let name = |key: &str, source| TomlError::Name { key: format!("buildpack.{key}"), source };
     let id = BuildpackId::new(descriptor.id.as_str()).map_err(|error| name("id", error))?;
     let version = BuildpackVersion::new(descriptor.version.as_str()).map_err(|error| name("version", error))?;
@@ -366,7 +366,7 @@ fn in_layers(layers: &Stack) -> Vec<(BuildpackId, BuildpackVersion)> {
         for version in children(&directory.join(&id)) {
             let file = directory.join(&id).join(&version).join("buildpack.toml");
             let descriptor = layers.read_to_string(&file, FILE_LIMIT).ok().flatten();
-            if let Some(descriptor) = descriptor.and_then(|text| dhow_cnb::Descriptor::parse(&text).ok()) {
+            if let Some(descriptor) = descriptor.and_then(|text| dhow_cnb::BuildpackFile::parse(&text).ok()) {
                 found.extend(named(&descriptor));
             }
         }

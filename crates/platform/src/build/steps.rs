@@ -9,7 +9,7 @@ use dhow_cnb::launch::Metadata;
 use dhow_cnb::{Analyzed, Group, LauncherMetadata, OrderFile, places};
 use dhow_fs::{Root, Work};
 use dhow_lifecycle::cache::LayoutCache;
-use dhow_lifecycle::export::{Exported, Launcher, LauncherSbom, LauncherSource, Publication, Target, publish};
+use dhow_lifecycle::export::{Exported, Launcher, LauncherSbom, LauncherSource, Output, Publication, publish};
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Level, Log, files};
 use dhow_oci::{Digest, Selector};
@@ -222,9 +222,9 @@ impl Build<'_> {
                 }
             }
         }
-        let first = Target { layout: output.as_ref(), tag: &tag, name: &request.output_name };
-        let targets: Vec<Target<'_>> = std::iter::once(first)
-            .chain(others.iter().map(|(layout, tag, name)| Target { layout: layout.as_ref(), tag, name }))
+        let first = Output { layout: output.as_ref(), tag: &tag, name: &request.output_name };
+        let targets: Vec<Output<'_>> = std::iter::once(first)
+            .chain(others.iter().map(|(layout, tag, name)| Output { layout: layout.as_ref(), tag, name }))
             .collect();
         let publication = Publication {
             image: &exported.image,

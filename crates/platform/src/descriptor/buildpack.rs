@@ -90,7 +90,7 @@ mod tests {
         let files = script.files(&id, &version);
         let paths: Vec<_> = files.iter().map(|file| (file.path, file.mode)).collect();
         assert_eq!(paths, [("buildpack.toml", 0o644), ("bin/detect", 0o755), ("bin/build", 0o755)]);
-        let descriptor = dhow_cnb::Descriptor::parse(&files[0].content).unwrap();
+        let descriptor = dhow_cnb::BuildpackFile::parse(&files[0].content).unwrap();
         assert_eq!((descriptor.id.as_str(), descriptor.version.as_str()), ("my/\"id", "0.0.1"));
         assert_eq!(descriptor.api.as_deref(), Some("0.10"));
         assert_eq!(files[2].content, "#!/bin/bash -e\n\necho \"hi\"\nexit 3\n");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dhow_cnb::{LifecycleMetadata, PlatformApi, PlatformRules, label};
 use dhow_fs::{PathError, Root, Work};
-use dhow_lifecycle::export::{Publication, PublishError, Target, publish};
+use dhow_lifecycle::export::{Output, Publication, PublishError, publish};
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::rebase::{RebaseError as UnfitError, RebaseInput, rebase as rebase_image};
 use dhow_oci::{Digest, Platform, Selector};
@@ -133,7 +133,7 @@ pub fn rebase(request: &RebaseRequest, events: &dyn Events) -> Result<RebaseRepo
     let publication =
         Publication { image: &rebased.image, completeness, base_layers: rebased.base_layers.len(), bom: &[] };
     let tag = tag_of(&request.image, &opened);
-    let target = Target { layout: &layout, tag: &tag, name: &request.name };
+    let target = Output { layout: &layout, tag: &tag, name: &request.name };
     let published = publish(&publication, &[target], &log)?;
     Ok(RebaseReport {
         digest: published.digest,

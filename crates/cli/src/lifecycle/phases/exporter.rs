@@ -10,8 +10,8 @@ use dhow_lifecycle::cache::LayerCache;
 use dhow_lifecycle::content::Packing;
 use dhow_lifecycle::export::{
     BuiltApp, CacheInput, ExportInput, ExportProgress, Exported, Launcher, LauncherSbom, LauncherSource, NothingKnown,
-    Previous, Publication, Published, RunImage, Target, Wanted, export, publish, run_image_names, source_date_epoch,
-    write_cache,
+    Output as OpenOutput, Previous, Publication, Published, RunImage, Wanted, export, publish, run_image_names,
+    source_date_epoch, write_cache,
 };
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Log, files};
@@ -150,7 +150,7 @@ fn launcher(inputs: &ExporterInputs) -> Launcher<'_> {
     Launcher {
         source: LauncherSource::InRoot(&inputs.launcher),
         metadata: dhow_cnb::LauncherMetadata {
-            version: dhow_lifecycle::descriptor::VERSION.to_owned(),
+            version: dhow_lifecycle::lifecycle_file::VERSION.to_owned(),
             ..dhow_cnb::LauncherMetadata::default()
         },
         sbom: match inputs.launcher_sbom.as_path() {
@@ -182,7 +182,7 @@ impl Images {
         let (run, path) = read(&run_image.reference)?;
         let run =
             run.ok_or_else(|| failure(format!("run image not found: there is no image at {}", path.display())))?;
-        let previous = match analyzed.previous_image.as_deref().filter(|reference| !reference.is_empty()) {
+        let previous = match analyzed.previous_image.as_deref() {
             Some(reference) => read(reference)?.0,
             None => None,
         };
@@ -234,8 +234,8 @@ fn name(
 ) -> Result<Published, Failure> {
     let paths: Vec<String> = inputs.outputs.iter().map(|output| output.layout.display().to_string()).collect();
     let pairs = layouts.iter().zip(&inputs.outputs).zip(&paths);
-    let targets: Vec<Target<'_>> =
-        pairs.map(|((layout, output), name)| Target { layout, tag: &output.tag, name }).collect();
+    let targets: Vec<OpenOutput<'_>> =
+        pairs.map(|((layout, output), name)| OpenOutput { layout, tag: &output.tag, name }).collect();
     let publication = Publication {
         image: &exported.image,
         completeness: exported.completeness,

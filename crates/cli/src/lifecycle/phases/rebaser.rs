@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dhow_cnb::{ExitCode, LifecycleMetadata, label};
-use dhow_lifecycle::export::{Publication, Target, publish};
+use dhow_lifecycle::export::{Output as OpenOutput, Publication, publish};
 use dhow_lifecycle::files;
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::rebase::{RebaseError, RebaseInput, Rebased, rebase};
@@ -43,8 +43,8 @@ fn execute(session: &Session<'_>, inputs: &RebaserInputs) -> Result<(), Failure>
     let completeness = take_over(&app, &base, &rebased, &layouts[0])?;
     let paths: Vec<String> = inputs.outputs.iter().map(|output| output.layout.display().to_string()).collect();
     let pairs = layouts.iter().zip(&inputs.outputs).zip(&paths);
-    let targets: Vec<Target<'_>> =
-        pairs.map(|((layout, output), name)| Target { layout, tag: &output.tag, name }).collect();
+    let targets: Vec<OpenOutput<'_>> =
+        pairs.map(|((layout, output), name)| OpenOutput { layout, tag: &output.tag, name }).collect();
     let publication =
         Publication { image: &rebased.image, completeness, base_layers: rebased.base_layers.len(), bom: &[] };
     let published = publish(&publication, &targets, session.terminal).map_err(|error| failure(&error))?;

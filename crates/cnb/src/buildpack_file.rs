@@ -6,7 +6,7 @@ use crate::toml_read::{Fields, TomlError, parse};
 
 /// What `buildpack.toml` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Descriptor {
+pub struct BuildpackFile {
     /// The Buildpack API version, as it is written. It is not checked here, but by
     /// [`BuildpackApi::negotiate`](crate::BuildpackApi::negotiate).
     pub api: Option<String>,
@@ -35,7 +35,7 @@ pub struct Descriptor {
 /// The stack whose base is known without a target.
 const BIONIC: &str = "io.buildpacks.stacks.bionic";
 
-impl Descriptor {
+impl BuildpackFile {
     /// Parses the file.
     pub fn parse(text: &str) -> Result<Self, TomlError> {
         let document = parse(text)?;
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_whole_file_is_read() {
-        let descriptor = Descriptor::parse(
+        let descriptor = BuildpackFile::parse(
             r#"
 api = "0.10"
 [buildpack]
@@ -139,9 +139,9 @@ id = "*"
 
     #[test]
     fn targets_are_inferred_from_stacks_and_from_bin_build() {
-        let stacks = |ids: &[&str]| Descriptor {
+        let stacks = |ids: &[&str]| BuildpackFile {
             stacks: ids.iter().map(|id| (*id).to_owned()).collect(),
-            ..Descriptor::default()
+            ..BuildpackFile::default()
         };
         let systems = |targets: Vec<BuildpackTarget>| -> Vec<String> {
             targets.iter().map(|target| format!("{}/{}/{}", target.os, target.arch, target.distros.len())).collect()
@@ -156,6 +156,6 @@ id = "*"
 
     #[test]
     fn the_table_form_of_exec_env_is_an_error() {
-        assert!(Descriptor::parse("[buildpack]\nid = \"a\"\n[[buildpack.exec-env]]\nname = \"test\"").is_err());
+        assert!(BuildpackFile::parse("[buildpack]\nid = \"a\"\n[[buildpack.exec-env]]\nname = \"test\"").is_err());
     }
 }
