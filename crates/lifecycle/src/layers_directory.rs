@@ -1,7 +1,7 @@
 //! What a buildpack left in its layers directory: `<layers>/<escaped id>/`. Nobody else reads it.
 //!
 //! A name that ends in `.toml` is the file of a layer, or one of the buildpack's own files. The builder sees what the
-//! buildpack states ([`stated_layers`]); the later phases see what is there ([`LayersDirectory`]).
+//! buildpack states (`stated_layers`); the later phases see what is there ([`LayersDirectory`]).
 
 use std::path::{Path, PathBuf};
 
