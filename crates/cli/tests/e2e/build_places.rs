@@ -219,3 +219,30 @@ fn the_images_modes_decide_what_a_build_may_write_and_nothing_of_it_is_kept() {
     let outcome = outcome.says("may not make a file of the tool\n").says("may write what is open\n");
     outcome.says("may not write the group's\n").says("may change an open file\n");
 }
+
+#[test]
+fn what_a_build_is_made_of_cannot_be_changed_by_a_buildpack() {
+    let world = world("true", &[], |_| Vec::new());
+    let extra = world.extra_buildpack();
+    // All that a mode could forbid is allowed, so that the mounts alone decide.
+    for path in ["", "bin", "bin/build", "bin/detect", "buildpack.toml"] {
+        set_mode(extra.join(path), 0o777);
+    }
+    let script = r#"#!/bin/sh
+        for place in /cnb/control /cnb/control/group.toml /cnb/control/plan.toml "$CNB_BUILDPACK_DIR" \
+            "$CNB_BUILDPACK_DIR/bin/build" /cnb/lifecycle/lifecycle /platform /platform/env
+        do
+            test -e "$place" || echo "no $place"
+            target=$place
+            test ! -d "$place" || target=$place/new
+            if (echo x >>"$target") 2>/dev/null; then echo "wrote $place"; else echo "refused $place"; fi
+        done
+        (rm -r "$CNB_BUILDPACK_DIR/bin" && echo removed) 2>/dev/null
+        true"#;
+    fs::write(extra.join("bin/build"), script).unwrap();
+    let outcome = world.build("oci:app", "source", &["--buildpack", "extra"]).success();
+    let outcome = outcome.does_not_say("no /").does_not_say("wrote ").does_not_say("removed");
+    assert_eq!(outcome.stderr.matches("refused /").count(), 8, "{}", outcome.stderr);
+    assert_eq!(fs::read_to_string(extra.join("bin/build")).unwrap(), script);
+    assert_eq!(fs::read_dir(&extra).unwrap().count(), 2);
+}

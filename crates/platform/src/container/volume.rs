@@ -137,10 +137,11 @@ mod tests {
             assert!(text.parse::<Volume>().is_err(), "{text}");
         }
         let check = |text: &str| text.parse::<Volume>().unwrap().check_for_build(text, Path::new("/workspace"));
-        for text in
-            ["/a:/cnb/x", "/a:/layers", "/a:/workspace", "/a:/platform", "/a:/platform/env", "/a:/platform/env/X"]
-        {
-            assert!(check(text).is_err(), "{text}");
+        for target in ["/cnb/x", "/layers", "/proc", "/dev/shm", "/sys", "/sys/fs/cgroup", "/workspace"] {
+            assert!(check(&format!("/a:{target}")).is_err(), "{target}");
+        }
+        for target in ["/platform", "/platform/env", "/platform/env/X"] {
+            assert!(check(&format!("/a:{target}")).is_err(), "{target}");
         }
         for text in ["/a:/workspace/data", "/a:/platform/bindings/ca:ro", "/a:/data"] {
             assert_eq!(check(text), Ok(()), "{text}");
