@@ -119,6 +119,34 @@ fn a_file_that_may_not_grow_is_an_error_like_a_full_disk() {
     world.dhow(["layout", "check", "app"]).run().success();
 }
 
+#[test]
+fn a_disk_without_inodes_is_a_full_disk_whatever_is_made_next() {
+    let world = World::with_script(LAYER);
+    fs::write(world.path("small"), "small").unwrap();
+    pack(&world, "small");
+    world.build("oci:app", "source", &[]).success();
+    let disk = world.path("disk");
+    fs::create_dir(&disk).unwrap();
+    for inodes in 2..12 {
+        let mut mount = Command::new(tool("mount"));
+        let options = format!("nr_inodes={inodes},size=50m");
+        let mounted = mount.args(["-t", "tmpfs", "-o", &options, "none"]).arg(&disk).status().unwrap();
+        if !mounted.success() {
+            // Only root mounts.
+            return;
+        }
+        let outcomes = [
+            world.dhow(["import", "rootfs.tar", "oci:disk/image"]).run(),
+            world.dhow(["run", "oci:app"]).env("DHOW_CACHE_DIR", disk.join("cache")).run(),
+        ];
+        assert!(Command::new(tool("umount")).arg(&disk).status().unwrap().success());
+        for Outcome { code, stderr, .. } in outcomes.into_iter().filter(|outcome| outcome.code != Some(0)) {
+            assert!(code.is_some() && stderr.contains("No space left on device"), "{inodes}: {stderr}");
+            assert!(!stderr.contains("layout check"), "{inodes}: {stderr}");
+        }
+    }
+}
+
 /// Makes `rootfs.tar` of a file.
 fn pack(world: &World, file: &str) {
     let mut tar = Command::new(tool("tar"));
