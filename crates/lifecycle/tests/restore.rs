@@ -1,7 +1,5 @@
 //! What restoring leaves alone.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::num::NonZero;
 use std::path::Path;
 

@@ -8,8 +8,6 @@ use dhow_fs::Root;
 use super::Given;
 use crate::lifecycle::failure::Failure;
 
-/// The order that builders have, where the layers directory has none.
-
 /// What the detector works from.
 #[derive(Debug)]
 pub(crate) struct DetectorInputs {
