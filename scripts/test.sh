@@ -9,6 +9,7 @@ needed=(
   mmdebstrap:mmdebstrap
   runc:runc
   skopeo:skopeo
+  strace:strace
   umoci:umoci
   xz-utils:xz
   zstd:zstd

@@ -6,12 +6,12 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
 use crate::durable::{rename_replacing, sync_entry};
 use crate::unfinished::{lock_own, unique_name};
-use crate::{Operation, PathError, Root};
+use crate::{Operation, Ownership, PathError, Root, Stat};
 
 /// A file that is written beside its final name and renamed over it by [`AtomicFile::commit`].
 ///
@@ -96,6 +96,21 @@ impl AtomicFile {
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Sets the time of modification back by more than a tick of the file clock, so that whatever modifies the file once it
+    /// has its name gives it another one.
+    pub fn set_back(&self) -> Result<(), PathError> {
+        let fail = |source: Errno| PathError::new(Operation::SetTimes, &self.destination, source);
+        let stat = rustix::fs::fstat(&self.file).map_err(fail)?;
+        let then = Stat::of(&stat, &Ownership::Real).mtime_ns - SET_BACK_NS;
+        let second = 1_000_000_000;
+        let last_modification = Timespec {
+            tv_sec: i64::try_from(then.div_euclid(second)).unwrap_or(0),
+            tv_nsec: i64::try_from(then.rem_euclid(second)).unwrap_or(0),
+        };
+        let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        rustix::fs::futimens(&self.file, &Timestamps { last_access, last_modification }).map_err(fail)
     }
 
     /// Writes the file's content to the disk, unless it is there since the last write.
@@ -276,3 +291,6 @@ mod tests {
         assert_eq!((names(&moved), names(&directory)), (vec!["file".to_owned()], Vec::new()));
     }
 }
+
+/// Two ticks of the slowest kernel clock (100 Hz).
+const SET_BACK_NS: i128 = 20_000_000;

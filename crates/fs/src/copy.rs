@@ -53,6 +53,7 @@ pub fn share_file(source: &Path, root: &Root, destination: &Path) -> Result<Opti
     if rustix::fs::ioctl_ficlone(target.file(), &handle).is_err() {
         return Ok(None);
     }
+    target.set_back()?;
     target.commit_replacing(root, destination)?;
     Ok(Some(CopyMethod::Reflink))
 }

@@ -65,6 +65,11 @@ impl Stat {
         (self.device, self.inode)
     }
 
+    /// Returns the facts of an open file.
+    pub fn of_file(file: &std::fs::File) -> std::io::Result<Self> {
+        Ok(Self::of(&rustix::fs::fstat(file)?, &Ownership::Real))
+    }
+
     /// Returns the facts in a kernel's answer, owners presented by `ownership`.
     #[must_use]
     pub fn of(stat: &rustix::fs::Stat, ownership: &Ownership) -> Self {

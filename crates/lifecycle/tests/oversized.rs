@@ -12,7 +12,7 @@ use dhow_lifecycle::MemoryLog;
 use dhow_lifecycle::cache::{CacheError, LayerCache, LayoutCache};
 use dhow_lifecycle::export::{ExportError, Output, Publication, PublishError, publish};
 use dhow_oci::{Image, ImageConfig};
-use dhow_store::Completeness;
+use dhow_store::{Completeness, Expected};
 use support::{APP, Machine, Options, export_case, printed, recorded};
 
 /// The TOML file of a layer, and the layer.
@@ -64,8 +64,10 @@ fn an_image_that_is_too_large_is_not_named() {
     let mut config = ImageConfig { architecture: "amd64".to_owned(), os: "linux".to_owned(), ..ImageConfig::default() };
     config.config.labels.insert("large".to_owned(), "x".repeat(9 << 20));
     let image = Image::assemble(config, &[], Default::default());
-    let publication = Publication { image: &image, completeness: Completeness::Full, base_layers: 0, bom: &[] };
-    let error = publish(&publication, &[Output { layout: &layout, tag: "latest", name: APP }], &MemoryLog::default());
+    let publication =
+        Publication { image: &image, blobs: &[], completeness: Completeness::Full, base_layers: 0, bom: &[] };
+    let target = Output { layout: &layout, tag: "latest", name: APP, expected: &Expected::Anything };
+    let error = publish(&publication, &[target], &MemoryLog::default());
     assert!(matches!(error, Err(PublishError::Oversized(_))));
     assert!(layout.index().unwrap().value().manifests.is_empty());
 }

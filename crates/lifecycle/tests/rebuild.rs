@@ -20,7 +20,7 @@ use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::restore::{KeptTree, RestoreInput, Restored, restore};
 use dhow_lifecycle::{Level, MemoryLog};
 use dhow_oci::{DiffId, Document, Image, Platform, Selector};
-use dhow_store::{Completeness, ImageSource, Layout, Query};
+use dhow_store::{Completeness, Expected, ImageSource, Layout, Query};
 use serde_json::{Value, json};
 use support::{
     APP, Machine, Options, assert_same_text, config_text, export_case, lines, printed, recorded, rules, text,
@@ -41,9 +41,16 @@ fn cache_path(machine: &Machine) -> std::path::PathBuf {
 }
 
 fn save(machine: &Machine, exported: &Exported, app: &Layout, log: &MemoryLog) {
-    let publication =
-        Publication { image: &exported.image, completeness: exported.completeness, base_layers: 2, bom: &[] };
-    let _published = publish(&publication, &[Output { layout: app, tag: "latest", name: APP }], log).unwrap();
+    let publication = Publication {
+        image: &exported.image,
+        blobs: &[],
+        completeness: exported.completeness,
+        base_layers: 2,
+        bom: &[],
+    };
+    let _published =
+        publish(&publication, &[Output { layout: app, tag: "latest", name: APP, expected: &Expected::Anything }], log)
+            .unwrap();
     let _machine = machine;
 }
 

@@ -13,7 +13,7 @@ use dhow_lifecycle::content::PackedLayer;
 use dhow_lifecycle::export::{Exported, KnownLayers, LayerSource, Outcome, Output, Publication, publish};
 use dhow_lifecycle::image::SourceImage;
 use dhow_oci::{Descriptor, DiffId, Digest, Image, ImageConfig, LayerRef, MediaType, Platform, Selector};
-use dhow_store::{BlobSink, BlobSource, Completeness, ImageSource, Layout, Presence, Query};
+use dhow_store::{BlobSink, BlobSource, Completeness, Expected, ImageSource, Layout, Presence, Query};
 use support::{APP, Machine, Options, export_case, recorded};
 
 /// Knows every layer of an export, as a platform does that finds no inode changed.
@@ -72,10 +72,17 @@ fn whole_base(machine: &Machine) -> SourceImage {
 }
 
 fn save(exported: &Exported, layouts: &[(&Layout, &str)]) {
-    let publication =
-        Publication { image: &exported.image, completeness: exported.completeness, base_layers: 1, bom: &[] };
-    let targets: Vec<Output<'_>> =
-        layouts.iter().map(|(layout, name)| Output { layout, tag: "latest", name }).collect();
+    let publication = Publication {
+        image: &exported.image,
+        blobs: &[],
+        completeness: exported.completeness,
+        base_layers: 1,
+        bom: &[],
+    };
+    let targets: Vec<Output<'_>> = layouts
+        .iter()
+        .map(|(layout, name)| Output { layout, tag: "latest", name, expected: &Expected::Anything })
+        .collect();
     let published = publish(&publication, &targets, &MemoryLog::default()).unwrap();
     assert_eq!(published.report.tags, layouts.iter().map(|(_, name)| (*name).to_owned()).collect::<Vec<_>>());
     assert_eq!(published.report.digest, exported.image.manifest().digest().as_str());
@@ -136,7 +143,8 @@ fn every_name_gets_a_whole_image_and_the_run_images_blobs_are_read_once() {
     let case = case_for(&base);
     machine.tree("/layers", &case["layers"]);
     machine.tree("/workspace", &case["app"]);
-    let (app, extra) = (machine.layout("app"), machine.layout("extra"));
+    let verified = Arc::default();
+    let [app, extra] = ["app", "extra"].map(|name| machine.layout(name).remembering(&verified));
     let options = Options { completeness: Completeness::Full, ..Options::new(&base) };
     let exported = export_case(&machine, &case, &app, &options, &MemoryLog::default()).unwrap();
     save(&exported, &[(&app, APP), (&extra, "golden/extra:1")]);
@@ -161,10 +169,42 @@ fn an_image_without_its_own_layers_is_not_named() {
     let file = app.file(lost).unwrap();
     dhow_fs::Root::host().unwrap().remove_file(&file).unwrap();
     assert_eq!(app.presence(lost).unwrap(), Presence::Absent);
-    let publication =
-        Publication { image: &exported.image, completeness: Completeness::Sparse, base_layers: 1, bom: &[] };
-    let error = publish(&publication, &[Output { layout: &app, tag: "latest", name: APP }], &MemoryLog::default());
+    let publication = Publication {
+        image: &exported.image,
+        blobs: &[],
+        completeness: Completeness::Sparse,
+        base_layers: 1,
+        bom: &[],
+    };
+    let target = Output { layout: &app, tag: "latest", name: APP, expected: &Expected::Anything };
+    let error = publish(&publication, &[target], &MemoryLog::default());
     let words = error.unwrap_err().to_string();
     assert!(words.contains("lacks 1 layer(s)"), "{words}");
     assert!(app.index().unwrap().value().manifests.is_empty());
+}
+
+#[test]
+fn a_damaged_blob_of_the_right_size_in_the_target_is_made_anew_or_replaced() {
+    let machine = Machine::new();
+    let base = whole_base(&machine);
+    let case = case_for(&base);
+    machine.tree("/layers", &case["layers"]);
+    machine.tree("/workspace", &case["app"]);
+    let app = machine.layout("app");
+    let options = Options { completeness: Completeness::Full, ..Options::new(&base) };
+    let first = export_case(&machine, &case, &app, &options, &MemoryLog::default()).unwrap();
+    save(&first, &[(&app, APP)]);
+    let mut layers: Vec<Descriptor> = first.image.manifest().value().layers.clone();
+    layers.dedup_by(|left, right| left.digest == right.digest);
+    let known = Everything(first);
+    for layer in &layers {
+        let (host, path) = (dhow_fs::Root::host().unwrap(), app.file(layer).unwrap());
+        // Another file than the run image's, whose blob shares the inode.
+        host.remove_file(&path).unwrap();
+        host.write(&path, &vec![b'x'; usize::try_from(layer.size).unwrap()], 0o644).unwrap();
+        let options = Options { known: &known, ..options };
+        let second = export_case(&machine, &case, &app, &options, &MemoryLog::default()).unwrap();
+        save(&second, &[(&app, APP)]);
+        assert_eq!(app.check().unwrap().len(), 0, "{}", layer.digest);
+    }
 }

@@ -17,6 +17,7 @@ mod existing;
 pub mod fuzzing;
 pub mod import;
 mod place;
+mod verified;
 
 pub use build::{
     BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, CannotStart, ContentsError,

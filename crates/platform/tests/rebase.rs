@@ -67,6 +67,7 @@ fn rebased(app: Completeness) -> (RebaseReport, bool) {
         run_image: Some(location("run")),
         force: true,
         layout_repository: directory.path().to_owned(),
+        cache_directory: directory.path().join("cache"),
     };
     let report = rebase(&request, &Silent).unwrap();
     let layout = Layout::open(&directory.path().join("app"), &Arc::new(Work::default())).unwrap();

@@ -31,11 +31,12 @@ pub trait BlobSink: Send + Sync {
 
     /// Takes a blob over from `from` by the cheapest means: nothing if it is here, hard link, reflink, verified copy.
     ///
-    /// Content that is linked is checked by size only; documents are always verified.
+    /// What is here afterwards has been read, now or earlier, and is what `descriptor` names. A damaged blob that was here
+    /// is replaced.
     fn adopt(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError>;
 
-    /// As [`BlobSink::adopt`], but content that is linked is read once and verified before it has its name here.
-    fn adopt_verified(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError>;
+    /// Tells whether the blob is here and is what `descriptor` names. Reads it if that is not known.
+    fn is_whole(&self, descriptor: &Descriptor) -> Result<bool, BlobError>;
 }
 
 /// Whether a blob is there.

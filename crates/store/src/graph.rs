@@ -107,8 +107,17 @@ pub fn copy_graph(
         let missing = walk.missing.into_iter().map(|descriptor| descriptor.digest).collect();
         return Err(CopyError::Incomplete { root: root.digest.clone(), missing });
     }
-    let mut copied = Copied { missing: walk.missing, ..Copied::default() };
-    for descriptor in &walk.order {
+    Ok(Copied { missing: walk.missing, ..move_blobs(&walk.order, from, to)? })
+}
+
+/// Moves blobs from one place to another, in this order; the one way in which blobs get from here to there.
+pub fn move_blobs<'a>(
+    blobs: impl IntoIterator<Item = &'a Descriptor>,
+    from: &dyn BlobSource,
+    to: &dyn BlobSink,
+) -> Result<Copied, BlobError> {
+    let mut copied = Copied::default();
+    for descriptor in blobs {
         match to.adopt(from, descriptor)? {
             Adopted::Present => copied.present += 1,
             Adopted::Linked => copied.linked += 1,

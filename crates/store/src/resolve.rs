@@ -31,7 +31,20 @@ pub trait ImageSource: BlobSource {
     }
 
     /// Finds one image as [`ImageSource::find`] does, and reads its manifest and config.
+    ///
+    /// If one of them is missing, the image is looked for again: it may have been replaced and collected meanwhile.
     fn load(&self, query: &Query<'_>) -> Result<LoadedImage, ResolveError> {
+        let mut looks = 1..LOOKS;
+        loop {
+            match self.load_once(query) {
+                Err(ResolveError::Blob(error)) if error.is_absent() && looks.next().is_some() => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// As [`ImageSource::load`], in one look.
+    fn load_once(&self, query: &Query<'_>) -> Result<LoadedImage, ResolveError> {
         let mut resolved = self.find(query)?;
         let manifest = read_manifest::<ResolveError, _>(self, &resolved.descriptor)?;
         let config = read_config::<ResolveError, _>(self, &manifest.value().config)?;
@@ -40,6 +53,9 @@ pub trait ImageSource: BlobSource {
         Ok(LoadedImage { image, resolved })
     }
 }
+
+/// How often an image is looked for that others replace.
+const LOOKS: usize = 5;
 
 /// Which image is asked for.
 #[derive(Clone, Copy, Debug)]

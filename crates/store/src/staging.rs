@@ -5,11 +5,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_fs::{AtomicFile, Operation, PathError, Root, Work};
+use dhow_fs::{AtomicFile, Operation, PathError, Root, Stat, Work, file_clock_ns};
 use dhow_oci::{Digest, Hasher};
 
 use crate::BlobError;
 use crate::layout::{Session, exclude_gc};
+use crate::verified::Verified;
 use crate::verify::BLOCK;
 
 /// The mode of every file of a layout.
@@ -38,13 +39,19 @@ pub struct BlobWriter {
     root: Arc<Root>,
     work: Option<Arc<Work>>,
     session: Arc<Session>,
+    verified: Option<Arc<Verified>>,
 }
 
 impl BlobWriter {
     pub(crate) fn create(root: &Arc<Root>, session: Arc<Session>, work: Option<Arc<Work>>) -> Result<Self, BlobError> {
         let file = AtomicFile::create_at(root, &session.directory().join("blob"), FILE_MODE)?;
         let hasher = Some(Hasher::sha256());
-        Ok(Self { file, hasher, size: 0, root: Arc::clone(root), work, session })
+        Ok(Self { file, hasher, size: 0, root: Arc::clone(root), work, session, verified: None })
+    }
+
+    /// Returns this writer with a place to note that the blob was verified while it was written.
+    pub(crate) fn noting(self, verified: Option<Arc<Verified>>) -> Self {
+        Self { verified, ..self }
     }
 
     /// Returns this writer without its hasher, for a caller that hashes and ends with [`BlobWriter::finish_known`].
@@ -106,6 +113,13 @@ impl BlobWriter {
     fn publish(self, stored: Stored) -> Result<Stored, BlobError> {
         ensure_blob_directory(&self.root, stored.digest.algorithm())?;
         let _no_gc = exclude_gc(&self.root)?;
+        if let Some(verified) = &self.verified {
+            self.file.set_back()?;
+            let stat = Stat::of_file(self.file.file()).map_err(|error| self.naming_the_layout(error));
+            let stat = stat.map_err(|error| write_error(self.root.location(), error))?;
+            // Nobody else knows the file yet.
+            verified.note(&stat, &stored.digest, file_clock_ns());
+        }
         let is_synced = self.file.commit_replacing(&self.root, &in_layout(&stored.digest))?;
         self.session.note_written(&stored.digest, is_synced);
         Ok(stored)

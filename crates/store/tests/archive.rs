@@ -107,3 +107,83 @@ fn what_is_no_archive_is_refused_by_what_it_is() {
     let layout: Layout = scratch.layout("layout");
     assert!(Archive::open(layout.path(), &work()).is_err());
 }
+
+fn names(file: &std::path::Path) -> Vec<String> {
+    let index = Archive::open(file, &work()).unwrap().index().unwrap();
+    let mut names: Vec<String> =
+        index.value().descriptors().map(|entry| entry.ref_name().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn writers_of_one_archive_lose_nothing_of_each_other() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let large = "x".repeat(300_000);
+    let image = store_image(&layout, "linux/amd64", &[&large]).descriptor();
+    for empty in [false, true] {
+        let file = scratch.path(&format!("{empty}.tar"));
+        if empty {
+            std::fs::write(&file, "").unwrap();
+        }
+        let tags: Vec<String> = (10..26).map(|number| format!("t{number}")).collect();
+        std::thread::scope(|scope| {
+            for tag in &tags {
+                let update = || archive::update(&layout, &image, tag, Completeness::Full, &file, &work()).unwrap();
+                scope.spawn(update);
+            }
+        });
+        assert_eq!(names(&file), tags);
+    }
+}
+
+/// A source of blobs during whose first reading another tool replaces the archive.
+struct Interrupted<'a> {
+    layout: &'a Layout,
+    replace: std::sync::Mutex<Option<Box<dyn FnOnce() + Send + 'a>>>,
+}
+
+impl BlobSource for Interrupted<'_> {
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn std::io::Read + Send>, BlobError> {
+        if let Some(replace) = self.replace.lock().unwrap().take_if(|_| descriptor.media_type == MediaType::OciLayer) {
+            replace();
+        }
+        BlobSource::open(self.layout, descriptor)
+    }
+    fn presence(&self, descriptor: &Descriptor) -> Result<dhow_store::Presence, BlobError> {
+        self.layout.presence(descriptor)
+    }
+    fn file(&self, descriptor: &Descriptor) -> Option<std::path::PathBuf> {
+        self.layout.file(descriptor)
+    }
+}
+
+#[test]
+fn an_archive_that_another_tool_replaces_without_a_lock_is_written_anew_beside_that() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let image = store_image(&layout, "linux/amd64", &["content"]).descriptor();
+    for existed in [false, true] {
+        let (file, other) = (scratch.path(&format!("{existed}.tar")), scratch.path("other.tar"));
+        archive::write(&layout, &image, Some("theirs"), Completeness::Full, &other).unwrap();
+        if existed {
+            archive::write(&layout, &image, Some("old"), Completeness::Full, &file).unwrap();
+        }
+        let replace = || std::fs::rename(&other, &file).unwrap();
+        let source = Interrupted { layout: &layout, replace: std::sync::Mutex::new(Some(Box::new(replace))) };
+        archive::update(&source, &image, "ours", Completeness::Full, &file, &work()).unwrap();
+        assert_eq!(names(&file), ["ours", "theirs"], "{existed}");
+    }
+}
+
+#[test]
+fn what_is_no_archive_is_not_replaced_by_one() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let image = store_image(&layout, "linux/amd64", &["content"]).descriptor();
+    let file = scratch.path("notes");
+    std::fs::write(&file, "of somebody").unwrap();
+    assert!(archive::update(&layout, &image, "ours", Completeness::Full, &file, &work()).is_err());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "of somebody");
+}

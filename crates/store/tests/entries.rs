@@ -194,9 +194,7 @@ fn an_archive_that_is_written_again_keeps_foreign_entries_and_every_blob() {
         let file = scratch.path("a.tar");
         let tar = std::process::Command::new("tar").arg("-C").arg(&source).arg("-cf").arg(&file).args(["."]).status();
         assert!(tar.unwrap().success());
-        let existing = Archive::open(&file, &work()).unwrap();
-        archive::write_beside(&layout, &new.descriptor(), Some("new"), Completeness::Full, Some(&existing), &file)
-            .unwrap();
+        archive::update(&layout, &new.descriptor(), "new", Completeness::Full, &file, &work()).unwrap();
         let again = Archive::open(&file, &work()).unwrap();
         let index = again.index().unwrap();
         let texts: Vec<&str> = index.value().manifests[1..].iter().map(Entry::text).collect();

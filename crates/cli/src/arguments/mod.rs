@@ -112,7 +112,7 @@ pub(crate) struct InspectArguments {
     pub(crate) format: Format,
 }
 
-/// Put an app image onto a new run image, without reading a layer
+/// Put an app image onto a new run image, without building it again
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dhow rebase oci:app --run-image oci:run:2

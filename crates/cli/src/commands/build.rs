@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_cnb::places;
+use dhow_fs::WorkReport;
 use dhow_oci::Platform;
 use dhow_platform::{
     BuildReport, BuildRequest, BuildpackChoice, Found, Location, Machine, Network, Place, Tag, Volume,
@@ -232,14 +233,17 @@ fn summary(name: &str, report: &BuildReport) -> String {
     lines.join("\n")
 }
 
+/// Returns the counters of work by their names.
+pub(super) fn work_of(work: &WorkReport) -> Map<String, Value> {
+    work.entries().into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect()
+}
+
 fn json_of(report: &BuildReport) -> Value {
     let times: Map<String, Value> = report
         .times
         .iter()
         .map(|(phase, time)| (phase.name().to_owned(), json!(time.as_micros() as f64 / 1000.0)))
         .collect();
-    let work: Map<String, Value> =
-        report.work.entries().into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
     json!({
         "image": report.name,
         "tags": report.tags,
@@ -250,6 +254,6 @@ fn json_of(report: &BuildReport) -> Value {
         "builder": report.builder,
         "runImage": report.run_image,
         "milliseconds": times,
-        "work": work,
+        "work": work_of(&report.work),
     })
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::arguments::{Format, RebaseArguments};
 use crate::commands::Context;
+use crate::commands::build::work_of;
 use crate::console::{answer, answer_json};
 use crate::failure::Failure;
 
@@ -15,6 +16,7 @@ pub(crate) fn run(arguments: &RebaseArguments, context: &Context<'_>) -> Result<
         name: arguments.image.clone(),
         run_image: arguments.run_image.as_deref().map(str::parse).transpose()?,
         force: arguments.force,
+        cache_directory: context.settings.cache_directory(),
         layout_repository,
     };
     let report = dhow_platform::rebase(&request, context.console)?;
@@ -29,6 +31,7 @@ pub(crate) fn run(arguments: &RebaseArguments, context: &Context<'_>) -> Result<
             "baseLayers": report.base_layers,
             "layersKept": report.kept,
             "sparse": report.sparse,
+            "work": work_of(&report.work),
         })),
     }
     Ok(())

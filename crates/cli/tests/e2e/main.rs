@@ -29,6 +29,7 @@ mod locators;
 mod output;
 mod pack_flags;
 mod project_descriptor;
+mod rebase;
 mod rebuild;
 mod reproducible;
 mod run;

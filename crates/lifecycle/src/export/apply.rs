@@ -7,7 +7,7 @@ use dhow_cnb::launch::Bom;
 use dhow_cnb::{BuildFile, BuildpackLayers, LayerSha, LifecycleMetadata};
 use dhow_fs::Root;
 use dhow_oci::{DiffId, LayerRef};
-use dhow_store::{BlobError, BlobSink, BlobSource, Completeness, Presence};
+use dhow_store::{BlobError, BlobSink, BlobSource, Completeness, Presence, move_blobs};
 
 use super::compose::{Composition, compose};
 use super::contents::{self, AppError};
@@ -53,11 +53,11 @@ fn store_base(input: &ExportInput<'_>, log: &dyn Log) -> Result<Completeness, Ex
     let run = input.run.image;
     let absent = run.absent_layers()?;
     input.progress.begin("the run image's layers".to_owned());
-    for layer in run.image.layers() {
-        if !absent.iter().any(|absent| absent.descriptor.digest == layer.descriptor.digest) {
-            input.store.adopt_verified(run.blobs.as_ref(), &layer.descriptor)?;
-        }
-    }
+    let layers = run.image.layers();
+    let is_there = |layer: &&LayerRef| !absent.iter().any(|absent| absent.descriptor.digest == layer.descriptor.digest);
+    let present = layers.iter().filter(is_there).map(|layer| &layer.descriptor);
+    let sink: &dyn BlobSink = input.store;
+    move_blobs(present, run.blobs.as_ref(), sink)?;
     let mut missing = 0;
     for layer in &absent {
         missing += usize::from(input.store.presence(&layer.descriptor)? == Presence::Absent);
@@ -272,13 +272,14 @@ impl Export<'_> {
             return Ok(None);
         }
         let sink: &dyn BlobSink = store;
-        sink.adopt_verified(previous.blobs.as_ref(), &descriptor)?;
+        sink.adopt(previous.blobs.as_ref(), &descriptor)?;
         descriptor.media_type = descriptor.media_type.to_oci();
         Ok(Some(PackedLayer { diff_id, descriptor }))
     }
 
+    /// Tells whether the layer's blob is here and whole. One that is not is made again.
     fn is_stored(&self, layer: &PackedLayer) -> bool {
-        self.input.store.presence(&layer.descriptor).is_ok_and(|presence| presence == Presence::Present)
+        self.input.store.is_whole(&layer.descriptor).unwrap_or(false)
     }
 
     fn reuse(&self, slot: Slot, sha: &str) -> Result<ExportedLayer, ExportError> {

@@ -1,9 +1,11 @@
 //! Naming an image in layouts.
 
+use std::collections::BTreeSet;
+
 use dhow_cnb::Report;
 use dhow_cnb::launch::Bom;
 use dhow_oci::{Descriptor, Digest, Image, Oversized};
-use dhow_store::{BlobError, BlobSink, BlobSource, Completeness, Layout, LayoutError, Presence};
+use dhow_store::{BlobError, BlobSource, Completeness, CopyError, Expected, Gathered, Layout, LayoutError, copy_graph};
 
 use crate::Log;
 
@@ -16,6 +18,8 @@ pub struct Output<'a> {
     pub tag: &'a str,
     /// What messages and the report call it.
     pub name: &'a str,
+    /// What the tag must name so that it is given.
+    pub expected: &'a Expected,
 }
 
 /// An image that has its names.
@@ -63,10 +67,12 @@ pub enum PublishError {
 }
 
 /// What is published.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Publication<'a> {
-    /// The image; its blobs are in the layout of the first target.
+    /// The image.
     pub image: &'a Image,
+    /// Where its layers are, if not in a target.
+    pub blobs: &'a [&'a dyn BlobSource],
     /// Whether the run image's layers are there.
     pub completeness: Completeness,
     /// How many layers, from the base, are the run image's.
@@ -75,9 +81,10 @@ pub struct Publication<'a> {
     pub bom: &'a [Bom],
 }
 
-/// Names the image in the first target, copies it to the others and names it there.
+/// Copies the image to each target and names it there.
 ///
-/// The closure of what is named is checked. A target that fails is told, and the others are still written.
+/// What is named is all there, and each of its layers has been read once. A target that fails is told, and the others
+/// are still written.
 pub fn publish(
     publication: &Publication<'_>,
     targets: &[Output<'_>],
@@ -117,24 +124,28 @@ pub fn publish(
     Ok(Published { digest, entry, report })
 }
 
-fn save(publication: &Publication<'_>, target: &Output<'_>, from: &Layout) -> Result<Descriptor, PublishError> {
-    let Publication { image, completeness, base_layers, .. } = *publication;
+fn save(publication: &Publication<'_>, target: &Output<'_>, first: &Layout) -> Result<Descriptor, PublishError> {
+    let Publication { image, completeness, base_layers, blobs, .. } = *publication;
     image.check_size()?;
-    let manifest = image.manifest().value();
-    target.layout.store(image.config().bytes(), manifest.config.media_type.clone())?;
-    target.layout.store(image.manifest().bytes(), manifest.media_type())?;
-    let mut missing = Vec::new();
-    for (position, layer) in manifest.layers.iter().enumerate() {
-        let is_needed = completeness == Completeness::Full || position >= base_layers;
-        let is_there = target.layout.presence(layer)? == Presence::Present;
-        if is_needed && !is_there && from.presence(layer)? == Presence::Absent {
-            missing.push(layer.digest.clone());
-        } else if is_needed {
-            target.layout.adopt(from, layer)?;
-        }
-    }
+    let digest = |layer: &Descriptor| layer.digest.clone();
+    let (base, own) = image.manifest().value().layers.split_at_checked(base_layers).unwrap_or_default();
+    let own: BTreeSet<Digest> = own.iter().map(digest).collect();
+    let left_out = match completeness {
+        Completeness::Full => BTreeSet::new(),
+        // An app may have a layer of its base once more.
+        Completeness::Sparse => base.iter().map(digest).filter(|layer| !own.contains(layer)).collect(),
+    };
+    let places = blobs.iter().copied().chain([first as &dyn BlobSource, target.layout]).collect();
+    let source = Gathered::new(image, places).without(left_out);
+    let incomplete = |missing| PublishError::Incomplete { name: target.name.to_owned(), missing };
+    let copied = match copy_graph(&image.descriptor(), &source, target.layout, completeness) {
+        Err(CopyError::Incomplete { missing, .. }) => return Err(incomplete(missing)),
+        Err(CopyError::Blob(error)) => return Err(error.into()),
+        other => other.map_err(LayoutError::from)?,
+    };
+    let missing: Vec<Digest> = copied.missing.iter().map(digest).filter(|layer| own.contains(layer)).collect();
     if !missing.is_empty() {
-        return Err(PublishError::Incomplete { name: target.name.to_owned(), missing });
+        return Err(incomplete(missing));
     }
-    Ok(target.layout.tag(target.tag, image.descriptor(), completeness)?)
+    Ok(target.layout.tag_if(target.tag, target.expected, image.descriptor(), completeness)?)
 }

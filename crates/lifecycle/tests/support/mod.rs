@@ -22,7 +22,7 @@ use dhow_lifecycle::export::{
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Level, MemoryLog};
 use dhow_oci::{Document, Image, ImageConfig, Manifest, MediaType};
-use dhow_store::{BlobSink, Completeness, Layout};
+use dhow_store::{BlobSink, Completeness, Layout, Verified};
 use serde_json::Value;
 
 pub(crate) const LAUNCHER: &[u8] = b"golden launcher v1\n\n";
@@ -49,6 +49,7 @@ pub(crate) struct Machine {
     pub(crate) directory: tempfile::TempDir,
     pub(crate) root: Root,
     pub(crate) work: Arc<Work>,
+    pub(crate) verified: Arc<Verified>,
 }
 
 impl Machine {
@@ -60,7 +61,7 @@ impl Machine {
         let path = directory.path().join("root");
         Root::host().unwrap().create_directories(&path, 0o755).unwrap();
         let root = Root::open(&path).unwrap().with_ownership(ownership);
-        Self { directory, root, work: Arc::new(Work::default()) }
+        Self { directory, root, work: Arc::default(), verified: Arc::default() }
     }
 
     /// Makes `at` hold what `list` says.
@@ -104,7 +105,8 @@ impl Machine {
     }
 
     pub(crate) fn layout(&self, name: &str) -> Layout {
-        Layout::open_or_create(&self.directory.path().join(name), &self.work).unwrap()
+        let layout = Layout::open_or_create(&self.directory.path().join(name), &self.work).unwrap();
+        layout.remembering(&self.verified)
     }
 
     /// Returns the run image that `manifest` and `config` make; its layers are absent.

@@ -11,7 +11,7 @@ use dhow_cnb::{Order, RunFile, SystemFile, label, places};
 use dhow_fs::{PathError, Root, Work};
 use dhow_layer::Entry;
 use dhow_oci::{Descriptor, History, Image, ImageConfig, LayerRef, Platform, annotation};
-use dhow_store::{BlobError, BlobSink, Completeness, Layout};
+use dhow_store::{BlobError, Completeness, Layout, move_blobs};
 
 use super::builder::{self, GROUP_ID, USER_ID, emit};
 use super::buildpack_directory::BuildpackDirectory;
@@ -179,9 +179,7 @@ impl Parts {
     fn write(&self, request: &CreateRequest<'_>, work: &Arc<Work>) -> Result<(Layout, Image), WriteError> {
         let layout = Layout::prepare(&request.destination.path, work)?;
         let mut layers = self.base.image.layers();
-        for layer in &layers {
-            layout.adopt_verified(self.base.blobs(), &layer.descriptor)?;
-        }
+        move_blobs(layers.iter().map(|layer| &layer.descriptor), self.base.blobs(), &layout)?;
         let host = Root::host().map_err(BlobError::from)?;
         let mut added: Vec<(LayerRef, String)> = Vec::new();
         let mut add = |root: &Root, entries: &[Entry], what: String| {

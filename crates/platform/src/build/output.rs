@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dhow_fs::{FileKind, Operation, PathError, Root, Work, check_directory_writable, is_unfinished};
 use dhow_oci::{Selector, annotation};
-use dhow_store::{Archive, Layout, LayoutError};
+use dhow_store::{Archive, Layout, LayoutError, Verified};
 
 use super::error::BuildError;
 use super::request::{BuildRequest, Tag};
@@ -60,7 +60,7 @@ pub(crate) fn check_apart(request: &BuildRequest, source: &Opened, what: &'stati
 }
 
 /// Opens the archive that is at the destination already, as its other images are kept. Another file is not overwritten.
-pub(crate) fn existing_archive(path: &Path, work: &Arc<Work>) -> Result<Option<Archive>, BuildError> {
+fn existing_archive(path: &Path, work: &Arc<Work>) -> Result<Option<Archive>, BuildError> {
     match Root::host()?.metadata(path) {
         Ok(stat) if stat.kind == FileKind::File && stat.size == 0 => return Ok(None),
         Ok(_) => {}
@@ -76,15 +76,20 @@ fn holds_something(host: &Root, path: &Path) -> bool {
 }
 
 /// Opens the layout in which the image is made: the destination, or for an archive one beside the build.
-pub(crate) fn open(place: &Place, state: &BuildState, work: &Arc<Work>) -> Result<Arc<Layout>, BuildError> {
+pub(crate) fn open(
+    place: &Place,
+    state: &BuildState,
+    work: &Arc<Work>,
+    verified: &Arc<Verified>,
+) -> Result<Arc<Layout>, BuildError> {
     match place.medium {
-        Medium::Layout => open_layout(&place.path, work),
-        Medium::Archive => open_layout(&state.directory().join("output"), work),
+        Medium::Layout => open_layout(&place.path, work, verified),
+        Medium::Archive => open_layout(&state.directory().join("output"), work, verified),
     }
 }
 
 /// Opens a layout for writing, making it if need be; one that no image is named in is removed again.
-pub(crate) fn open_layout(path: &Path, work: &Arc<Work>) -> Result<Arc<Layout>, BuildError> {
+pub(crate) fn open_layout(path: &Path, work: &Arc<Work>, verified: &Arc<Verified>) -> Result<Arc<Layout>, BuildError> {
     let fail = |source| BuildError::Output { path: path.to_owned(), source };
-    Ok(Arc::new(Layout::prepare(path, work).map_err(fail)?))
+    Ok(Arc::new(Layout::prepare(path, work).map_err(fail)?.remembering(verified)))
 }

@@ -19,7 +19,7 @@ use dhow_lifecycle::files;
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::restore::{RestoreInput, restore};
 use dhow_oci::{Digest, Platform};
-use dhow_store::{Completeness, Layout};
+use dhow_store::{Completeness, Layout, Verified};
 
 use super::builder::Builder;
 use super::error::BuildError;
@@ -36,6 +36,7 @@ use crate::app::Source;
 use crate::container::{Caller, caller};
 use crate::events::EventLog;
 use crate::events::Watched;
+use crate::verified::{remember, verified};
 use crate::{Events, Phase};
 
 const EXEC_ENV: &str = "production";
@@ -49,6 +50,7 @@ pub(super) struct Prepared {
     builder: Builder,
     run_image: RunImage,
     root: Root,
+    verified: Arc<Verified>,
 }
 
 impl Prepared {
@@ -65,7 +67,8 @@ impl Prepared {
         let builder = builder::resolve(request, &project, &caller, work, events)?;
         let run_image = run_image::resolve(request, &builder, work)?;
         let root = Root::open(&state.root_path())?.with_ownership(caller.ownership(builder.uid, builder.gid));
-        Ok(Self { source, project, caller, state, builder, run_image, root })
+        let verified = verified(&request.cache_directory);
+        Ok(Self { source, project, caller, state, builder, run_image, root, verified })
     }
 
     /// Returns the steps of a build of this.
@@ -75,8 +78,8 @@ impl Prepared {
         work: &'a Arc<Work>,
         events: &'a dyn Events,
     ) -> Build<'a> {
-        let Self { caller, state, builder, root, .. } = self;
-        Build { request, state, builder, caller, root, work, events }
+        let Self { caller, state, builder, root, verified, .. } = self;
+        Build { request, state, builder, caller, root, work, verified, events }
     }
 }
 
@@ -154,8 +157,9 @@ impl<'a> Phases<'a> {
 
     /// Puts back what earlier builds left, and returns the cache that it comes from; `None` if it cannot be made.
     pub(super) fn restore(&self, group: &Group, past: &Past) -> Result<Option<Cache>, BuildError> {
-        let Build { state, root, work, events, .. } = self.build;
-        let cache = open_cache(&state.cache_layout(), work, events).map(|(layout, layers)| Cache { layout, layers });
+        let Build { state, root, work, verified, events, .. } = self.build;
+        let cache = open_cache(&state.cache_layout(), work, verified, events);
+        let cache = cache.map(|(layout, layers)| Cache { layout, layers });
         let input = RestoreInput {
             root,
             layers: Path::new(places::LAYERS),
@@ -191,8 +195,8 @@ impl<'a> Phases<'a> {
 
     /// Makes the image, names it, and keeps layers for the next build.
     pub(super) fn export(&self, group: &Group, past: &Past, cache: Option<Cache>) -> Result<Made, BuildError> {
-        let Build { request, state, builder, root, work, .. } = self.build;
-        let output = output::open(&request.output, state, work)?;
+        let Build { request, state, builder, root, work, verified, events, .. } = self.build;
+        let output = output::open(&request.output, state, work, verified)?;
         let metadata = files::read_build_metadata(root, &Path::new(places::LAYERS).join("config/metadata.toml"))?;
         self.build.require_startable(group, &metadata, self.run_image)?;
         let packing = Packing::new(root, Owner { uid: builder.uid.into(), gid: builder.gid.into() }, work);
@@ -214,6 +218,7 @@ impl<'a> Phases<'a> {
         if let Some(mut cache) = cache {
             self.keep_cached(made.cache(&mut cache.layers), &cache.layout);
         }
+        remember(verified, events);
         self.build.write_outputs(&published.report)?;
         state.leave();
         self.build.limit_cache();

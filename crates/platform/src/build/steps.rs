@@ -13,7 +13,7 @@ use dhow_lifecycle::export::{Exported, Launcher, LauncherSbom, LauncherSource, O
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Level, Log, files};
 use dhow_oci::{Digest, Selector};
-use dhow_store::{Completeness, ImageSource, Layout, Query, archive};
+use dhow_store::{Completeness, Expected, ImageSource, Layout, Query, Verified, archive};
 
 use super::builder::{self, Builder};
 use super::error::BuildError;
@@ -40,6 +40,7 @@ pub(super) struct Build<'a> {
     pub(super) caller: &'a Caller,
     pub(super) root: &'a Root,
     pub(super) work: &'a Arc<Work>,
+    pub(super) verified: &'a Arc<Verified>,
     pub(super) events: &'a dyn Events,
 }
 
@@ -217,17 +218,20 @@ impl Build<'_> {
                 Tag::SameLayout(word) => others.push((Arc::clone(output), word.clone(), word.clone())),
                 Tag::Elsewhere(place) if place.medium == Medium::Archive => archives.push(place),
                 Tag::Elsewhere(place) => {
-                    let layout = output::open_layout(&place.path, self.work)?;
+                    let layout = output::open_layout(&place.path, self.work, self.verified)?;
                     others.push((layout, place.output_tag(), place.path.display().to_string()));
                 }
             }
         }
-        let first = Output { layout: output.as_ref(), tag: &tag, name: &request.output_name };
+        // A build is made from source, so it takes the place of whatever has its name.
+        let expected = &Expected::Anything;
+        let first = Output { layout: output.as_ref(), tag: &tag, name: &request.output_name, expected };
         let targets: Vec<Output<'_>> = std::iter::once(first)
-            .chain(others.iter().map(|(layout, tag, name)| Output { layout: layout.as_ref(), tag, name }))
+            .chain(others.iter().map(|(layout, tag, name)| Output { layout: layout.as_ref(), tag, name, expected }))
             .collect();
         let publication = Publication {
             image: &exported.image,
+            blobs: &[],
             completeness: exported.completeness,
             base_layers: run_image.image.image.layers().len(),
             bom: &exported.build_bom,
@@ -249,16 +253,8 @@ impl Build<'_> {
         }
         for place in archives {
             let (path, tag) = (place.path.clone(), place.output_tag());
-            let existing = output::existing_archive(&path, self.work)?;
-            archive::write_beside(
-                output.as_ref(),
-                &published.entry,
-                Some(&tag),
-                exported.completeness,
-                existing.as_ref(),
-                &path,
-            )
-            .map_err(|source| BuildError::Archive { path, source })?;
+            archive::update(output.as_ref(), &published.entry, &tag, exported.completeness, &path, self.work)
+                .map_err(|source| BuildError::Archive { path, source })?;
         }
         if request.output.medium == Medium::Archive {
             // What earlier images of the archive were made of serves nobody any more.
@@ -367,13 +363,18 @@ pub(super) fn open_state(request: &BuildRequest) -> Result<BuildState, BuildErro
 /// Opens the layers that buildpacks want back; what cannot be read is removed, as it would be in the way for ever.
 ///
 /// A build goes without them where they cannot be made: `None`, and a warning.
-pub(super) fn open_cache(path: &Path, work: &Arc<Work>, events: &dyn Events) -> Option<(Arc<Layout>, LayoutCache)> {
+pub(super) fn open_cache(
+    path: &Path,
+    work: &Arc<Work>,
+    verified: &Arc<Verified>,
+    events: &dyn Events,
+) -> Option<(Arc<Layout>, LayoutCache)> {
     let (layout, previous) = match read_cache(path, work) {
         Ok(found) => found,
         Err(damage) => {
             events.warn(&format!("the cache is damaged and is made anew: {damage}"));
             match recovered_cache(path, work) {
-                Ok(layout) => (Arc::new(layout), None),
+                Ok(layout) => (layout, None),
                 Err(error) => {
                     events.warn(&format!("no layers are cached: {error}"));
                     return None;
@@ -381,6 +382,7 @@ pub(super) fn open_cache(path: &Path, work: &Arc<Work>, events: &dyn Events) -> 
             }
         }
     };
+    let layout = Arc::new(layout.remembering(verified));
     let cache = LayoutCache::new(Arc::clone(&layout), CACHE_TAG, previous);
     Some((layout, cache))
 }
@@ -401,12 +403,12 @@ fn recovered_cache(path: &Path, work: &Arc<Work>) -> Result<Layout, String> {
     Layout::open_or_create(path, work).map_err(|error| with_causes(&error))
 }
 
-fn read_cache(path: &Path, work: &Arc<Work>) -> Result<(Arc<Layout>, Option<dhow_oci::Image>), String> {
+fn read_cache(path: &Path, work: &Arc<Work>) -> Result<(Layout, Option<dhow_oci::Image>), String> {
     let layout = Layout::open_or_create(path, work).map_err(|error| with_causes(&error))?;
     let selector = Selector::Tag(CACHE_TAG.to_owned());
     match layout.load(&Query::new(Some(&selector), &dhow_oci::Platform::host())) {
-        Ok(loaded) => Ok((Arc::new(layout), Some(loaded.image))),
-        Err(error) if error.is_not_found() => Ok((Arc::new(layout), None)),
+        Ok(loaded) => Ok((layout, Some(loaded.image))),
+        Err(error) if error.is_not_found() => Ok((layout, None)),
         Err(error) => Err(with_causes(&error)),
     }
 }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dhow_cnb::{LifecycleMetadata, PlatformApi, PlatformRules, label};
-use dhow_fs::{PathError, Root, Work};
+use dhow_fs::{PathError, Root, Work, WorkReport};
 use dhow_lifecycle::export::{Output, Publication, PublishError, publish};
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::rebase::{RebaseError as UnfitError, RebaseInput, rebase as rebase_image};
 use dhow_oci::{Digest, Platform, Selector};
-use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError};
+use dhow_store::{BlobError, Completeness, Expected, Layout, LayoutError, Verified};
 
+use crate::verified::{remember, verified};
 use crate::{Events, Location, Medium, OpenError, Opened, Place, events::EventLog, open};
 
 /// What is to be rebased onto what.
@@ -26,6 +27,8 @@ pub struct RebaseRequest {
     pub force: bool,
     /// Where named images are.
     pub layout_repository: PathBuf,
+    /// Where dhow keeps what it need not find out again.
+    pub cache_directory: PathBuf,
 }
 
 /// What a rebase changed.
@@ -45,6 +48,8 @@ pub struct RebaseReport {
     pub kept: usize,
     /// Whether the run image's layers are left out.
     pub sparse: bool,
+    /// The work that was done.
+    pub work: WorkReport,
 }
 
 /// Why an image was not rebased. It is still what it was.
@@ -97,15 +102,45 @@ pub enum RebaseError {
     Publish(#[from] PublishError),
 }
 
+impl RebaseError {
+    /// Tells whether another writer has given the name to another image meanwhile.
+    fn is_outrun(&self) -> bool {
+        matches!(self, Self::Publish(PublishError::Layout(LayoutError::Changed { .. })))
+    }
+}
+
+/// How often a rebase starts over.
+const ATTEMPTS: usize = 10;
+
 /// Puts an app image onto a run image and names the result as the app image was named.
 ///
-/// No layer is opened; the new run image's blobs are linked, or copied where they cannot be.
+/// The new run image's blobs are linked, or copied where they cannot be. Each layer is read once in its life. If the app
+/// image is replaced meanwhile, this starts over with what took its place.
 pub fn rebase(request: &RebaseRequest, events: &dyn Events) -> Result<RebaseReport, RebaseError> {
     if request.image.medium == Medium::Archive {
         return Err(RebaseError::Archive(request.image.path.clone()));
     }
+    let verified = verified(&request.cache_directory);
+    let mut attempts = 1..ATTEMPTS;
+    let rebased = loop {
+        match rebase_once(request, &verified, events) {
+            Err(error) if error.is_outrun() && attempts.next().is_some() => {}
+            other => break other?,
+        }
+    };
+    remember(&verified, events);
+    Ok(rebased)
+}
+
+fn rebase_once(
+    request: &RebaseRequest,
+    verified: &Arc<Verified>,
+    events: &dyn Events,
+) -> Result<RebaseReport, RebaseError> {
     let work = Arc::new(Work::default());
     let log = EventLog(events);
+    // Before the image is looked at, so that whatever replaces it from here on is noticed.
+    let before = Layout::open(&request.image.path, &work).and_then(|layout| layout.index());
     let opened = open(&request.image, &Platform::host(), &work)
         .map_err(|source| RebaseError::App { name: request.name.clone(), source })?;
     let app = source_image(&opened, &request.name);
@@ -118,22 +153,19 @@ pub fn rebase(request: &RebaseRequest, events: &dyn Events) -> Result<RebaseRepo
     let input = RebaseInput { app: &app, base: &base, base_name: &base_name, force: request.force, rules: &rules };
     let rebased = rebase_image(&input, &log)?;
 
-    let layout = Layout::open(&request.image.path, &work)?;
-    layout.hold()?;
-    for layer in &rebased.app_layers {
-        layout.adopt(app.blobs.as_ref(), &layer.descriptor)?;
-    }
+    let layout = Layout::open(&request.image.path, &work)?.remembering(verified);
     let wants_base = opened.resolved.completeness() == Completeness::Full && base.absent_layers()?.is_empty();
     let completeness = if wants_base { Completeness::Full } else { Completeness::Sparse };
-    if wants_base {
-        for layer in &rebased.base_layers {
-            layout.adopt(base.blobs.as_ref(), &layer.descriptor)?;
-        }
-    }
-    let publication =
-        Publication { image: &rebased.image, completeness, base_layers: rebased.base_layers.len(), bom: &[] };
+    let publication = Publication {
+        image: &rebased.image,
+        blobs: &[app.blobs.as_ref(), base.blobs.as_ref()],
+        completeness,
+        base_layers: rebased.base_layers.len(),
+        bom: &[],
+    };
     let tag = tag_of(&request.image, &opened);
-    let target = Output { layout: &layout, tag: &tag, name: &request.name };
+    let expected = before.map_or(Expected::Anything, |index| Expected::as_in(index.value(), &tag));
+    let target = Output { layout: &layout, tag: &tag, name: &request.name, expected: &expected };
     let published = publish(&publication, &[target], &log)?;
     Ok(RebaseReport {
         digest: published.digest,
@@ -143,6 +175,7 @@ pub fn rebase(request: &RebaseRequest, events: &dyn Events) -> Result<RebaseRepo
         base_layers: rebased.base_layers.len(),
         kept: rebased.app_layers.len(),
         sparse: completeness == Completeness::Sparse,
+        work: work.report(),
     })
 }
 

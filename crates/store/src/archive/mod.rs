@@ -9,11 +9,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_fs::{FileKind, Operation, PathError, Root, Work};
+use dhow_fs::{FileKind, LockError, Operation, PathError, Root, Work};
 use dhow_oci::{Descriptor, Document, Index};
 use dhow_tar::ReadError;
 
-pub use write::{write, write_beside};
+pub use write::{update, write};
 
 use crate::blob::is_document;
 use crate::layout::{INDEX_LIMIT, require_version};
@@ -72,6 +72,12 @@ pub enum ArchiveError {
     /// A blob to be written cannot be read.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// Other writers replaced the archive again and again.
+    #[error("{} is being rewritten by other programs", .0.display())]
+    Unsettled(PathBuf),
+    /// The archive's lock cannot be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The file cannot be used.
     #[error(transparent)]
     Path(#[from] PathError),

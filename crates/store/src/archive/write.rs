@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use dhow_fs::{AtomicFile, Operation, PathError, sweep};
+use dhow_fs::{AtomicFile, FileKind, Lock, LockError, LockMode, Operation, PathError, Root, Stat, Work, sweep};
 use dhow_oci::{Descriptor, Document, Entry, Index, annotation};
 use dhow_tar::{BLOCK, Header, MemberKind, Owner};
 
@@ -25,20 +26,80 @@ pub fn write(
     completeness: Completeness,
     output: &Path,
 ) -> Result<(), ArchiveError> {
-    write_beside(source, root, name, completeness, None, output)
+    Ok(written(source, root, name, completeness, None, output)?.commit()?)
 }
 
-/// As [`write()`], and with the other images that the archive `existing` lists, as they are there.
+/// As [`write()`], and with the other images that an archive at `output` lists, as they are there. An empty file counts as
+/// none.
 ///
-/// `existing` may be at `output`: it is read until the new one takes its place.
-pub fn write_beside(
+/// Writers of one archive take turns by a lock on the file that is there. One that takes no lock is noticed until the file
+/// is replaced: the archive is written anew then.
+///
+/// # Errors
+/// If something else than an archive is at `output`; it is still there then.
+pub fn update(
+    source: &dyn BlobSource,
+    root: &Descriptor,
+    name: &str,
+    completeness: Completeness,
+    output: &Path,
+    work: &Arc<Work>,
+) -> Result<(), ArchiveError> {
+    for _ in 0..ATTEMPTS {
+        let lock = lock(output)?;
+        let locked = lock.as_ref().map(Lock::stat).transpose()?;
+        if !is_there(output, locked.as_ref())? {
+            continue;
+        }
+        let existing = match &locked {
+            Some(stat) if stat.kind != FileKind::File || stat.size > 0 => Some(Archive::open(output, work)?),
+            _ => None,
+        };
+        let file = written(source, root, Some(name), completeness, existing.as_ref(), output)?;
+        if !is_there(output, locked.as_ref())? {
+            continue;
+        }
+        let committed = if locked.is_some() { file.commit() } else { file.commit_new() };
+        match committed {
+            Err(error) if locked.is_none() && error.source.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return Ok(other?),
+        }
+    }
+    Err(ArchiveError::Unsettled(output.to_owned()))
+}
+
+/// How often an archive is written anew because another writer replaced it meanwhile.
+const ATTEMPTS: usize = 20;
+
+/// Locks what is at `output`, if anything.
+fn lock(output: &Path) -> Result<Option<Lock>, ArchiveError> {
+    let holder = || format!("another writer of {}", output.display());
+    match Lock::take(&Root::host()?, output, LockMode::Exclusive, holder) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(LockError::Path(error)) if error.is_not_found() => Ok(None),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Tells whether the file that was locked, or nothing if nothing was there, is at `output` as it was.
+fn is_there(output: &Path, locked: Option<&Stat>) -> Result<bool, PathError> {
+    let facts = |stat: &Stat| (stat.identity(), stat.size, stat.mtime_ns);
+    match Root::host()?.metadata(output) {
+        Ok(found) => Ok(locked.map(facts) == Some(facts(&found))),
+        Err(error) if error.is_not_found() => Ok(locked.is_none()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the archive beside `output`, with the other images that `existing` lists.
+fn written(
     source: &dyn BlobSource,
     root: &Descriptor,
     name: Option<&str>,
     completeness: Completeness,
     existing: Option<&Archive>,
     output: &Path,
-) -> Result<(), ArchiveError> {
+) -> Result<AtomicFile, ArchiveError> {
     let new = walk(source, root, completeness)?;
     if completeness == Completeness::Full && !new.missing.is_empty() {
         let missing = new.missing.into_iter().map(|descriptor| descriptor.digest).collect();
@@ -73,7 +134,7 @@ pub fn write_beside(
     write_small(&mut archive, "oci-layout", &marker()).map_err(fail)?;
     write_end(&mut archive).and_then(|()| archive.flush()).map_err(fail)?;
     drop(archive);
-    Ok(file.commit()?)
+    Ok(file)
 }
 
 /// Blobs by their paths, each with a place that has it.

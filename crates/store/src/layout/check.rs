@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use dhow_fs::{FileKind, PathError};
 use dhow_oci::{
     Descriptor, Digest, Document, DocumentError, Image, ImageConfig, ImageError, Index, MANIFEST_LIMIT, Manifest,
@@ -14,7 +16,7 @@ use crate::graph::MAX_DEPTH;
 use crate::resolve::completeness;
 use crate::staging::{blob_path, in_layout};
 use crate::verify::read_through;
-use crate::{BlobError, BlobSource, Completeness, read_document};
+use crate::{BlobError, BlobSource, Completeness, Presence, read_document};
 
 /// Something that is wrong with a layout.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,14 @@ pub enum Finding {
         /// Why it is not understood.
         reason: String,
     },
+    /// What a descriptor embeds is not what it names.
+    #[error("the descriptor of {digest} embeds other `data`: {reason}")]
+    Data {
+        /// The blob.
+        digest: Digest,
+        /// How it differs.
+        reason: String,
+    },
     /// Something in the blob directories is no blob.
     #[error("{} is not a blob: its name is not a digest", .0.display())]
     Stray(PathBuf),
@@ -66,24 +76,51 @@ impl Layout {
     /// Every blob is hashed, referenced or not. Everything that `index.json` leads to must be there, but for the
     /// layers of images that are recorded as sparse.
     pub fn check(&self) -> Result<Vec<Finding>, LayoutError> {
-        let mut check = Check { layout: self, findings: Vec::new(), seen: HashSet::new(), hashed: BTreeSet::new() };
-        if let Err(error) = super::create::require_layout(&self.root, &self.path) {
-            check.findings.push(Finding::Layout(error));
-        }
-        match self.index() {
-            Err(error) => check.findings.push(Finding::Layout(error)),
-            Ok(index) => check.index(index.value()),
-        }
-        check.rest()?;
-        Ok(check.findings)
+        let mut whole = BTreeSet::new();
+        let index = || self.index().ok().map(|index| index.bytes().to_vec());
+        look_until_it_stays(index, || {
+            let mut check = Check { layout: self, hashed: std::mem::take(&mut whole), ..Check::new(self) };
+            if let Err(error) = super::create::require_layout(&self.root, &self.path) {
+                check.findings.push(Finding::Layout(error));
+            }
+            match self.index() {
+                Err(error) => check.findings.push(Finding::Layout(error)),
+                Ok(index) => check.index(index.value()),
+            }
+            check.rest()?;
+            whole = check.hashed.difference(&check.damaged).cloned().collect();
+            Ok(check.findings)
+        })
     }
 }
+
+/// Looks again while something is wrong and the index is another one afterwards: what was replaced or collected meanwhile
+/// is not wrong.
+fn look_until_it_stays<T: PartialEq>(
+    index: impl Fn() -> T,
+    mut look: impl FnMut() -> Result<Vec<Finding>, LayoutError>,
+) -> Result<Vec<Finding>, LayoutError> {
+    let mut looks = 1..LOOKS;
+    loop {
+        let before = index();
+        let findings = look()?;
+        if findings.is_empty() || index() == before || looks.next().is_none() {
+            return Ok(findings);
+        }
+    }
+}
+
+/// How often a layout is looked at that others write to.
+const LOOKS: usize = 10;
 
 struct Check<'a> {
     layout: &'a Layout,
     findings: Vec<Finding>,
     seen: HashSet<(Digest, u64, MediaType, bool)>,
+    /// The blobs that were read; they are not read twice.
     hashed: BTreeSet<Digest>,
+    /// Those of them that are damaged.
+    damaged: BTreeSet<Digest>,
 }
 
 /// For whom a blob is looked at.
@@ -92,7 +129,12 @@ struct Need {
     completeness: Completeness,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn new(layout: &'a Layout) -> Self {
+        let (hashed, damaged) = (BTreeSet::new(), BTreeSet::new());
+        Self { layout, findings: Vec::new(), seen: HashSet::new(), hashed, damaged }
+    }
+
     fn index(&mut self, index: &Index) {
         self.names(index);
         self.foreign("`index.json`", index);
@@ -130,6 +172,7 @@ impl Check<'_> {
         if !self.seen.insert(meaning) {
             return;
         }
+        self.data(descriptor);
         if depth > MAX_DEPTH {
             self.findings.push(Finding::TooDeep(descriptor.digest.clone()));
             return;
@@ -156,9 +199,11 @@ impl Check<'_> {
 
     fn manifest(&mut self, manifest: Document<Manifest>, need: &Need) {
         for layer in &manifest.value().layers {
+            self.data(layer);
             self.content(layer, need, need.completeness);
         }
         let config = manifest.value().config.clone();
+        self.data(&config);
         if !matches!(config.media_type, MediaType::OciConfig | MediaType::DockerConfig) {
             return self.content(&config, need, Completeness::Full);
         }
@@ -170,6 +215,18 @@ impl Check<'_> {
                     self.findings.push(Finding::Image(error));
                 }
             }
+        }
+    }
+
+    /// Compares what a descriptor embeds with what it names.
+    fn data(&mut self, descriptor: &Descriptor) {
+        let Some(data) = &descriptor.data else { return };
+        let wrong = match STANDARD.decode(data) {
+            Err(_) => Some("it is no base64".to_owned()),
+            Ok(bytes) => wrong_data(descriptor, &bytes),
+        };
+        if let Some(reason) = wrong {
+            self.findings.push(Finding::Data { digest: descriptor.digest.clone(), reason });
         }
     }
 
@@ -188,7 +245,8 @@ impl Check<'_> {
 
     /// Hashes a blob whose meaning does not matter.
     fn content(&mut self, descriptor: &Descriptor, need: &Need, completeness: Completeness) {
-        if self.hashed.contains(&descriptor.digest) && self.layout.presence(descriptor).is_ok() {
+        let presence = self.layout.presence(descriptor);
+        if self.hashed.contains(&descriptor.digest) && presence.is_ok_and(|presence| presence == Presence::Present) {
             return;
         }
         match hash(self.layout, descriptor) {
@@ -211,6 +269,7 @@ impl Check<'_> {
             | BlobError::Size { digest, .. } => Some(digest.clone()),
             _ => None,
         };
+        self.damaged.extend(damaged.clone());
         if damaged.is_none_or(|digest| self.hashed.insert(digest)) {
             self.findings.push(Finding::Blob(error));
         }
@@ -253,7 +312,45 @@ impl Check<'_> {
     }
 }
 
+/// Says how embedded bytes differ from what the descriptor names.
+fn wrong_data(descriptor: &Descriptor, bytes: &[u8]) -> Option<String> {
+    if bytes.len() as u64 != descriptor.size {
+        return Some(format!("it has {} bytes, but the descriptor states {}", bytes.len(), descriptor.size));
+    }
+    let mut hasher = descriptor.digest.hasher();
+    hasher.update(bytes);
+    let found = hasher.finish();
+    (found != descriptor.digest).then(|| format!("its bytes have the digest {found}"))
+}
+
 fn hash(layout: &Layout, descriptor: &Descriptor) -> Result<(), BlobError> {
     let of_read = |error| BlobError::of_read(error, &descriptor.digest, blob_path(&layout.path, &descriptor.digest));
     read_through(BlobSource::open(layout, descriptor)?).map_err(of_read)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn looks(until: usize, changes: usize) -> (usize, usize) {
+        let looks = Cell::new(0);
+        let index = || looks.get().min(changes);
+        let look = || {
+            looks.set(looks.get() + 1);
+            Ok((looks.get() < until).then(|| Finding::Stray(PathBuf::new())).into_iter().collect())
+        };
+        let found = look_until_it_stays(index, look).unwrap().len();
+        (found, looks.get())
+    }
+
+    #[test]
+    fn what_is_wrong_while_the_index_changes_is_looked_at_again() {
+        assert_eq!(looks(1, 0), (0, 1), "nothing is wrong");
+        assert_eq!(looks(99, 0), (1, 1), "wrong, and nobody changes anything");
+        assert_eq!(looks(3, 99), (0, 3), "well in the end");
+        assert_eq!(looks(99, 2), (1, 3), "wrong when the index stays");
+        assert_eq!(looks(99, 99), (1, LOOKS), "the index never stays");
+    }
 }

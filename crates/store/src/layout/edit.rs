@@ -31,6 +31,17 @@ pub enum Expected {
     Just(Option<Digest>),
 }
 
+impl Expected {
+    /// Expects that the name names what it names in `index`.
+    #[must_use]
+    pub fn as_in(index: &Index, name: &str) -> Self {
+        match named(index, name) {
+            None => Self::Just(None),
+            Some(entry) => digest_of(entry).map_or(Self::Anything, |digest| Self::Just(Some(digest.clone()))),
+        }
+    }
+}
+
 impl Layout {
     /// Names an image: adds `descriptor` under `name`, in place of what had exactly that name, and returns
     /// the entry as written. Other entries and unknown fields stay as they are.

@@ -32,9 +32,8 @@ pub use gc::GcReport;
 pub(crate) use session::{Session, exclude_gc};
 
 use crate::blob::is_document;
-use adopt::Check;
-
 use crate::staging::{blob_path, in_layout, write_error};
+use crate::verified::Verified;
 use crate::verify::VerifiedReader;
 use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, ImageSource, Presence};
 
@@ -67,6 +66,7 @@ pub struct Layout {
     path: PathBuf,
     root: Arc<Root>,
     work: Arc<Work>,
+    verified: Arc<Verified>,
     session: Mutex<Option<Arc<Session>>>,
     made: Made,
 }
@@ -116,9 +116,17 @@ impl Layout {
             path: path.to_owned(),
             root,
             work: Arc::clone(work),
+            verified: Arc::default(),
             session: Mutex::new(None),
             made: Made::default(),
         })
+    }
+
+    /// Returns this layout with a memory of what was verified, in place of one that lasts as long as this value.
+    #[must_use]
+    pub fn remembering(mut self, verified: &Arc<Verified>) -> Self {
+        self.verified = Arc::clone(verified);
+        self
     }
 
     /// Returns the layout's directory.
@@ -230,7 +238,8 @@ impl BlobSource for Layout {
 
 impl BlobSink for Layout {
     fn stage(&self) -> Result<BlobWriter, BlobError> {
-        BlobWriter::create(&self.root, self.session()?, Some(Arc::clone(&self.work)))
+        let writer = BlobWriter::create(&self.root, self.session()?, Some(Arc::clone(&self.work)))?;
+        Ok(writer.noting(Some(Arc::clone(&self.verified))))
     }
 
     fn store(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, BlobError> {
@@ -240,11 +249,23 @@ impl BlobSink for Layout {
     }
 
     fn adopt(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError> {
-        self.take_over(from, descriptor, Check::Size)
+        self.take_over(from, descriptor)
     }
 
-    fn adopt_verified(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError> {
-        self.take_over(from, descriptor, Check::Digest)
+    fn is_whole(&self, descriptor: &Descriptor) -> Result<bool, BlobError> {
+        let is_damage = |error: &BlobError| {
+            matches!(error, BlobError::Size { .. } | BlobError::Digest { .. } | BlobError::NotAFile { .. })
+        };
+        match self.presence(descriptor) {
+            Ok(Presence::Absent) => return Ok(false),
+            Err(error) if is_damage(&error) => return Ok(false),
+            other => other?,
+        };
+        let (path, shown) = (in_layout(&descriptor.digest), blob_path(&self.path, &descriptor.digest));
+        match self.verify(&path, &shown, descriptor) {
+            Err(error) if is_damage(&error) => Ok(false),
+            other => other.map(|()| true),
+        }
     }
 }
 
@@ -255,7 +276,8 @@ impl Layout {
             return Ok(());
         }
         let work = self.counted(&descriptor.media_type);
-        let mut writer = BlobWriter::create(&self.root, self.session()?, work)?.without_hashing();
+        let verified = work.as_ref().map(|_| Arc::clone(&self.verified));
+        let mut writer = BlobWriter::create(&self.root, self.session()?, work)?.noting(verified).without_hashing();
         std::io::Write::write_all(&mut writer, bytes).map_err(|error| write_error(&self.path, error))?;
         writer.finish_known(&descriptor.digest, descriptor.size)?;
         Ok(())

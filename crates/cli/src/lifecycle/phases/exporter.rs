@@ -15,7 +15,7 @@ use dhow_lifecycle::export::{
 };
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::{Log, files};
-use dhow_store::{Completeness, Layout, LayoutError};
+use dhow_store::{Completeness, Expected, Layout, LayoutError};
 
 use super::{LAYOUT_FEATURE, cache, group};
 use crate::lifecycle::failure::{Failure, chain};
@@ -234,10 +234,12 @@ fn name(
 ) -> Result<Published, Failure> {
     let paths: Vec<String> = inputs.outputs.iter().map(|output| output.layout.display().to_string()).collect();
     let pairs = layouts.iter().zip(&inputs.outputs).zip(&paths);
-    let targets: Vec<OpenOutput<'_>> =
-        pairs.map(|((layout, output), name)| OpenOutput { layout, tag: &output.tag, name }).collect();
+    let targets: Vec<OpenOutput<'_>> = pairs
+        .map(|((layout, output), name)| OpenOutput { layout, tag: &output.tag, name, expected: &Expected::Anything })
+        .collect();
     let publication = Publication {
         image: &exported.image,
+        blobs: &[],
         completeness: exported.completeness,
         base_layers: images.run.image.layers().len(),
         bom: &exported.build_bom,

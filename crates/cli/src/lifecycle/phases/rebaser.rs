@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use dhow_cnb::{ExitCode, LifecycleMetadata, label};
-use dhow_lifecycle::export::{Output as OpenOutput, Publication, publish};
+use dhow_lifecycle::export::{Output as OpenOutput, Publication, PublishError, Published, publish};
 use dhow_lifecycle::files;
 use dhow_lifecycle::image::SourceImage;
-use dhow_lifecycle::rebase::{RebaseError, RebaseInput, Rebased, rebase};
-use dhow_store::{BlobSink, Completeness, Layout};
+use dhow_lifecycle::rebase::{RebaseError, RebaseInput, rebase};
+use dhow_store::{Completeness, Expected, Layout, LayoutError};
 
 use crate::lifecycle::failure::{Failure, chain};
-use crate::lifecycle::inputs::RebaserInputs;
+use crate::lifecycle::inputs::{Output, RebaserInputs};
 use crate::lifecycle::open::open;
 use crate::lifecycle::privileges::User;
 use crate::lifecycle::session::Session;
@@ -25,8 +25,26 @@ pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
     execute(session, &inputs)
 }
 
+/// How often a rebase starts over because another writer gave the app image's name to another image meanwhile.
+const ATTEMPTS: usize = 10;
+
 /// Puts the app image onto its new run image, names the result, and writes report.toml.
 fn execute(session: &Session<'_>, inputs: &RebaserInputs) -> Result<(), Failure> {
+    let mut attempts = 1..ATTEMPTS;
+    let published = loop {
+        match rebase_once(session, inputs)? {
+            Ok(published) => break published,
+            Err(PublishError::Layout(LayoutError::Changed { .. })) if attempts.next().is_some() => {}
+            Err(error) => return Err(failure(&error)),
+        }
+    };
+    files::write_report(&session.root, &inputs.report, &published.report)
+        .map_err(|error| Failure::new(ExitCode::Rebase, format!("failed to write rebase report: {}", chain(&error))))
+}
+
+fn rebase_once(session: &Session<'_>, inputs: &RebaserInputs) -> Result<Result<Published, PublishError>, Failure> {
+    // Before the app image is looked at, so that whatever replaces it from here on is noticed.
+    let before = Layout::open(&inputs.source, &session.work).and_then(|layout| layout.index()).ok();
     let app = app_image(session, inputs)?;
     let (base, name) = match &inputs.run_image {
         Some(name) => (run_image(session, inputs, name)?, name.clone()),
@@ -40,16 +58,30 @@ fn execute(session: &Session<'_>, inputs: &RebaserInputs) -> Result<(), Failure>
         .iter()
         .map(|output| Layout::prepare(&output.layout, &session.work).map_err(|error| failure(&error)))
         .collect::<Result<_, _>>()?;
-    let completeness = take_over(&app, &base, &rebased, &layouts[0])?;
+    let is_whole = |image: &SourceImage| Ok(image.absent_layers().map_err(|error| failure(&error))?.is_empty());
+    // The result has its run image's layers if the app image has its own.
+    let completeness = match is_whole(&app)? && is_whole(&base)? {
+        true => Completeness::Full,
+        false => Completeness::Sparse,
+    };
     let paths: Vec<String> = inputs.outputs.iter().map(|output| output.layout.display().to_string()).collect();
-    let pairs = layouts.iter().zip(&inputs.outputs).zip(&paths);
-    let targets: Vec<OpenOutput<'_>> =
-        pairs.map(|((layout, output), name)| OpenOutput { layout, tag: &output.tag, name }).collect();
-    let publication =
-        Publication { image: &rebased.image, completeness, base_layers: rebased.base_layers.len(), bom: &[] };
-    let published = publish(&publication, &targets, session.terminal).map_err(|error| failure(&error))?;
-    files::write_report(&session.root, &inputs.report, &published.report)
-        .map_err(|error| Failure::new(ExitCode::Rebase, format!("failed to write rebase report: {}", chain(&error))))
+    let expected = |output: &Output| match &before {
+        Some(index) if output.layout == inputs.source => Expected::as_in(index.value(), &output.tag),
+        _ => Expected::Anything,
+    };
+    let expected: Vec<Expected> = inputs.outputs.iter().map(expected).collect();
+    let pairs = layouts.iter().zip(&inputs.outputs).zip(paths.iter().zip(&expected));
+    let targets: Vec<OpenOutput<'_>> = pairs
+        .map(|((layout, output), (name, expected))| OpenOutput { layout, tag: &output.tag, name, expected })
+        .collect();
+    let publication = Publication {
+        image: &rebased.image,
+        blobs: &[app.blobs.as_ref(), base.blobs.as_ref()],
+        completeness,
+        base_layers: rebased.base_layers.len(),
+        bom: &[],
+    };
+    Ok(publish(&publication, &targets, session.terminal))
 }
 
 fn failure(error: &dyn std::error::Error) -> Failure {
@@ -109,24 +141,4 @@ fn recorded_run_image(
         Some((image, name)) => Ok((image, name.to_owned())),
         None => Err(no_run_image(&format!("there is no image at {}", looked_at.join(", or at ")))),
     }
-}
-
-/// Brings the blobs of both images to `layout`: the app's all, and the run image's if the app image has its own.
-fn take_over(
-    app: &SourceImage,
-    base: &SourceImage,
-    rebased: &Rebased,
-    layout: &Layout,
-) -> Result<Completeness, Failure> {
-    for layer in &rebased.app_layers {
-        layout.adopt(app.blobs.as_ref(), &layer.descriptor).map_err(|error| failure(&error))?;
-    }
-    let absent = |image: &SourceImage| image.absent_layers().map_err(|error| failure(&error));
-    if !absent(app)?.is_empty() || !absent(base)?.is_empty() {
-        return Ok(Completeness::Sparse);
-    }
-    for layer in &rebased.base_layers {
-        layout.adopt(base.blobs.as_ref(), &layer.descriptor).map_err(|error| failure(&error))?;
-    }
-    Ok(Completeness::Full)
 }
