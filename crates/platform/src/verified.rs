@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use dhow_fs::Root;
 use dhow_lifecycle::Level;
 use dhow_store::Verified;
 
@@ -14,8 +15,9 @@ pub(crate) fn verified(cache_directory: &Path) -> Arc<Verified> {
 }
 
 /// Keeps what was found out. Without it the next command reads the blobs again, so a failure stops nothing.
-pub(crate) fn remember(verified: &Verified, events: &dyn Events) {
-    if let Err(error) = verified.save() {
+pub(crate) fn remember(verified: &Verified, cache_directory: &Path, events: &dyn Events) {
+    let made = Root::host().and_then(|host| host.create_directories(cache_directory, 0o700));
+    if let Err(error) = made.and_then(|()| verified.save()) {
         events.emit(Event::Remark(Level::Debug, &format!("cannot remember which blobs are whole: {error}")));
     }
 }

@@ -218,7 +218,7 @@ impl<'a> Phases<'a> {
         if let Some(mut cache) = cache {
             self.keep_cached(made.cache(&mut cache.layers), &cache.layout);
         }
-        remember(verified, events);
+        remember(verified, &request.cache_directory, events);
         self.build.write_outputs(&published.report)?;
         state.leave();
         self.build.limit_cache();

@@ -128,7 +128,7 @@ pub fn rebase(request: &RebaseRequest, events: &dyn Events) -> Result<RebaseRepo
             other => break other?,
         }
     };
-    remember(&verified, events);
+    remember(&verified, &request.cache_directory, events);
     Ok(rebased)
 }
 
