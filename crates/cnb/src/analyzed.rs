@@ -60,9 +60,11 @@ impl Analyzed {
             table.set("reference", reference);
             table
         };
+        // Every analysis that found a run image says of the previous image at least that there is none.
+        let is_of_an_analysis = self.previous_image.is_some() || self.run_image.is_some();
         let mut table = Table::new();
         table
-            .set("image", reference(self.previous_image.as_deref().unwrap_or_default()))
+            .set("image", is_of_an_analysis.then(|| reference(self.previous_image.as_deref().unwrap_or_default())))
             .set("build-image", self.build_image.as_deref().map(reference))
             .set("metadata", write_metadata(&self.metadata))
             .set("run-image", self.run_image.as_ref().map(AnalyzedRunImage::write));
