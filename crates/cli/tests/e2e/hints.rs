@@ -130,7 +130,7 @@ fn values_of_variables_are_not_repeated() {
 fn a_layout_that_lost_its_index_keeps_its_images_and_says_how_to_go_on() {
     let world = World::with_script("exit 0");
     world.build("oci:app", "source", &[]).success();
-    let blobs = crate::support::blobs(&world.path("app"));
+    let blobs = crate::support::blobs(world.path("app"));
     fs::remove_file(world.path("app/index.json")).unwrap();
     for typed in [
         &["build", "oci:app:new", "--path", "source", "--builder", "oci:builder"][..],
@@ -147,6 +147,6 @@ fn a_layout_that_lost_its_index_keeps_its_images_and_says_how_to_go_on() {
             "{typed:?}"
         );
     }
-    assert_eq!(crate::support::blobs(&world.path("app")), blobs);
+    assert_eq!(crate::support::blobs(world.path("app")), blobs);
     assert!(!world.path("app/index.json").exists());
 }

@@ -296,7 +296,7 @@ impl Lost {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files as other programs would")]
+#[expect(clippy::disallowed_methods, reason = "tests look at files as other programs would")]
 mod differential;
 
 #[cfg(test)]

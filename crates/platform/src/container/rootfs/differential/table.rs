@@ -284,7 +284,7 @@ fn many_layers(number: usize) -> Vec<Vec<Entry>> {
             3 => entries.push(hard_link(&format!("link{number}"), &format!("file{}", number - 1))),
             4 => entries.push(directory(&format!("file{}", number - 1), 0o711)),
             5 => entries.extend([gone("other/.wh..wh..opq"), file(&format!("other/{number}"))]),
-            6 if number % 3 == 0 => entries.push(directory("shared", 0o700)),
+            6 if number.is_multiple_of(3) => entries.push(directory("shared", 0o700)),
             _ => {}
         }
         entries
