@@ -57,7 +57,7 @@ fn blobs_are_on_the_disk_before_the_index_names_them_and_the_index_when_the_tag_
     let index = place("the index gets its name", "rename", "\"index.json\"");
     let written = place("the index is written", "fsync(", &format!("<{}/.dhow-", path.display()));
     // The same image elsewhere tells which blobs it has.
-    let image = write(&scratch.layout("other").path().to_owned());
+    let image = write(scratch.layout("other").path());
     let blobs = path.join("blobs/sha256").display().to_string();
     let directory = place("the names of the blobs", "fsync(", &format!("<{blobs}>"));
     for digest in image.blobs().into_iter().map(|blob| &blob.digest).chain([image.manifest().digest()]) {
