@@ -198,6 +198,9 @@ impl Drop for AtomicFile {
     }
 }
 
+/// Two ticks of the slowest kernel clock (100 Hz).
+const SET_BACK_NS: i128 = 20_000_000;
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -291,6 +294,3 @@ mod tests {
         assert_eq!((names(&moved), names(&directory)), (vec!["file".to_owned()], Vec::new()));
     }
 }
-
-/// Two ticks of the slowest kernel clock (100 Hz).
-const SET_BACK_NS: i128 = 20_000_000;

@@ -150,7 +150,6 @@ fn parse(text: &str) -> impl Iterator<Item = (Identity, Digest)> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure to set a test up fails it")]
 mod tests {
     use std::path::Path;
 

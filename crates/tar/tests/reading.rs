@@ -130,7 +130,7 @@ fn what_is_too_large_is_told_before_it_is_read() {
     let huge = [0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
     let claims = changed(header(b"f", b'0', 0), 124, &huge).to_vec();
     let expected = "the tar has more than 68719476736 bytes with f, which has 9223372036854775807";
-    assert_eq!(reason(&[claims.clone()]), expected);
+    assert_eq!(reason(std::slice::from_ref(&claims)), expected);
     let unlimited = ReadLimits { bytes: u64::MAX, ..LIMITS };
     let mut reader = Reader::new(claims.as_slice(), unlimited);
     reader.next_member().unwrap();

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
 
 use std::io::Read;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,10 +49,10 @@ fn read(bytes: &[u8]) -> Result<Vec<(Member, Vec<u8>)>, ReadError> {
 }
 
 /// Files of 512 KiB and less, as stretches of data.
-fn content(size: usize, data: &[Range<usize>]) -> Vec<u8> {
+fn content(size: usize, data: &[(usize, usize)]) -> Vec<u8> {
     let mut bytes = vec![0; size];
-    for range in data {
-        for (at, byte) in bytes[range.clone()].iter_mut().enumerate() {
+    for &(start, end) in data {
+        for (at, byte) in bytes[start..end].iter_mut().enumerate() {
             *byte = (at % 250) as u8 + 1;
         }
     }
@@ -61,14 +60,14 @@ fn content(size: usize, data: &[Range<usize>]) -> Vec<u8> {
 }
 
 fn files() -> Vec<(&'static str, Vec<u8>)> {
-    let many: Vec<Range<usize>> = (0..60).map(|number| number * 8192..number * 8192 + 512).collect();
+    let many: Vec<(usize, usize)> = (0..60).map(|number| (number * 8192, number * 8192 + 512)).collect();
     vec![
-        ("hole-at-end", content(100_000, &[0..4096])),
-        ("hole-at-start", content(100_000, &[90_112..100_000])),
-        ("hole-between", content(200_000, &[0..1000, 150_016..150_020])),
+        ("hole-at-end", content(100_000, &[(0, 4096)])),
+        ("hole-at-start", content(100_000, &[(90_112, 100_000)])),
+        ("hole-between", content(200_000, &[(0, 1000), (150_016, 150_020)])),
         ("hole-alone", content(70_000, &[])),
         ("many-holes", content(500_000, &many)),
-        ("no-hole", content(70_001, &[0..70_001])),
+        ("no-hole", content(70_001, &[(0, 70_001)])),
         ("empty", Vec::new()),
     ]
 }
@@ -89,7 +88,7 @@ fn gnu_tar_s_sparse_files_are_read_in_all_formats() {
     let directory = tempfile::tempdir().unwrap();
     let long = "n".repeat(150);
     let mut files = files();
-    files.push((&long, content(50_000, &[512..1024])));
+    files.push((&long, content(50_000, &[(512, 1024)])));
     for (name, bytes) in &files {
         write_with_holes(&directory.path().join(name), bytes);
     }
@@ -121,7 +120,7 @@ fn gnu_tar_s_sparse_files_are_read_in_all_formats() {
 #[test]
 fn a_sparse_file_that_nobody_reads_is_passed_over() {
     let directory = tempfile::tempdir().unwrap();
-    write_with_holes(&directory.path().join("sparse"), &content(200_000, &[0..1000, 150_016..150_020]));
+    write_with_holes(&directory.path().join("sparse"), &content(200_000, &[(0, 1000), (150_016, 150_020)]));
     std::fs::write(directory.path().join("next"), "next").unwrap();
     for (format, options) in FORMATS {
         let tar = gnu_tar(directory.path(), options, &["sparse", "next"]);
