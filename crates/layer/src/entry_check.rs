@@ -36,6 +36,12 @@ pub enum EntryFault {
     LinkText,
     /// Its owner or group is more than the kernel has ids.
     Owner,
+    /// A file that comes before it has the name of a directory on the way to it.
+    BelowFile,
+    /// It is a hard link to something that does not come before it, or to a directory.
+    LinkToNothing,
+    /// Links on the way to it lead in a circle.
+    LinkLoop,
 }
 
 impl fmt::Display for EntryFault {
@@ -48,6 +54,9 @@ impl fmt::Display for EntryFault {
             Self::WhiteoutOfNothing => write!(formatter, "a whiteout of nothing"),
             Self::LinkToRoot => write!(formatter, "a hard link to the root"),
             Self::LinkText => write!(formatter, "a symbolic link whose text is empty or too long"),
+            Self::BelowFile => write!(formatter, "which lies below a file"),
+            Self::LinkToNothing => write!(formatter, "a hard link to what is no file before it"),
+            Self::LinkLoop => write!(formatter, "which lies behind links that lead in a circle"),
             Self::Owner => write!(formatter, "whose owner or group is no id of the kernel"),
         }
     }

@@ -1,12 +1,15 @@
 //! Taking in a root filesystem that was made elsewhere, as one layer.
 
-use std::collections::BTreeMap;
+mod tree;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::block::BlockWriter;
+use crate::entry_check::{check, check_owner};
 use crate::pipeline::{PipelineError, run};
-use crate::{Encoding, LevelError, Member, MemberKind, PackOptions, Packed, ReadError, Reader, decompress};
+use crate::{Encoding, EntryFault, LevelError, Member, MemberKind, PackOptions, Packed, ReadError, Reader, decompress};
+pub use tree::ImportedTree;
 
 const BUFFER: usize = 256 * 1024;
 
@@ -15,14 +18,14 @@ const BUFFER: usize = 256 * 1024;
 pub struct ImportOptions<'a> {
     /// How the layer is compressed, and what it may hold at most. Times stay those of the tar.
     pub pack: PackOptions<'a>,
-    /// Tells which entries are handed out, by their names without leading `/` and `./`.
+    /// Tells which files can be read afterwards, by their paths without links and without leading `/`.
     pub keep: &'a (dyn Fn(&Path) -> bool + Sync),
-    /// The size up to which files are handed out.
+    /// The size up to which they can.
     pub keep_limit: u64,
 }
 
 /// A root filesystem that was taken in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Imported {
     /// The layer.
     pub packed: Packed,
@@ -30,23 +33,8 @@ pub struct Imported {
     pub encoding: Encoding,
     /// The number of entries.
     pub entries: u64,
-    /// The entries that were asked for; the last one of a name counts.
-    pub kept: BTreeMap<PathBuf, Kept>,
-}
-
-/// An entry that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// The content of a file.
-    File(Vec<u8>),
-    /// The size of a file that is larger than the limit.
-    TooLarge(u64),
-    /// What a symbolic link says.
-    Symlink(PathBuf),
-    /// The name that a hard link is a second one of.
-    HardLink(PathBuf),
-    /// Neither of these.
-    Other,
+    /// The tree that the entries make, in which files can be read.
+    pub tree: ImportedTree,
 }
 
 /// Why a root filesystem could not be taken in.
@@ -59,8 +47,13 @@ pub enum ImportError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// An entry that could not be unpacked.
-    #[error("the archive holds {}, a name with `..` in it", .0.display())]
-    Unsafe(PathBuf),
+    #[error("the archive holds {}, {fault}", .path.display())]
+    Unfit {
+        /// The entry.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: EntryFault,
+    },
     /// The layer cannot be written.
     #[error("cannot write the layer")]
     Output(#[source] io::Error),
@@ -87,9 +80,9 @@ pub fn import(
         read_members(Tee { input: tar, output: writer, failure: None }, options)
     });
     match result {
-        Ok(((entries, kept), packed)) => {
+        Ok(((entries, tree), packed)) => {
             options.pack.work.layers_packed.add(1);
-            Ok(Imported { packed, encoding, entries, kept })
+            Ok(Imported { packed, encoding, entries, tree })
         }
         Err(PipelineError::Produce(error)) => Err(error),
         Err(PipelineError::Output(source)) => Err(ImportError::Output(source)),
@@ -98,42 +91,50 @@ pub fn import(
     }
 }
 
-fn read_members(tar: impl BufRead, options: &ImportOptions<'_>) -> Result<(u64, BTreeMap<PathBuf, Kept>), ImportError> {
-    let mut reader = Reader::new(tar, options.pack.limits);
-    let mut kept = BTreeMap::new();
+fn read_members(tar: impl BufRead, options: &ImportOptions<'_>) -> Result<(u64, ImportedTree), ImportError> {
+    let limits = options.pack.limits;
+    let mut reader = Reader::new(tar, limits);
+    let mut tree = ImportedTree::new(limits);
     let mut entries = 0;
     while let Some(member) = reader.next_member()? {
         entries += 1;
-        let targets_up = matches!(&member.kind, MemberKind::HardLink(target) if goes_up(target));
-        if goes_up(&member.path) || targets_up {
-            return Err(ImportError::Unsafe(member.path));
-        }
-        let name: PathBuf = member.path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
-        if (options.keep)(&name) {
-            let content = keep(&member, &mut reader, options.keep_limit).map_err(ImportError::Input)?;
-            kept.insert(name, content);
+        let outcome = take_member(&member, &mut reader, &mut tree, options).map_err(ImportError::Input)?;
+        outcome.map_err(|fault| ImportError::Unfit { path: member.path, fault })?;
+        if tree.memory() > limits.names {
+            return Err(ReadError::Limit { what: "bytes of names", limit: limits.names as u64 }.into());
         }
     }
     reader.finish()?;
-    Ok((entries, kept))
+    Ok((entries, tree))
 }
 
-fn keep(member: &Member, data: &mut dyn Read, limit: u64) -> io::Result<Kept> {
-    match &member.kind {
-        MemberKind::File if member.size > limit => Ok(Kept::TooLarge(member.size)),
-        MemberKind::File => {
-            let mut content = Vec::new();
-            data.read_to_end(&mut content)?;
-            Ok(Kept::File(content))
-        }
-        MemberKind::Symlink(target) => Ok(Kept::Symlink(target.clone())),
-        MemberKind::HardLink(target) => Ok(Kept::HardLink(target.clone())),
-        _ => Ok(Kept::Other),
+/// Looks whether an entry can be unpacked after those before it, and takes it into the tree.
+fn take_member(
+    member: &Member,
+    data: &mut dyn Read,
+    tree: &mut ImportedTree,
+    options: &ImportOptions<'_>,
+) -> io::Result<Result<(), EntryFault>> {
+    let place = |tree: &mut ImportedTree| {
+        let (parts, whiteout) = check(member, &options.pack.limits, true)?;
+        check_owner(member.owner)?;
+        // Of a single layer nothing can be gone.
+        if whiteout.is_some() { Ok(None) } else { tree.locate(&parts).map(Some) }
+    };
+    let path = match place(tree) {
+        Ok(Some(path)) => path,
+        Ok(None) => return Ok(Ok(())),
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let is_kept = member.kind == MemberKind::File
+        && member.size <= options.keep_limit
+        && tree.has_room()
+        && (options.keep)(&path);
+    let mut content = None;
+    if is_kept {
+        data.read_to_end(content.get_or_insert_default())?;
     }
-}
-
-fn goes_up(path: &Path) -> bool {
-    path.components().any(|part| part == Component::ParentDir)
+    Ok(tree.put(path, &member.kind, content))
 }
 
 /// Everything that is read goes to the layer as it is.

@@ -28,7 +28,7 @@ pub use decompress::{Encoding, decompress};
 pub use dhow_tar::{HeaderError, Member, MemberKind, Owner, ReadError, Reader};
 pub use entry::{Entry, EntryKind, FileSource};
 pub use entry_check::EntryFault;
-pub use import::{ImportError, ImportOptions, Imported, Kept, import};
+pub use import::{ImportError, ImportOptions, Imported, ImportedTree, import};
 pub use limit_error::LimitError;
 pub use limits::Limits;
 pub use pack::{diff_id, pack};

@@ -168,20 +168,17 @@ pub fn import_from(
     let tar = Counted::new(Cursor::new(start).chain(tar), progress, events);
     let layout = Layout::prepare(path, work).map_err(layout_error)?;
     let pack = PackOptions::new(work);
-    let options = ImportOptions {
-        pack,
-        keep: &|name| os_release::PATHS.iter().any(|path| name == Path::new(path)),
-        keep_limit: os_release::LONGEST,
-    };
+    let options = ImportOptions { pack, keep: &os_release::may_be, keep_limit: os_release::LONGEST };
     let mut writer = layout.stage().map_err(blob_error)?.without_hashing();
-    let Imported { packed, entries, kept, .. } = dhow_layer::import(tar, &mut writer, &options)
+    let Imported { packed, entries, tree, .. } = dhow_layer::import(tar, &mut writer, &options)
         .map_err(|source| ImportError::of_layer(request.rootfs, source))?;
     events.emit(Event::ProgressEnd);
     if entries == 0 {
         return Err(ImportError::Empty(request.rootfs.to_owned()));
     }
     writer.finish_known(&packed.digest, packed.size).map_err(blob_error)?;
-    let distribution = os_release::distribution(&kept);
+    let os_release = os_release::PATHS.iter().find_map(|path| tree.read(Path::new(path)));
+    let distribution = os_release.and_then(os_release::distribution);
     let descriptor = Descriptor::new(pack.compression.media_type(), packed.digest, packed.size);
     let layer = LayerRef { descriptor, diff_id: packed.diff_id };
     let image = Image::assemble(config(request, distribution.as_ref()), &[layer], BTreeMap::new());
@@ -398,6 +395,9 @@ mod tests {
         assert!(matches!(refusal(ImportRequest { rootfs: &junk, ..plain() }), ImportError::Layer { .. }));
         std::fs::write(&junk, vec![0; 1024]).unwrap();
         assert!(matches!(refusal(ImportRequest { rootfs: &junk, ..plain() }), ImportError::Empty(_)));
+        let fixture = Fixture::new(&[file("a", "x"), file("etc/.wh.", "")]);
+        let unfit = import(&request(&fixture.tar(), &place, &platform), &fixture.work, &Silent).unwrap_err();
+        assert!(matches!(unfit, ImportError::Layer { source: dhow_layer::ImportError::Unfit { .. }, .. }), "{unfit:?}");
         assert!(!place.path.exists());
     }
 }
