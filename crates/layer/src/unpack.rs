@@ -47,6 +47,8 @@ pub struct Unpacked {
     pub attributes: u64,
     /// Device nodes that could not be made for want of privileges.
     pub skipped: Vec<PathBuf>,
+    /// Files whose capabilities are not applied.
+    pub without_capabilities: Vec<PathBuf>,
     /// With [`Owners::Record`]: the owners of all entries in order, by their paths without leading `/`
     /// and without links; the last one of a path counts. Directories that no entry describes are root's.
     pub owners: Vec<(PathBuf, Owner)>,
@@ -116,8 +118,8 @@ pub fn unpack(
         .map_err(|source| PathError::new(Operation::ReadDirectory, location(), source))?;
     let (size, diff_id) = hashed(tar, |tar| unpack_members(tar, &mut unpacker, options))?;
     options.work.bytes_hashed.add(size);
-    let Unpacker { entries, attributes, skipped, owners, .. } = unpacker;
-    Ok(Unpacked { diff_id, size, entries, attributes, skipped, owners })
+    let Unpacker { entries, attributes, skipped, without_capabilities, owners, .. } = unpacker;
+    Ok(Unpacked { diff_id, size, entries, attributes, skipped, without_capabilities, owners })
 }
 
 fn unpack_members(

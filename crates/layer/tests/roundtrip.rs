@@ -315,7 +315,7 @@ fn as_read(entry: &Entry, modified: i64) -> (Member, Vec<u8>) {
         EntryKind::BlockDevice { major, minor } => MemberKind::BlockDevice { major: *major, minor: *minor },
     };
     let (path, mode, owner, size) = (entry.path.clone(), entry.mode, entry.owner, data.len() as u64);
-    (Member { path, kind, mode, owner, size, sparse: None, modified, attributes: 0 }, data)
+    (Member { path, kind, mode, owner, size, sparse: None, modified, attributes: 0, capabilities: false }, data)
 }
 
 proptest! {

@@ -38,6 +38,8 @@ pub struct Member {
     pub modified: i64,
     /// The number of extended attributes; their values are not kept.
     pub attributes: usize,
+    /// Whether file capabilities are among them.
+    pub capabilities: bool,
 }
 
 /// What an entry is; links with what they say.

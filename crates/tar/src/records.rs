@@ -15,6 +15,7 @@ pub(crate) struct Records {
     pub(crate) modified: Option<i64>,
     pub(crate) sparse: SparseRecords,
     pub(crate) attributes: usize,
+    pub(crate) capabilities: bool,
 }
 
 impl Records {
@@ -38,7 +39,10 @@ impl Records {
             b"gid" => self.gid = number(value)?,
             b"mtime" => self.modified = seconds(value)?,
             _ if key.contains(&0) => return Err("the key of a PAX record holds a NUL byte"),
-            _ if key.starts_with(b"SCHILY.xattr.") || key.starts_with(b"LIBARCHIVE.xattr.") => self.attributes += 1,
+            _ if key.starts_with(b"SCHILY.xattr.") || key.starts_with(b"LIBARCHIVE.xattr.") => {
+                self.attributes += 1;
+                self.capabilities |= key.ends_with(b".security.capability");
+            }
             _ => {
                 if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
                     self.sparse.set(key, value)?;

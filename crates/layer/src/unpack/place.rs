@@ -25,6 +25,7 @@ pub(super) struct Unpacker<'a> {
     pub(super) entries: u64,
     pub(super) attributes: u64,
     pub(super) skipped: Vec<PathBuf>,
+    pub(super) without_capabilities: Vec<PathBuf>,
     pub(super) owners: Vec<(PathBuf, Owner)>,
 }
 
@@ -50,6 +51,7 @@ impl<'a> Unpacker<'a> {
             entries: 0,
             attributes: 0,
             skipped: Vec::new(),
+            without_capabilities: Vec::new(),
             owners: Vec::new(),
         })
     }
@@ -135,6 +137,10 @@ impl<'a> Unpacker<'a> {
             MemberKind::HardLink(_) => return Err(Errno::INVAL.into()),
         }
         self.bring(name);
+        if member.capabilities {
+            let path = self.counted_path(name);
+            self.without_capabilities.push(path);
+        }
         if self.options.owners == Owners::Record {
             self.record_owner(self.tree.path(name), member.owner);
         }
@@ -214,9 +220,15 @@ impl<'a> Unpacker<'a> {
     }
 
     pub(super) fn skip(&mut self, name: &OsStr) {
+        let path = self.counted_path(name);
+        self.skipped.push(path);
+    }
+
+    /// Returns where a name of the current directory is, whose memory counts from now on.
+    fn counted_path(&mut self, name: &OsStr) -> PathBuf {
         let path = self.tree.path(name);
         self.known.count(path.as_os_str());
-        self.skipped.push(path);
+        path
     }
 }
 

@@ -272,6 +272,7 @@ impl Unpacking<'_> {
             return Err(RootfsError::OtherLayer { found: unpacked.diff_id, expected: named() });
         }
         self.lost.devices.extend(unpacked.skipped);
+        self.lost.capabilities.extend(unpacked.without_capabilities);
         Ok(())
     }
 }
@@ -280,19 +281,28 @@ impl Unpacking<'_> {
 #[derive(Default)]
 struct Lost {
     devices: Vec<PathBuf>,
+    capabilities: Vec<PathBuf>,
 }
 
 impl Lost {
-    /// Tells it, once for all layers that were unpacked.
+    /// Tells it, each kind once for all layers that were unpacked.
     fn tell(&self, events: &dyn Events) {
-        let Some(first) = self.devices.first() else { return };
-        let number = self.devices.len();
-        let more = if number > 1 { format!(" and {} more", number - 1) } else { String::new() };
-        events.warn(&format!(
-            "device nodes of the image are left out, since they cannot be made here: /{}{more}",
-            first.display()
-        ));
+        if let Some(devices) = some_of(&self.devices) {
+            events.warn(&format!("device nodes of the image cannot be made here and are left out: {devices}"));
+        }
+        if let Some(files) = some_of(&self.capabilities) {
+            events.warn(&format!("file capabilities of the image are not applied: {files}"));
+        }
     }
+}
+
+/// Returns the first of some paths and how many more there are.
+fn some_of(paths: &[PathBuf]) -> Option<String> {
+    let first = paths.first()?.display();
+    Some(match paths.len() {
+        1 => format!("/{first}"),
+        number => format!("/{first} and {} more", number - 1),
+    })
 }
 
 #[cfg(test)]
@@ -304,11 +314,76 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
+    use dhow_layer::{Entry, EntryKind, Owner, PackOptions};
     use dhow_oci::{Digest, ImageConfig, MediaType};
     use dhow_store::{BlobSink, Layout};
 
     use super::*;
     use crate::events::Silent;
+
+    /// Remembers warnings.
+    #[derive(Default)]
+    struct Warnings(std::sync::Mutex<Vec<String>>);
+
+    impl Events for Warnings {
+        fn emit(&self, event: Event<'_>) {
+            if let Event::Remark(dhow_lifecycle::Level::Warn, message) = event {
+                self.0.lock().unwrap().push(message.to_owned());
+            }
+        }
+    }
+
+    /// Returns a tar with a file of each name, with capabilities, and a device node that no image can make.
+    fn tar_with_capabilities(names: &[&str]) -> Vec<u8> {
+        let work = Work::default();
+        let pack = |entries: &[Entry]| {
+            let compression = dhow_layer::Compression::None;
+            let options = PackOptions { compression, ..PackOptions::new(&work) };
+            let mut tar = Vec::new();
+            dhow_layer::pack(&Root::host().unwrap(), entries, &mut tar, &options).unwrap();
+            tar.truncate(tar.len() - 1024);
+            tar
+        };
+        let record = "40 SCHILY.xattr.security.capability=abc\n";
+        assert_eq!(record.len(), 40);
+        let mut tar = Vec::new();
+        for name in names {
+            // A file whose header is made that of the records of the next entry.
+            let mut records = pack(&[Entry::file("records", record.as_bytes(), 0o644, Owner::ROOT)]);
+            records[156] = b'x';
+            records[148..156].fill(b' ');
+            let sum: u32 = records[..512].iter().map(|byte| u32::from(*byte)).sum();
+            records[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+            tar.extend(records);
+            tar.extend(pack(&[Entry::file(*name, *b"x", 0o755, Owner::ROOT)]));
+        }
+        let kind = EntryKind::CharDevice { major: 0, minor: 0 };
+        tar.extend(pack(&[Entry { path: "dev/none".into(), kind, mode: 0o666, owner: Owner::ROOT }]));
+        tar.extend([0; 1024]);
+        tar
+    }
+
+    #[test]
+    fn what_of_an_image_cannot_be_made_is_told_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (work, cache) = (Arc::new(Work::default()), directory.path().join("cache"));
+        let layout = Layout::open_or_create(&directory.path().join("layout"), &work).unwrap();
+        let layers = [tar_with_capabilities(&["bin/ping", "bin/other"]), tar_with_capabilities(&["sbin/more"])];
+        let layers = layers.map(|tar| {
+            let descriptor = layout.store(&tar, MediaType::OciLayer).unwrap();
+            LayerRef { descriptor, diff_id: DiffId(Digest::of(&tar)) }
+        });
+        let image = Image::assemble(ImageConfig::default(), &layers, BTreeMap::new());
+        let warnings = Warnings::default();
+        let owned = Owned::Squashed;
+        lower_directories(&image, &layout, &cache, owned, &work, &warnings).unwrap();
+        lower_directories(&image, &layout, &cache, owned, &work, &warnings).unwrap();
+        let told = [
+            "device nodes of the image cannot be made here and are left out: /dev/none and 1 more",
+            "file capabilities of the image are not applied: /bin/ping and 2 more",
+        ];
+        assert_eq!(*warnings.0.lock().unwrap(), told);
+    }
 
     #[test]
     fn a_layer_is_on_the_disk_before_it_has_its_name_and_what_killed_processes_left_is_removed() {

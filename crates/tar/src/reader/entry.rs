@@ -109,7 +109,17 @@ impl<R: BufRead> Reader<R> {
                 (stored, None)
             }
         };
-        Ok(Member { path, kind, mode, owner, size, sparse, modified, attributes: records.attributes })
+        Ok(Member {
+            path,
+            kind,
+            mode,
+            owner,
+            size,
+            sparse,
+            modified,
+            attributes: records.attributes,
+            capabilities: records.capabilities,
+        })
     }
 
     /// Goes to the data of a sparse file and returns where in the file it belongs.
