@@ -287,6 +287,41 @@ fn modes_are_set_whatever_the_umask_with_setuid_and_sticky() {
 }
 
 #[test]
+fn setuid_survives_the_change_of_the_owner() {
+    let scratch = Scratch::new();
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let owner = Owner { uid: uid.into(), gid: gid.into() };
+    let entries = [Entry::file("sudo", *b"", 0o4755, owner), Entry::file("write", *b"", 0o2755, owner)];
+    scratch.try_layer(&entries, |options| options.owners = Owners::Set).unwrap();
+    assert_eq!(scratch.kind("sudo").mode() & 0o7777, 0o4755);
+    assert_eq!(scratch.kind("write").mode() & 0o7777, 0o2755);
+}
+
+/// Who is root may enter every directory, so this is tried without the capabilities of root.
+#[test]
+fn directories_are_finished_the_inner_ones_first() {
+    let scratch = Scratch::new();
+    std::thread::scope(|scope| {
+        let unpacking = scope.spawn(|| {
+            let none = rustix::thread::CapabilitySet::empty();
+            let sets = rustix::thread::CapabilitySets { effective: none, permitted: none, inheritable: none };
+            rustix::thread::set_capabilities(None, sets).unwrap();
+            scratch.layer(&[
+                Entry::directory("closed", 0, ME),
+                Entry::directory("closed/inner", 0o111, ME),
+                Entry::directory("closed/inner/innermost", 0o700, ME),
+                Entry::file("closed/inner/innermost/x", *b"1", 0o644, ME),
+            ]);
+        });
+        unpacking.join().unwrap();
+    });
+    assert_eq!(scratch.kind("closed").mode() & 0o7777, 0);
+    scratch.root.set_mode(Path::new("/closed"), 0o755).unwrap();
+    assert_eq!(scratch.kind("closed/inner").mode() & 0o7777, 0o111);
+    assert_eq!(scratch.kind("closed/inner/innermost").mode() & 0o7777, 0o700);
+}
+
+#[test]
 fn a_directory_that_is_there_gets_the_mode_of_its_entry_and_keeps_its_content() {
     let scratch = Scratch::new();
     scratch.layer(&[directory("d"), file("d/x", "1")]);
