@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use dhow_fs::Root;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
 use crate::attach::{clone_tree, move_onto, tmpfs};
@@ -76,6 +77,9 @@ fn attach(tree: &OwnedFd, staging: &Path) -> Result<(), Failure> {
 fn overlay(lower: &[OwnedFd], scratch: BorrowedFd<'_>, staging: &Path) -> Result<(), Failure> {
     let upper = scratch_directory(scratch, "upper")?;
     let work = scratch_directory(scratch, "work")?;
+    if let Some(topmost) = lower.first() {
+        make_alike(upper.as_fd(), topmost.as_fd()).during(Step::OverlayScratch)?;
+    }
     let lower: Vec<String> = lower.iter().map(|directory| directory.as_raw_fd().to_string()).collect();
     let options = format!(
         "lowerdir={},upperdir={},workdir={},userxattr,volatile",
@@ -95,6 +99,18 @@ fn scratch_directory(scratch: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Fai
     rustix::fs::mkdirat(scratch, name, Mode::from_raw_mode(0o755)).during(Step::OverlayScratch)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(scratch, name, flags, Mode::empty()).during(Step::OverlayScratch)
+}
+
+/// Gives a directory the owner and the mode of another: the root of an overlay shows those of its upper directory.
+fn make_alike(directory: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<(), Errno> {
+    let stat = rustix::fs::fstat(other)?;
+    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+    match rustix::fs::chownat(directory, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH) {
+        // An owner who is nobody here; the root stays with whoever made it.
+        Ok(()) | Err(Errno::INVAL | Errno::PERM) => {}
+        Err(error) => return Err(error),
+    }
+    dhow_fs::chmod_handle(directory, stat.st_mode & 0o7777)
 }
 
 /// A job that was killed with its helpers left them; the kernel refuses a used `work` directory.

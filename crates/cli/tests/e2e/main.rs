@@ -32,6 +32,7 @@ mod project_descriptor;
 mod rebase;
 mod rebuild;
 mod reproducible;
+mod root_file_system;
 mod run;
 mod sandbox_view;
 mod settings;
