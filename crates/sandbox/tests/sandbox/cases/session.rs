@@ -38,6 +38,8 @@ fn a_signal_to_its_group_stays() {
     // In a process group of its own, as it would take this one along.
     let output = Command::new(this_program()).env(NO_LANDLOCK, "1").process_group(0).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // The group is the container's, and nothing outside is in it: not even dhow's own helper, which cleans up.
+    assert_eq!(run(&script("cut -d ' ' -f 5,6 /proc/$$/stat")).text(), "1 1\n");
     assert_eq!(text, "no scope: done\nkilled: Signal(9)\n", "{}", String::from_utf8_lossy(&output.stderr));
 }
 
