@@ -10,6 +10,7 @@ needed=(
   runc:runc
   skopeo:skopeo
   strace:strace
+  uidmap:newuidmap
   umoci:umoci
   xz-utils:xz
   zstd:zstd

@@ -36,6 +36,7 @@ use variables::Variables;
 fn main() -> ExitCode {
     // A sandbox is set up by a re-executed dhow; this must come before any thread is started.
     dhow_sandbox::init_if_asked();
+    dhow_platform::unpack_if_asked();
     signals::survive_file_size_limit();
     let variables = Variables::take();
     if let Some(code) = lifecycle::entry(std::env::args_os(), &variables) {

@@ -23,7 +23,9 @@ pub use build::{
     BuildError, BuildReport, BuildRequest, BuildpackChoice, BuildpackChoiceError, CannotStart, ContentsError,
     FailedBuildpack, Found, Machine, Missing, PHASE_FAILURE_VARIABLE, PhaseFailure, StateError, Tag, build,
 };
-pub use container::{Access, NamedLayer, Network, RootfsError, ScratchExceeded, UserError, Volume, VolumeError};
+pub use container::{
+    Access, NamedLayer, Network, RootfsError, ScratchExceeded, UserError, Volume, VolumeError, unpack_if_asked,
+};
 pub use events::{Event, Events, OutputStream, Phase, Progress};
 pub use existing::{
     InspectedBuilder, InspectedCompleteness, Inspection, RebaseError, RebaseReport, RebaseRequest, RunError,

@@ -101,4 +101,9 @@ pub enum Privileges {
     ///
     /// For programs of dhow's own that unpack or remove trees with several owners; never for an image's programs.
     FileOwners,
+    /// That, and becoming another mapped user, signals to every process of the container, and low ports of a network of
+    /// its own. For user 0 alone, and only where its map is of subordinate ids, none of which is the machine's root.
+    ///
+    /// As root of a container has it elsewhere: programs that start as root and go on as others need it.
+    Users,
 }

@@ -27,13 +27,20 @@ pub(crate) fn become_root(job: &Job) -> Result<(), Failure> {
     set_ids(0, 0)
 }
 
+const FILE_OWNERS: CapabilitySet =
+    CapabilitySet::CHOWN.union(CapabilitySet::DAC_OVERRIDE).union(CapabilitySet::FOWNER).union(CapabilitySet::FSETID);
+
+const USERS: CapabilitySet = CapabilitySet::SETUID
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::NET_BIND_SERVICE);
+
 /// Gives up everything that the job shall not have, for good.
 pub(crate) fn drop_all(job: &Job) -> Result<(), Failure> {
     let kept = match job.privileges {
         Privileges::None => CapabilitySet::empty(),
-        Privileges::FileOwners => {
-            CapabilitySet::CHOWN | CapabilitySet::DAC_OVERRIDE | CapabilitySet::FOWNER | CapabilitySet::FSETID
-        }
+        Privileges::FileOwners => FILE_OWNERS,
+        Privileges::Users => FILE_OWNERS | USERS,
     };
     limit_resources()?;
     bound_capabilities(kept).during(Step::Capabilities)?;

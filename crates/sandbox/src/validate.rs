@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use crate::error::SandboxError;
-use crate::id_map::IdMap;
+use crate::id_map::{IdMap, MapWriter};
 use crate::job::{Identity, Job, Network, Privileges, RootFs};
 use crate::mount::{Access, MountKind};
 use crate::roles;
@@ -34,6 +34,9 @@ pub(crate) fn check(job: &Job) -> Result<(), SandboxError> {
     }
     if !job.id_map.contains(job.identity.uid, job.identity.gid) {
         return refuse("runs as a user or group that its id map does not hold");
+    }
+    if job.privileges == Privileges::Users && (job.id_map.writer != MapWriter::Helpers || job.identity.uid != 0) {
+        return refuse("has power over users without subordinate ids, or not as user 0");
     }
     if matches!(&job.root, RootFs::Overlay { lower, .. } if lower.is_empty()) {
         return refuse("has an overlay without a directory");

@@ -244,6 +244,91 @@ fn a_working_directory_that_the_image_lacks_is_made_and_is_the_users() {
     assert_eq!(run(&["--workdir", "/proc"], "pwd"), "/proc\n");
 }
 
+/// All paths below a directory.
+fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { [walk(&path), vec![path]].concat() } else { vec![path] }).collect()
+}
+
+/// The first user of this machine with subordinate ids: name and id.
+fn user_with_subordinate_ids() -> Option<(String, u32)> {
+    let subordinate = std::fs::read_to_string("/etc/subuid").ok()?;
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let id_of = |name: &str| {
+        let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
+        line.split(':').nth(2)?.parse::<u32>().ok()
+    };
+    let users = subordinate.lines().filter_map(|line| line.split(':').next().map(str::to_owned));
+    users.filter_map(|name| id_of(&name).map(|id| (name, id))).find(|(_, id)| *id != 0)
+}
+
+#[test]
+fn a_program_that_starts_as_root_has_several_users_where_the_caller_has_subordinate_ids() {
+    let Some((_, uid)) = user_with_subordinate_ids().filter(|_| is_root()) else { return };
+    let world = World::new();
+    let base = Base::of(&world);
+    let tree = world.path("tree");
+    std::fs::create_dir_all(tree.join("data/closed")).unwrap();
+    std::fs::write(tree.join("data/closed/file"), "of 101\n").unwrap();
+    std::fs::set_permissions(tree.join("data/closed"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let of_other = crate::support::Layer::owned(&tree, 101);
+    let config = serde_json::json!({ "Env": ["PATH=/bin"] });
+    let layers = [base.busybox(), of_other];
+    write_image(&world.path("image"), "latest", &layers, &config, &serde_json::json!({}), Media::Oci);
+    for directory in ["home", ""] {
+        std::os::unix::fs::chown(world.path(directory), Some(uid), None).unwrap();
+    }
+    let run = |flags: &[&str], script: &str| {
+        let arguments = ["run", "oci:image"].into_iter().chain(flags.iter().copied()).chain(["--", "sh", "-c", script]);
+        world.dhow(arguments).by_user(uid).run()
+    };
+    let script = "stat -c %u:%g /bin/busybox /data/closed/file; su cnb -c 'id -u; cat /data/closed/file 2>/dev/null'; \
+                  cat /data/closed/file; mkdir -m 700 /new && echo x >/new/x && chown -R 5:6 /new && stat -c %u:%g /new";
+    for _ in 0..2 {
+        let outcome = run(&[], script).success();
+        assert_eq!(outcome.stdout, "0:0\n101:101\n1000\nof 101\n5:6\n", "{}", outcome.stderr);
+    }
+    // What a run writes is gone, whoever owned it.
+    assert_eq!(run(&[], "test ! -e /new && echo gone").success().stdout, "gone\n");
+    assert_eq!(std::fs::read_dir(world.path("home/.cache/dhow/run")).unwrap().count(), 0);
+    // What is kept belongs in part to others, and can be removed all the same.
+    let chains = world.path("home/.cache/dhow/chains");
+    let pruned = world.dhow(["cache", "prune", "--all"]).by_user(uid).run().success();
+    let left: Vec<_> = walk(&chains).into_iter().filter(|path| path.is_file()).collect();
+    assert!(left.is_empty() && !pruned.stderr.contains("stays"), "{left:?} {}", pruned.stderr);
+    // Another user than root needs no other, and what it makes is the caller's.
+    std::fs::create_dir(world.path("shared")).unwrap();
+    std::os::unix::fs::chown(world.path("shared"), Some(uid), None).unwrap();
+    let volume = format!("{}:/shared:rw", world.path("shared").display());
+    let outcome = run(&["--user", "1000", "--volume", &volume], "touch /shared/made; stat -c %u /data/closed/file");
+    assert_eq!(outcome.success().stdout, "1000\n");
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(world.path("shared/made")).unwrap()), uid);
+}
+
+#[test]
+fn owners_beyond_the_callers_ids_are_told_and_the_program_runs_with_one() {
+    let Some((_, uid)) = user_with_subordinate_ids().filter(|_| is_root()) else { return };
+    let world = World::new();
+    let base = Base::of(&world);
+    let tree = world.path("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("far"), "").unwrap();
+    let layers = [base.busybox(), crate::support::Layer::owned(&tree, 3_000_000_000)];
+    let config = serde_json::json!({ "Env": ["PATH=/bin"] });
+    write_image(&world.path("image"), "latest", &layers, &config, &serde_json::json!({}), Media::Oci);
+    std::os::unix::fs::chown(world.path("home"), Some(uid), None).unwrap();
+    let outcome = world.dhow(["run", "oci:image", "--", "stat", "-c", "%u", "/far"]).by_user(uid).run().success();
+    assert_eq!(outcome.stdout, "0\n");
+    assert!(outcome.stderr.contains("with the owners of its files"), "{}", outcome.stderr);
+    // Nothing half-made stays that the caller could not remove.
+    let families = std::fs::read_dir(world.path("home/.cache/dhow/chains")).unwrap();
+    for family in families.map(|entry| entry.unwrap().path().join("sha256")) {
+        let names = std::fs::read_dir(&family).unwrap().map(|entry| entry.unwrap().file_name());
+        let names: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with('.')).collect();
+        assert!(names.is_empty(), "{names:?} in {}", family.display());
+    }
+}
+
 #[test]
 fn a_program_that_cannot_be_run_gives_the_exit_code_of_shells() {
     let entrypoint = |program: &str| run(&["--entrypoint", program]);

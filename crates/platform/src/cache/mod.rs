@@ -16,8 +16,9 @@ mod sizes;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dhow_fs::{Lock, LockError, LockMode, PathError, Root, TemporaryDirectory, sweep};
+use dhow_fs::{Lock, LockError, LockMode, Operation, PathError, Root, TemporaryDirectory, sweep};
 
+use crate::container::map_of_several_users;
 pub use about::BuildAbout;
 pub use policy::PrunePolicy;
 use sizes::Sizes;
@@ -143,11 +144,23 @@ fn remove(host: &Root, kept: &Kept, mode: PruneMode) -> Result<Outcome, PathErro
     let aside = TemporaryDirectory::create_in(parent)?;
     match host.rename(&kept.path, &aside.path().join("pruned")) {
         // A directory is moved only by whoever may write it.
-        Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => host.remove_all(&kept.path)?,
+        Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => remove_all(host, &kept.path)?,
         other => other?,
     }
-    host.remove_all(aside.path())?;
+    remove_all(host, aside.path())?;
     Ok(Outcome::Removed)
+}
+
+/// Removes a tree, of which subordinate ids of the caller may own a part.
+fn remove_all(host: &Root, path: &Path) -> Result<(), PathError> {
+    match host.remove_all(path) {
+        Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => {
+            let Some(map) = map_of_several_users() else { return Err(error) };
+            dhow_sandbox::remove_tree(path, &map)
+                .map_err(|source| PathError::new(Operation::Remove, path, std::io::Error::other(source)))
+        }
+        other => other,
+    }
 }
 
 /// Returns what is at `path`; `None` if it is gone meanwhile.

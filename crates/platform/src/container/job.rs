@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use dhow_fs::{Ownership, PathError, Root};
-use dhow_sandbox::{HostIds, IdMap, Mount, plan_id_map};
+use dhow_sandbox::{HostIds, IdMap, MapWriter, Mount, plan_id_map, try_id_map};
 
 use super::ScratchSpace;
 use crate::embedded::{ScratchOwner, SystemMount};
@@ -30,10 +30,19 @@ pub(crate) struct Caller {
 
 /// Returns the caller.
 ///
-/// Subordinate ids are left alone: builds must give the same image with and without them, and one id is enough.
+/// Subordinate ids are left alone: builds must give the same image with and without them, and one id is enough. Only
+/// [`map_of_several_users`] looks at them.
 pub(crate) fn caller() -> Caller {
     let ids = HostIds { subuids: Vec::new(), subgids: Vec::new(), helpers: false, ..HostIds::read() };
     Caller { uid: ids.uid, ids }
+}
+
+/// Returns the map of a container with several users: the caller is its root, subordinate ids are all others.
+///
+/// `None` where the caller has no subordinate ids, or cannot map them.
+pub(crate) fn map_of_several_users() -> Option<IdMap> {
+    let map = plan_id_map(&HostIds::read(), 0, 0);
+    (map.writer == MapWriter::Helpers && try_id_map(&map).is_ok()).then_some(map)
 }
 
 impl Caller {

@@ -3,6 +3,7 @@
 //! ```text
 //! <cache>/chains/<owned|squashed>/<algorithm>/<ChainID>/        what a layer adds to those below it
 //! <cache>/chains/<owned|squashed>/<algorithm>/<ChainID>.<N>/    what the last N layers add together
+//! <cache>/chains/users-<digest of the id map>/…                  the same, owned by subordinate ids
 //! ```
 //!
 //! What a layer means depends on what lies below it: where a link leads, which mode a directory has, what a whiteout hides.
@@ -12,14 +13,19 @@
 //! A directory appears there whole, by a rename, or not at all; several processes may unpack the same one. It is on the disk
 //! before it has its name, because nobody looks at its files again. What a killed process left is removed by the next.
 
+mod mapped;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use dhow_fs::{Lock, LockError, LockMode, PathError, Root, TemporaryDirectory, Work, sync_filesystem, sync_path};
 use dhow_layer::{Owners, Stack, StatedOwners, UnpackError, UnpackOptions, Whiteouts};
 use dhow_oci::{DiffId, Digest, Image, LayerRef, chain_ids};
+use dhow_sandbox::{IdMap, SandboxError};
 use dhow_store::{BlobError, BlobSource};
 
+use self::mapped::MappedError;
+pub use self::mapped::unpack_if_asked;
 use crate::events::Counted;
 use crate::{Event, Events, Progress};
 
@@ -29,9 +35,11 @@ const MOST_DIRECTORIES: usize = 128;
 
 /// Whether unpacked files belong to whom the image says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owned {
+pub(crate) enum Owned<'a> {
     /// To whom the image says: only root can do so.
     AsImage,
+    /// To whom the image says, as subordinate ids of the caller.
+    Mapped(&'a IdMap),
     /// All to the caller, with a note to whom the image says.
     Squashed,
 }
@@ -66,6 +74,22 @@ pub enum RootfsError {
     /// The cache directory cannot be written.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// A layer cannot be unpacked in a container, with its owners.
+    #[error("cannot unpack layer {layer} with the owners of its files: {message}")]
+    WithOwners {
+        /// The layer.
+        layer: NamedLayer,
+        /// What the program in the container says.
+        message: String,
+    },
+    /// The container in which a layer is to be unpacked cannot be had.
+    #[error("cannot unpack layer {layer} with the owners of its files")]
+    Container {
+        /// The layer.
+        layer: NamedLayer,
+        /// Why.
+        source: SandboxError,
+    },
     /// The image has no layers.
     #[error("image {0} has no layers, so there is nothing to run in")]
     Empty(Digest),
@@ -107,26 +131,23 @@ pub(crate) struct LowerDirectories {
     _in_use: Vec<Lock>,
 }
 
-impl Owned {
-    fn directory(self) -> &'static str {
+impl Owned<'_> {
+    fn directory(self) -> String {
         match self {
-            Self::AsImage => "owned",
-            Self::Squashed => "squashed",
+            Self::AsImage => "owned".to_owned(),
+            Self::Squashed => "squashed".to_owned(),
+            Self::Mapped(map) => {
+                let lines: String = [&map.uids, &map.gids].map(|runs| format!("{runs:?}\n")).concat();
+                format!("users-{}", &Digest::of(lines.as_bytes()).hex()[..16])
+            }
         }
     }
 
     /// Returns where the owners that the image states are found.
     pub(crate) fn stated(self) -> StatedOwners {
         match self {
-            Self::AsImage => StatedOwners::OnDisk,
+            Self::AsImage | Self::Mapped(_) => StatedOwners::OnDisk,
             Self::Squashed => StatedOwners::Noted,
-        }
-    }
-
-    fn owners(self) -> Owners {
-        match self {
-            Self::AsImage => Owners::Set,
-            Self::Squashed => Owners::Note,
         }
     }
 }
@@ -137,7 +158,7 @@ pub(crate) fn lower_directories(
     image: &Image,
     blobs: &dyn BlobSource,
     cache: &Path,
-    owned: Owned,
+    owned: Owned<'_>,
     work: &Work,
     events: &dyn Events,
 ) -> Result<LowerDirectories, RootfsError> {
@@ -148,7 +169,7 @@ fn directories_of(
     image: &Image,
     blobs: &dyn BlobSource,
     cache: &Path,
-    owned: Owned,
+    owned: Owned<'_>,
     work: &Work,
     events: &dyn Events,
     most: usize,
@@ -173,7 +194,7 @@ fn directories_of(
             if let Some(lock) = hold(&host, &directory)? {
                 break lock;
             }
-            let below = Stack::open(directories.iter().rev())?;
+            let below: Vec<PathBuf> = directories.iter().rev().cloned().collect();
             unpacking.unpack(&layers[run.clone()], &below, &family, &directory)?;
         });
         directories.push(directory);
@@ -216,7 +237,7 @@ fn runs(layers: usize, most: usize) -> Vec<Range<usize>> {
 /// What unpacking needs, and what it could not make.
 struct Unpacking<'a> {
     blobs: &'a dyn BlobSource,
-    owned: Owned,
+    owned: Owned<'a>,
     work: &'a Work,
     events: &'a dyn Events,
     lost: Lost,
@@ -227,7 +248,7 @@ impl Unpacking<'_> {
     fn unpack(
         &mut self,
         layers: &[LayerRef],
-        below: &Stack,
+        below: &[PathBuf],
         family: &Path,
         directory: &Path,
     ) -> Result<(), RootfsError> {
@@ -236,9 +257,8 @@ impl Unpacking<'_> {
         TemporaryDirectory::sweep(family);
         let temporary = TemporaryDirectory::create_in(family)?;
         host.set_mode(temporary.path(), 0o755)?;
-        let root = Root::open(temporary.path())?;
         for layer in layers {
-            self.unpack_layer(layer, below, &root)?;
+            self.unpack_layer(layer, below, family, &temporary)?;
         }
         sync_filesystem(temporary.path())?;
         match host.rename(temporary.path(), directory) {
@@ -254,26 +274,54 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    fn unpack_layer(&mut self, layer: &LayerRef, below: &Stack, root: &Root) -> Result<(), RootfsError> {
-        let LayerRef { descriptor, diff_id } = layer;
-        let named = || NamedLayer::of(layer, self.blobs);
+    fn unpack_layer(
+        &mut self,
+        layer: &LayerRef,
+        below: &[PathBuf],
+        family: &Path,
+        directory: &TemporaryDirectory,
+    ) -> Result<(), RootfsError> {
+        let descriptor = &layer.descriptor;
+        let blobs = self.blobs;
+        let named = || NamedLayer::of(layer, blobs);
         let subject = descriptor.digest.to_string();
         let progress = Progress { action: "unpacking", subject: &subject, done: 0, total: Some(descriptor.size) };
         let blob = self.blobs.open(descriptor).map_err(|source| RootfsError::Blob { layer: named(), source })?;
         let counted = Counted::new(blob, progress, self.events);
-        let options = UnpackOptions {
-            whiteouts: Whiteouts::Overlay(below),
-            owners: self.owned.owners(),
-            ..UnpackOptions::image(self.work)
+        let owners = match self.owned {
+            Owned::AsImage => Owners::Set,
+            Owned::Squashed => Owners::Note,
+            Owned::Mapped(map) => {
+                let unpacked = mapped::unpack(counted, map, below, family, directory.name());
+                let (found, lost) = unpacked.map_err(|error| of_mapped(named(), error))?;
+                return self.take(named(), found, lost);
+            }
         };
-        let unpacked = dhow_layer::unpack(counted, root, Path::new("/"), &options)
+        let below = Stack::open(below)?;
+        let root = Root::open(directory.path())?;
+        let options =
+            UnpackOptions { whiteouts: Whiteouts::Overlay(&below), owners, ..UnpackOptions::image(self.work) };
+        let unpacked = dhow_layer::unpack(counted, &root, Path::new("/"), &options)
             .map_err(|source| RootfsError::Unpack { layer: named(), source })?;
-        if unpacked.diff_id != *diff_id {
-            return Err(RootfsError::OtherLayer { found: unpacked.diff_id, expected: named() });
+        let lost = Lost { devices: unpacked.skipped, capabilities: unpacked.without_capabilities };
+        self.take(named(), unpacked.diff_id, lost)
+    }
+
+    fn take(&mut self, expected: NamedLayer, found: DiffId, lost: Lost) -> Result<(), RootfsError> {
+        if found != expected.diff_id {
+            return Err(RootfsError::OtherLayer { found, expected });
         }
-        self.lost.devices.extend(unpacked.skipped);
-        self.lost.capabilities.extend(unpacked.without_capabilities);
+        self.lost.devices.extend(lost.devices);
+        self.lost.capabilities.extend(lost.capabilities);
         Ok(())
+    }
+}
+
+fn of_mapped(layer: NamedLayer, error: MappedError) -> RootfsError {
+    match error {
+        MappedError::Input(source) => RootfsError::Unpack { layer, source: UnpackError::Input(source) },
+        MappedError::Sandbox(source) => RootfsError::Container { layer, source },
+        MappedError::Said(message) => RootfsError::WithOwners { layer, message },
     }
 }
 

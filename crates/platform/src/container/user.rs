@@ -75,6 +75,12 @@ pub(crate) fn home_of(uid: u32, passwd: &str) -> Option<String> {
     home.filter(|home| home.starts_with('/')).map(str::to_owned)
 }
 
+/// Tells whether a text names root. An image can give that name to another user, whose id then tells.
+pub(crate) fn is_root(text: &str) -> bool {
+    let user = text.split(':').next().unwrap_or_default();
+    matches!(user, "" | "root") || id(user) == Ok(Some(0))
+}
+
 fn group_id(name: &str, group: &str) -> Result<u32, UserError> {
     group
         .lines()
@@ -137,6 +143,15 @@ mod tests {
         assert_eq!(home_of(0, &passwd).as_deref(), Some("/root"));
         for uid in [7, 8, 9] {
             assert_eq!(home_of(uid, &passwd), None);
+        }
+    }
+
+    #[test]
+    fn root_is_nobody_and_0_and_its_name() {
+        for (text, expected) in
+            [("", true), ("0", true), ("00:5", true), ("root:web", true), ("1", false), ("rooty", false)]
+        {
+            assert_eq!(is_root(text), expected, "{text}");
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) struct Writer<'a> {
 /// The image is walked once; what was found is kept below the cache directory.
 pub(crate) fn writable_parts(
     lower: &[PathBuf],
-    owned: Owned,
+    owned: Owned<'_>,
     user: &Writer<'_>,
     cache: &Path,
     events: &dyn Events,

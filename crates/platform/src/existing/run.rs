@@ -8,12 +8,13 @@ use dhow_cnb::{label, places};
 use dhow_fs::{PathError, Work};
 use dhow_layer::Stack;
 use dhow_oci::{Image, ImageConfig};
-use dhow_sandbox::{Identity, Job, Mount, Privileges, RootFs, Running, SandboxError, Streams, TerminalSize};
+use dhow_sandbox::{IdMap, Identity, Job, Mount, Privileges, RootFs, Running, SandboxError, Streams, TerminalSize};
 use dhow_store::BlobSource;
 
 use crate::container::{
-    ACCOUNTS_LIMIT, Owned, RootfsError, ScratchExceeded, ScratchSpace, User, UserError, caller, hosts_files,
-    is_place_of_image, lower_directories, resolve_user, sandbox_network, volume_mounts,
+    ACCOUNTS_LIMIT, Caller, LowerDirectories, Owned, RootfsError, ScratchExceeded, ScratchSpace, User, UserError,
+    caller, hosts_files, is_place_of_image, is_root_user, lower_directories, map_of_several_users, resolve_user,
+    sandbox_network, volume_mounts,
 };
 use crate::{Events, Network, Volume};
 
@@ -102,9 +103,10 @@ pub fn run<Attached>(
     let arguments = arguments(config, request)?;
     check_working_directory(config, request)?;
     let caller = caller();
-    let owned = if caller.is_root() { Owned::AsImage } else { Owned::Squashed };
-    let lower = lower_directories(image, blobs, cache, owned, &Work::default(), events)?;
-    let user = user_of(request.user.as_deref().unwrap_or(&config.config.user), &Stack::open(&lower.paths)?)?;
+    let wanted = request.user.as_deref().unwrap_or(&config.config.user);
+    let (lower, several) = unpacked(image, blobs, cache, &caller, wanted, events)?;
+    let user = user_of(wanted, &Stack::open(&lower.paths)?)?;
+    let privileges = if several.is_some() && user.uid == 0 { Privileges::Users } else { Privileges::None };
     let scratch = ScratchSpace::create(cache)?;
     let network = request.network.unwrap_or(Network::Host);
     let working_directory = match &request.working_directory {
@@ -122,14 +124,14 @@ pub fn run<Attached>(
         root_access: dhow_sandbox::Access::ReadWrite,
         mounts,
         identity: Identity { uid: user.uid, gid: user.gid, supplementary: Vec::new() },
-        id_map: caller.id_map(user.uid, user.gid),
+        id_map: several.unwrap_or_else(|| caller.id_map(user.uid, user.gid)),
         argv: arguments.into_iter().map(OsString::from).collect(),
         env: environment(config, request, &user),
         cwd: working_directory,
         hostname: "dhow".to_owned(),
         terminal: request.terminal,
         network: sandbox_network(network),
-        privileges: Privileges::None,
+        privileges,
     };
     let mut running = dhow_sandbox::spawn(&job, streams)?;
     let attached = attach(&mut running).map_err(SandboxError::Start)?;
@@ -138,6 +140,35 @@ pub fn run<Attached>(
     drop(attached);
     let (exit, exceeded) = ended?;
     exceeded.map_or(Ok(exit?.code()), |exceeded| Err(exceeded.into()))
+}
+
+/// Returns the directories of the image, and the map that the owners of their files are in, if it is one of several users.
+///
+/// Only root could become another user, so only a program that starts as root needs several.
+fn unpacked(
+    image: &Image,
+    blobs: &dyn BlobSource,
+    cache: &Path,
+    caller: &Caller,
+    wanted: &str,
+    events: &dyn Events,
+) -> Result<(LowerDirectories, Option<IdMap>), RootfsError> {
+    let unpacked = |owned: Owned<'_>| lower_directories(image, blobs, cache, owned, &Work::default(), events);
+    if caller.is_root() {
+        return Ok((unpacked(Owned::AsImage)?, None));
+    }
+    if is_root_user(wanted)
+        && let Some(map) = map_of_several_users()
+    {
+        match unpacked(Owned::Mapped(&map)) {
+            Ok(lower) => return Ok((lower, Some(map))),
+            Err(error @ (RootfsError::WithOwners { .. } | RootfsError::Container { .. })) => {
+                events.warn(&format!("{error}; all files are the program's own"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((unpacked(Owned::Squashed)?, None))
 }
 
 fn check_working_directory(config: &ImageConfig, request: &RunRequest) -> Result<(), RunError> {

@@ -165,6 +165,13 @@ impl Dhow {
         self
     }
 
+    /// Lets another user call dhow, which only root can do.
+    pub(crate) fn by_user(mut self, id: u32) -> Self {
+        std::os::unix::process::CommandExt::gid(&mut self.command, id);
+        std::os::unix::process::CommandExt::uid(&mut self.command, id);
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self

@@ -17,6 +17,8 @@ pub(crate) const ALL: &[Case] = &[
     ("another_owners_file_cannot_be_written", another_owners_file_cannot_be_written),
     ("dangerous_system_calls_are_refused", dangerous_system_calls_are_refused),
     ("new_namespaces_are_refused", new_namespaces_are_refused),
+    ("root_of_subordinate_ids_can_become_another_user_and_nothing_more", root_of_subordinate_ids),
+    ("power_over_users_is_refused_without_subordinate_ids", power_over_users_is_refused),
     ("a_file_owner_job_can_give_files_away", a_file_owner_job_can_give_files_away),
 ];
 
@@ -106,6 +108,36 @@ fn dangerous_system_calls_are_refused() {
 fn new_namespaces_are_refused() {
     let text = run(&script("unshare -U true 2>&1; unshare -n true 2>&1; unshare -m true 2>&1; true")).text();
     assert_eq!(text, "unshare: unshare failed: Operation not permitted\n".repeat(3));
+}
+
+fn root_of_subordinate_ids() {
+    let mut job = script(
+        "id -u; setpriv --reuid 33 --regid 34 --groups 35 sh -c 'id -u; id -G; grep CapEff /proc/self/status'; \
+         touch /tmp/x && chown 7:8 /tmp/x && stat -c %u:%g /tmp/x; grep -E '^Cap(Eff|Bnd)' /proc/self/status; \
+         mount -t tmpfs none /tmp 2>/dev/null || unshare -n true 2>/dev/null || echo no more",
+    );
+    if job.id_map.writer != MapWriter::Helpers {
+        return;
+    }
+    job.identity = Identity { uid: 0, gid: 0, supplementary: Vec::new() };
+    job.id_map = plan_id_map(&HostIds::read(), 0, 0);
+    job.privileges = Privileges::Users;
+    let text = run(&job).text();
+    let kept = "00000000000004fb";
+    let expected = ["0", "33", "34", "35", "CapEff:", "0000000000000000", "7:8", "CapEff:", kept, "CapBnd:", kept];
+    assert_eq!(words(&text), [&expected[..], &["no", "more"]].concat());
+}
+
+fn power_over_users_is_refused() {
+    let mut job = script("true");
+    job.privileges = Privileges::Users;
+    // As another user than 0, whoever the caller is; and without subordinate ids as user 0, too.
+    assert!(crate::fixture::attempt(&job).is_err());
+    if job.id_map.writer != MapWriter::Helpers {
+        job.identity = Identity { uid: 0, gid: 0, supplementary: Vec::new() };
+        job.id_map = plan_id_map(&HostIds::read(), 0, 0);
+        assert!(crate::fixture::attempt(&job).is_err());
+    }
 }
 
 fn a_file_owner_job_can_give_files_away() {
