@@ -85,6 +85,21 @@ fn what_is_deleted_or_hidden_is_not_found() {
 }
 
 #[test]
+fn what_lies_below_a_file_shows_in_no_directory_above_it() {
+    let layers = Layers::new(&[
+        &[file("a/old", ""), file("b/old", "")],
+        &[file("a", ""), file(".wh.b", "")],
+        &[file("a/new", ""), directory("b", 0o755)],
+        &[file("a/.wh.old", ""), file("b/newer", "")],
+    ]);
+    assert_eq!(layers.names("/a"), ["new"]);
+    assert_eq!(layers.names("/b"), ["newer"]);
+    assert_eq!(layers.read("/a/old"), None);
+    let topmost = Root::open(&layers.directories[0]).unwrap();
+    assert!(!topmost.exists(Path::new("/a")), "of nothing there is no mark");
+}
+
+#[test]
 fn links_lead_from_one_layer_into_another_and_never_out() {
     let layers = Layers::new(&[
         &[file("usr/etc/passwd", "lower"), file("usr/etc/group", "lower"), link("etc", "usr/etc")],

@@ -1,7 +1,7 @@
 //! What is done when all entries are made.
 
-use std::ffi::OsString;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use dhow_fs::chmod_handle;
@@ -39,7 +39,7 @@ impl Unpacker<'_> {
         for (child_name, child) in known.children(id) {
             path.push(child_name.to_owned());
             if known.get(child).facts.is_some() || known.children(child).next().is_some() {
-                let handle = within(directory, || open_directory(directory, child_name));
+                let handle = self.open_to_finish(directory, child_name);
                 let handle = handle.map_err(|source| (path.clone(), source))?;
                 self.finish_below(known, child, handle.as_fd(), path)?;
             }
@@ -49,6 +49,15 @@ impl Unpacker<'_> {
             Some(facts) => self.finish_directory(directory, facts).map_err(|source| (path.clone(), source)),
             None => Ok(()),
         }
+    }
+
+    /// Opens a directory in one that is not finished. What is on the way to it lets its owner in, unless an older layer made
+    /// it.
+    fn open_to_finish(&self, directory: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
+        if self.has_older {
+            return within(directory, || open_directory(directory, name));
+        }
+        open_directory(directory, name)
     }
 
     fn finish_directory(&self, directory: BorrowedFd<'_>, facts: Facts) -> Result<(), Errno> {

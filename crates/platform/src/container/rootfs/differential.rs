@@ -196,16 +196,20 @@ fn as_nobody(test: &str) {
     fs::create_dir(&home).unwrap();
     std::os::unix::fs::chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
     let id = NOBODY.to_string();
-    let status = Command::new("setpriv")
+    // The name of this module without that of the crate, as the test program lists it.
+    let module = module_path!().split_once("::").unwrap().1;
+    let output = Command::new("setpriv")
         .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
         .arg(program)
-        .args(["--exact", &format!("rootfs::differential::{test}"), "--nocapture"])
+        .args(["--exact", &format!("{module}::{test}"), "--nocapture"])
         .env("TMPDIR", &home)
         .env("HOME", &home)
         .current_dir("/")
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success(), "{test}, not as root");
+    let talk = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    eprintln!("{talk}");
+    assert!(output.status.success() && talk.contains("1 passed"), "{test}, not as root");
 }
 
 fn number(variable: &str, unless_given: u64) -> u64 {
