@@ -297,23 +297,61 @@ fn setuid_survives_the_change_of_the_owner() {
     assert_eq!(scratch.kind("write").mode() & 0o7777, 0o2755);
 }
 
-/// Who is root may enter every directory, so this is tried without the capabilities of root.
-#[test]
-fn directories_are_finished_the_inner_ones_first() {
-    let scratch = Scratch::new();
+/// Does something without the capabilities of root, who may enter every directory.
+fn without_capabilities(work: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
-        let unpacking = scope.spawn(|| {
+        let working = scope.spawn(|| {
             let none = rustix::thread::CapabilitySet::empty();
             let sets = rustix::thread::CapabilitySets { effective: none, permitted: none, inheritable: none };
             rustix::thread::set_capabilities(None, sets).unwrap();
-            scratch.layer(&[
-                Entry::directory("closed", 0, ME),
-                Entry::directory("closed/inner", 0o111, ME),
-                Entry::directory("closed/inner/innermost", 0o700, ME),
-                Entry::file("closed/inner/innermost/x", *b"1", 0o644, ME),
+            work();
+        });
+        working.join().unwrap();
+    });
+}
+
+#[test]
+fn a_later_layer_changes_directories_that_are_closed_to_their_owner() {
+    for owners in [Owners::Ignore, Owners::Note] {
+        let scratch = Scratch::new();
+        without_capabilities(|| {
+            let layer = |entries: &[Entry]| scratch.try_layer(entries, |options| options.owners = owners).unwrap();
+            layer(&[
+                Entry::directory("described", 0o555, ME),
+                Entry::directory("entered", 0, ME),
+                Entry::directory("entered/inner", 0, ME),
+                file("entered/inner/gone", ""),
+                Entry::directory("emptied", 0, ME),
+                file("emptied/gone", ""),
+            ]);
+            layer(&[
+                Entry::directory("described", 0, Owner { uid: 1000, gid: 1000 }),
+                file("entered/inner/new", "1"),
+                file(".wh.entered", ""),
+                file(".wh.emptied", ""),
+                file("emptied/new", "2"),
             ]);
         });
-        unpacking.join().unwrap();
+        let mode = |name: &str| scratch.kind(name).mode() & 0o7777;
+        assert_eq!((mode("described"), mode("entered"), mode("emptied")), (0, 0, 0o755), "{owners:?}");
+        scratch.root.set_mode(Path::new("/entered"), 0o755).unwrap();
+        assert_eq!(mode("entered/inner"), 0);
+        scratch.root.set_mode(Path::new("/entered/inner"), 0o755).unwrap();
+        assert_eq!(scratch.root.read_directory(Path::new("/entered/inner")).unwrap().len(), 1);
+        assert_eq!(scratch.read("entered/inner/new"), "1");
+    }
+}
+
+#[test]
+fn directories_are_finished_the_inner_ones_first() {
+    let scratch = Scratch::new();
+    without_capabilities(|| {
+        scratch.layer(&[
+            Entry::directory("closed", 0, ME),
+            Entry::directory("closed/inner", 0o111, ME),
+            Entry::directory("closed/inner/innermost", 0o700, ME),
+            Entry::file("closed/inner/innermost/x", *b"1", 0o644, ME),
+        ]);
     });
     assert_eq!(scratch.kind("closed").mode() & 0o7777, 0);
     scratch.root.set_mode(Path::new("/closed"), 0o755).unwrap();

@@ -20,7 +20,7 @@ const LONGEST: usize = 41;
 /// Notes an owner. Does nothing where the file system has no attributes.
 pub(crate) fn note_owner(file: BorrowedFd<'_>, owner: Owner) -> Result<(), Errno> {
     let value = format!("{}:{}", owner.uid, owner.gid);
-    match rustix::fs::setxattr(place(file), OWNER, value.as_bytes(), XattrFlags::empty()) {
+    match within(file, || rustix::fs::setxattr(place(file), OWNER, value.as_bytes(), XattrFlags::empty())) {
         Err(Errno::NOTSUP) => Ok(()),
         other => other,
     }

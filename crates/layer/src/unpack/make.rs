@@ -68,11 +68,17 @@ impl Unpacker<'_> {
             return Ok(());
         }
         let handle = self.tree.parent(level).ok_or(Errno::NOENT)?;
-        let facts = facts_of(handle)?;
-        if facts.mode & 0o700 != 0o700 {
-            chmod_handle(handle, facts.mode | 0o700)?;
-        }
+        let facts = opened_up(handle)?;
         self.known.change(id).facts = Some(facts);
+        Ok(())
+    }
+
+    /// As [`Self::keep_facts`], of a directory that an older layer may have made and that is open.
+    pub(super) fn keep_facts_of(&mut self, id: NameId, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+        if self.known.get(id).facts.is_none() {
+            let facts = opened_up(directory)?;
+            self.known.change(id).facts = Some(facts);
+        }
         Ok(())
     }
 
@@ -92,4 +98,13 @@ impl Unpacker<'_> {
     pub(super) fn here(&self) -> Result<BorrowedFd<'_>, Errno> {
         self.tree.current()
     }
+}
+
+/// Lets the owner of a directory do everything in it, and returns what it was like.
+fn opened_up(directory: BorrowedFd<'_>) -> Result<Facts, Errno> {
+    let facts = facts_of(directory)?;
+    if facts.mode & 0o700 != 0o700 {
+        chmod_handle(directory, facts.mode | 0o700)?;
+    }
+    Ok(facts)
 }

@@ -167,6 +167,7 @@ impl Unpacker<'_> {
     }
 
     fn remove_older_children(&mut self, directory: BorrowedFd<'_>, id: NameId) -> Result<(), Errno> {
+        self.keep_facts_of(id, directory)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let listing = Dir::new(rustix::fs::openat(directory, ".", flags, Mode::empty())?)?;
         let names: Result<Vec<OsString>, Errno> =
