@@ -66,16 +66,25 @@ fn unlink(parent: BorrowedFd<'_>, name: &OsStr) -> Result<Unlinked, Errno> {
     }
 }
 
+/// Opens a directory in which its owner may do everything from then on.
 fn open_accessible(parent: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+        Ok(directory) => {
+            // One that may be read, but not entered or written, does not even let its names be read by this handle.
+            if rustix::fs::fstat(&directory)?.st_mode & 0o700 != 0o700 {
+                // Somebody else's cannot be changed. What can be removed of it shows when that is tried.
+                let _changed = rustix::fs::fchmod(&directory, Mode::RWXU);
+            }
+            Ok(directory)
+        }
         Err(Errno::ACCESS) => {
             // By handle, since a link may take the name between two calls.
             let handle = rustix::fs::openat(parent, name, flags | OFlags::PATH, Mode::empty())?;
             chmod_handle(handle.as_fd(), 0o700)?;
             rustix::fs::openat(parent, name, flags, Mode::empty())
         }
-        other => other,
+        Err(other) => Err(other),
     }
 }
 
@@ -86,12 +95,8 @@ fn empty(directory: &OwnedFd, levels: usize, hoist: &mut Hoist<'_>) -> Result<()
         .map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned())
         .filter(|name| name != "." && name != "..")
         .collect();
-    for (position, name) in names.iter().enumerate() {
+    for name in &names {
         match remove_child(directory, name, levels, hoist) {
-            Err(Errno::ACCESS) if position == 0 => {
-                rustix::fs::fchmod(directory, Mode::RWXU)?;
-                remove_child(directory, name, levels, hoist)?;
-            }
             Err(Errno::NOENT) => {}
             other => other?,
         }

@@ -371,7 +371,11 @@ fn an_import_that_is_refused_leaves_nothing_and_an_image_that_was_there() {
     world.write("text", "this is no tar");
     fs::write(world.path("root.tar"), Base::of(&world).busybox().tar).unwrap();
     world.dhow(["import", "text", "oci:new/one"]).run().exits(1);
-    world.dhow(["import", "root.tar", "oci:new/one:-bad"]).run().exits(1).says("`-bad` cannot name an image in a layout");
+    world
+        .dhow(["import", "root.tar", "oci:new/one:-bad"])
+        .run()
+        .exits(1)
+        .says("`-bad` cannot name an image in a layout");
     assert!(!world.path("new").exists());
     world.dhow(["import", "root.tar", "oci:new/one"]).run().success();
     let before = Image::read(world.path("new/one"), "latest").digest().to_owned();

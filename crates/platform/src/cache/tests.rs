@@ -17,7 +17,8 @@ fn build(cache: &Path, key: &str, bytes: usize) -> PathBuf {
 
 fn layer(cache: &Path, name: &str) -> PathBuf {
     let (host, directory) = (Root::host().unwrap(), cache.join("chains/squashed/sha256").join(name));
-    host.create_directories(&directory.join("etc"), 0o555).unwrap();
+    host.create_directories(&directory, 0o755).unwrap();
+    host.create_directory(&directory.join("etc"), 0o555).unwrap();
     std::thread::sleep(Duration::from_millis(20));
     directory
 }
