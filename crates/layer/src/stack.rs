@@ -30,7 +30,7 @@ use rustix::io::Errno;
 pub(crate) use below::{Child, Leaf, open_directory};
 pub(crate) use marks::{is_whiteout, make_opaque, make_whiteout, within};
 pub(crate) use owner::note_owner;
-pub(crate) use tree::{Facts, Presence, Replaces, Tree, facts_of};
+pub(crate) use tree::{Facts, Presence, Replaces, Tree, facts_of, opened_up};
 pub use walk::StatedOwners;
 
 /// The most directories that lie in each other on the way to what is looked up, as in a layer.

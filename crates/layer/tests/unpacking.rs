@@ -317,6 +317,7 @@ fn a_later_layer_changes_directories_that_are_closed_to_their_owner() {
         without_capabilities(|| {
             let layer = |entries: &[Entry]| scratch.try_layer(entries, |options| options.owners = owners).unwrap();
             layer(&[
+                Entry::directory(".", 0o555, ME),
                 Entry::directory("described", 0o555, ME),
                 Entry::directory("entered", 0, ME),
                 Entry::directory("entered/inner", 0, ME),
@@ -325,7 +326,9 @@ fn a_later_layer_changes_directories_that_are_closed_to_their_owner() {
                 file("emptied/gone", ""),
             ]);
             layer(&[
+                Entry::directory(".", 0o500, ME),
                 Entry::directory("described", 0, Owner { uid: 1000, gid: 1000 }),
+                file("described/new", ""),
                 file("entered/inner/new", "1"),
                 file(".wh.entered", ""),
                 file(".wh.emptied", ""),
@@ -334,6 +337,7 @@ fn a_later_layer_changes_directories_that_are_closed_to_their_owner() {
         });
         let mode = |name: &str| scratch.kind(name).mode() & 0o7777;
         assert_eq!((mode("described"), mode("entered"), mode("emptied")), (0, 0, 0o755), "{owners:?}");
+        assert_eq!(mode(""), 0o500);
         scratch.root.set_mode(Path::new("/entered"), 0o755).unwrap();
         assert_eq!(mode("entered/inner"), 0);
         scratch.root.set_mode(Path::new("/entered/inner"), 0o755).unwrap();

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use dhow_fs::chmod_handle;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
@@ -300,4 +301,13 @@ pub(crate) fn facts_of(directory: BorrowedFd<'_>) -> Result<Facts, Errno> {
     let on_disk = Owner { uid: stat.st_uid.into(), gid: stat.st_gid.into() };
     let owner = noted_owner(directory)?.unwrap_or(on_disk);
     Ok(Facts { mode: stat.st_mode & 0o7777, owner, modified: Some(stat.st_mtime) })
+}
+
+/// Lets the owner of a directory do everything in it, and returns what it was like.
+pub(crate) fn opened_up(directory: BorrowedFd<'_>) -> Result<Facts, Errno> {
+    let facts = facts_of(directory)?;
+    if facts.mode & 0o700 != 0o700 {
+        chmod_handle(directory, facts.mode | 0o700)?;
+    }
+    Ok(facts)
 }

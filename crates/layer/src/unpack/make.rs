@@ -3,14 +3,13 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use dhow_fs::chmod_handle;
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
 use super::known::{Mark, NameId, Purpose};
 use super::place::Unpacker;
 use crate::Owner;
-use crate::stack::{Facts, Presence, Replaces, facts_of, make_opaque, open_directory};
+use crate::stack::{Facts, Presence, Replaces, make_opaque, open_directory, opened_up};
 
 /// What a directory gets that no entry describes and no layer below has.
 const IMPLIED: Facts = Facts { mode: 0o755, owner: Owner::ROOT, modified: None };
@@ -98,13 +97,4 @@ impl Unpacker<'_> {
     pub(super) fn here(&self) -> Result<BorrowedFd<'_>, Errno> {
         self.tree.current()
     }
-}
-
-/// Lets the owner of a directory do everything in it, and returns what it was like.
-fn opened_up(directory: BorrowedFd<'_>) -> Result<Facts, Errno> {
-    let facts = facts_of(directory)?;
-    if facts.mode & 0o700 != 0o700 {
-        chmod_handle(directory, facts.mode | 0o700)?;
-    }
-    Ok(facts)
 }

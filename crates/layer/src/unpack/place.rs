@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::known::{Known, Purpose};
 use super::{Member, MemberKind, Owners, Rules, UnpackError, UnpackOptions, Whiteouts};
 use crate::entry_check::{check, check_owner, components};
-use crate::stack::{Facts, Stack, Tree, facts_of, make_opaque, open_directory};
+use crate::stack::{Facts, Stack, Tree, facts_of, make_opaque, open_directory, opened_up};
 use crate::{EntryFault, Owner, ReadError};
 
 pub(super) struct Unpacker<'a> {
@@ -74,8 +74,7 @@ impl<'a> Unpacker<'a> {
         let has_whiteouts = !matches!(self.options.whiteouts, Whiteouts::Ignore);
         let (path, whiteout) = check(member, &self.options.limits, has_whiteouts).map_err(unfit)?;
         let Some((name, parent)) = path.split_last() else {
-            self.place_root(member);
-            return Ok(());
+            return self.place_root(member).map_err(|error| failed(error.into()));
         };
         if let Some(whiteout) = whiteout {
             return self.white_out(parent, &whiteout).map_err(|error| failed(error.into()));
@@ -100,13 +99,17 @@ impl<'a> Unpacker<'a> {
     }
 
     /// An entry for the root itself may say what the directory is like, and nothing else.
-    fn place_root(&mut self, member: &Member) {
+    fn place_root(&mut self, member: &Member) -> Result<(), Errno> {
         if self.options.rules == Rules::Image {
+            if let Some(root) = self.tree.root().filter(|_| self.has_older) {
+                opened_up(root)?;
+            }
             self.known.change(Known::ROOT).facts = Some(facts_in(member));
         }
         if self.options.owners == Owners::Record {
             self.record_owner(PathBuf::new(), member.owner);
         }
+        Ok(())
     }
 
     /// Goes into a directory and makes what is missing on the way.
@@ -165,6 +168,9 @@ impl<'a> Unpacker<'a> {
         // What it replaces hid what a layer below has of that name, and it shall not come back.
         if replaces && self.has_layers_below() {
             make_opaque(handle.as_fd())?;
+        }
+        if self.has_older {
+            opened_up(handle.as_fd())?;
         }
         let id = self.known_here(name);
         let known = self.known.change(id);
