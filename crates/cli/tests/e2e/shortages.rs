@@ -26,7 +26,9 @@ fn give_to_nobody(path: &Path) {
 fn with_processes(dhow: Dhow, count: usize) -> Outcome {
     let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
     let (prlimit, limit) = (tool("prlimit"), format!("--nproc={count}"));
-    dhow.through(&tool("setpriv"), &[&user, &group, "--clear-groups", prlimit.to_str().unwrap(), &limit]).run()
+    dhow.reachable()
+        .through(&tool("setpriv"), &[&user, &group, "--clear-groups", prlimit.to_str().unwrap(), &limit])
+        .run()
 }
 
 /// Asserts that dhow did what it was asked for or said in one error why not, and returns whether it did.

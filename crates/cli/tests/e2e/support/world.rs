@@ -166,10 +166,23 @@ impl Dhow {
     }
 
     /// Lets another user call dhow, which only root can do.
-    pub(crate) fn by_user(mut self, id: u32) -> Self {
-        std::os::unix::process::CommandExt::gid(&mut self.command, id);
-        std::os::unix::process::CommandExt::uid(&mut self.command, id);
-        self
+    pub(crate) fn by_user(self, id: u32) -> Self {
+        let mut dhow = self.reachable();
+        std::os::unix::process::CommandExt::gid(&mut dhow.command, id);
+        std::os::unix::process::CommandExt::uid(&mut dhow.command, id);
+        dhow
+    }
+
+    /// Runs a copy of dhow that every user can reach, wherever dhow was compiled.
+    pub(crate) fn reachable(self) -> Self {
+        let copy = self.command.get_current_dir().unwrap().join("dhow-for-all");
+        if !copy.exists() {
+            // By another program: what is open for writing here could not be run while a test that was started has it too.
+            let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_dhow")).arg(&copy).status().unwrap();
+            assert!(copied.success());
+            fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        self.with_program(&copy)
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
