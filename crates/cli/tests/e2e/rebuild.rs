@@ -132,6 +132,26 @@ fn a_changed_app_packs_the_app_alone() {
 }
 
 #[test]
+fn the_mode_of_a_buildpacks_directory_comes_and_goes_as_in_a_clean_build() {
+    let world = world("");
+    let script = fs::read_to_string(world.path("source/build.sh")).unwrap();
+    let mut clean = 0;
+    let mut modes = Vec::new();
+    for line in ["", "chmod 711 \"$CNB_LAYERS_DIR\"", "", "chmod 700 \"$CNB_LAYERS_DIR\"", "chmod 700 /layers", ""] {
+        world.write("source/build.sh", format!("{script}\n{line}\n"));
+        let rebuilt = Image::read_after(build(&world), &world);
+        clean += 1;
+        let image = format!("oci:clean-{clean}");
+        assert_eq!(world.build(&image, "source", &[]).success().digest(), rebuilt.digest(), "{line}");
+        modes.push(["/layers", "/layers/test_script"].map(|path| rebuilt.mode(path)));
+        assert_nothing_done(&work(&build(&world)));
+    }
+    let [open, passable, closed] = ["drwxr-xr-x", "drwx--x--x", "drwx------"];
+    let expected = [[open, open], [open, passable], [open, open], [open, closed], [closed, open], [open, open]];
+    assert_eq!(modes, expected);
+}
+
+#[test]
 fn a_kept_tree_that_was_removed_or_tampered_with_does_not_change_the_image() {
     let world = world("");
     let first = build(&world).digest();

@@ -19,12 +19,25 @@ const TREES: [&str; 3] = ["config", "sbom/launch", "sbom/cache"];
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Makes the places of the lifecycle in the layers directory usable, whatever a buildpack of the last build made of them.
+///
+/// The directory of each buildpack gets the mode of a new one: the tars of its layers have it, so a buildpack that once
+/// closed it would have done so for ever.
 pub(super) fn make_way(root: &Root) -> Result<(), PathError> {
     let layers = Path::new(places::LAYERS);
     for path in std::iter::once(layers.to_owned()).chain(TOPS.map(|top| layers.join(top))) {
         if !root.is_real_directory(&path) {
             root.remove_all(&path)?;
         } else if root.symlink_metadata(&path)?.mode & 0o700 != 0o700 {
+            root.set_mode(&path, 0o755)?;
+        }
+    }
+    if !root.is_real_directory(layers) {
+        return Ok(());
+    }
+    for entry in root.read_directory(layers)? {
+        let path = layers.join(&entry.name);
+        let is_own = TOPS.iter().any(|top| entry.name == *top);
+        if !is_own && root.is_real_directory(&path) {
             root.set_mode(&path, 0o755)?;
         }
     }
@@ -133,6 +146,20 @@ mod tests {
 
     fn inode(root: &Root, path: &str) -> u64 {
         root.symlink_metadata(Path::new(path)).unwrap().inode
+    }
+
+    #[test]
+    fn a_buildpack_finds_its_directory_as_a_new_one_is() {
+        for mode in [0o711, 0o700, 0o000, 0o2777] {
+            let (_directory, root) = scratch();
+            root.create_directories(Path::new("/layers/x_bp/one"), 0o711).unwrap();
+            root.symlink(Path::new("x_bp/one"), Path::new("/layers/link")).unwrap();
+            root.set_mode(Path::new("/layers/x_bp/one"), 0o711).unwrap();
+            root.set_mode(Path::new("/layers/x_bp"), mode).unwrap();
+            make_way(&root).unwrap();
+            let found = |path: &str| root.metadata(Path::new(path)).unwrap().mode;
+            assert_eq!((found("/layers/x_bp"), found("/layers/x_bp/one")), (0o755, 0o711), "{mode:o}");
+        }
     }
 
     #[test]

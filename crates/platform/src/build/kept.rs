@@ -1,4 +1,7 @@
 //! What the trees of the last build are known to hold, for restore and export.
+//!
+//! A tree that is as its index says holds what it held. Its tar is the same if the directories above it are, too: they are
+//! in the tar, and a buildpack may change their modes. Restoring takes the files, so it asks for the tree alone.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -10,13 +13,13 @@ use dhow_lifecycle::restore::{KeptTree, Restored, RestoredLayer};
 use dhow_oci::{DiffId, Digest};
 use serde::{Deserialize, Serialize};
 
-use super::state::{BuildState, KnownTree};
+use super::state::{BuildState, KnownTree, Parent};
 
 /// The stat indexes of the last build, asked about the trees of this one.
 pub(crate) struct KeptTrees<'a> {
     state: &'a BuildState,
     root: &'a Root,
-    /// What decides a tar besides the files: the owner.
+    /// What decides a tar besides the files and the directories above them: the owner.
     context: String,
     workspace: PathBuf,
     launcher: Digest,
@@ -52,6 +55,22 @@ impl<'a> KeptTrees<'a> {
         self.compared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Returns the directories above `directory`, as a tar of it has them; `None` if there is no such place.
+    fn parents(&self, directory: &Path) -> Option<Vec<Parent>> {
+        let entries = dhow_layer::parent_entries(self.root, directory).ok()?;
+        let id = |id: u64| u32::try_from(id).unwrap_or(u32::MAX);
+        let parent =
+            |entry: &dhow_layer::Entry| Parent { mode: entry.mode, owner: (id(entry.owner.uid), id(entry.owner.gid)) };
+        Some(entries.iter().map(parent).collect())
+    }
+
+    /// Returns what is known of the tar that would be made of `directory` now.
+    fn unchanged(&self, directory: &Path) -> Option<KnownTree> {
+        let known = self.known(directory)?;
+        (self.parents(directory)? == known.parents).then_some(known)
+    }
+
+    /// Returns what is known of a tree that still holds what it held; the directories above it may be others.
     fn known(&self, directory: &Path) -> Option<KnownTree> {
         if let Some((_, known)) = self.compared().iter().find(|(path, _)| path == directory) {
             return known.clone();
@@ -78,7 +97,10 @@ impl<'a> KeptTrees<'a> {
         // A layer may be a link, if that is what a buildpack made of its directory.
         let is_new = |layer: &&RestoredLayer| !layer.kept && self.root.is_real_directory(&layer.directory);
         for layer in restored.layers.iter().filter(is_new) {
-            let known = KnownTree { diff_id: layer.diff_id.clone(), blob: None, context: self.context.clone() };
+            // The tar may have had other directories above it than there are now. Only whoever made it knows.
+            let made = self.state.recorded::<KnownTree>(&layer.directory);
+            let Some(made) = made.filter(|made| made.diff_id == layer.diff_id) else { continue };
+            let known = KnownTree { blob: None, context: self.context.clone(), ..made };
             self.state.record(self.root, &layer.directory, &known)?;
         }
         self.look_again();
@@ -93,16 +115,21 @@ impl<'a> KeptTrees<'a> {
                 diff_id: exported.layer.diff_id.clone(),
                 blob: Some(exported.layer.descriptor.clone()),
                 context: self.context.clone(),
+                parents: Vec::new(),
             };
             match &exported.source {
                 LayerSource::Buildpack { directory, .. }
                 | LayerSource::Sbom(directory)
                 | LayerSource::Config(directory) => {
+                    let Some(parents) = self.parents(directory) else { continue };
+                    let known = KnownTree { parents, ..known };
                     if self.root.is_real_directory(directory) && self.known(directory).as_ref() != Some(&known) {
                         self.record(directory, known)?;
                     }
                 }
-                LayerSource::App { .. } => app.push(known),
+                LayerSource::App { .. } => {
+                    app.push(KnownTree { parents: self.parents(&self.workspace).unwrap_or_default(), ..known });
+                }
                 LayerSource::Launcher => self.record_value(&self.launcher_key(), &known)?,
                 LayerSource::ProcessTypes(types) => self.record_value(&process_types_key(types), &known)?,
             }
@@ -116,16 +143,20 @@ impl<'a> KeptTrees<'a> {
 
     /// Records a cached layer's tree that no image holds.
     pub(crate) fn record_cached(&self, directory: &Path, diff_id: &DiffId) -> Result<(), PathError> {
-        let known = self.known(directory);
+        let known = self.unchanged(directory);
         if known.is_some_and(|known| known.diff_id == *diff_id) || !self.root.is_real_directory(directory) {
             return Ok(());
         }
-        self.record(directory, KnownTree { diff_id: diff_id.clone(), blob: None, context: self.context.clone() })
+        let Some(parents) = self.parents(directory) else { return Ok(()) };
+        let known = KnownTree { diff_id: diff_id.clone(), blob: None, context: self.context.clone(), parents };
+        self.record(directory, known)
     }
 
     fn known_app(&self) -> Option<KnownApp> {
         let known: KnownApp = self.state.known(self.root, &self.workspace)?;
-        known.layers.iter().all(|layer| layer.context == self.context).then_some(known)
+        let parents = self.parents(&self.workspace)?;
+        let is_same = |layer: &KnownTree| layer.context == self.context && layer.parents == parents;
+        known.layers.iter().all(is_same).then_some(known)
     }
 
     fn record_value(&self, key: &str, known: &KnownTree) -> Result<(), PathError> {
@@ -148,11 +179,11 @@ impl KeptTree for KeptTrees<'_> {
 
 impl KnownLayers for KeptTrees<'_> {
     fn directory(&self, _id: &str, directory: &Path) -> Option<PackedLayer> {
-        self.known(directory)?.packed()
+        self.unchanged(directory)?.packed()
     }
 
     fn diff_id(&self, directory: &Path) -> Option<DiffId> {
-        Some(self.known(directory)?.diff_id)
+        Some(self.unchanged(directory)?.diff_id)
     }
 
     fn app(&self, _directory: &Path, slices: &[Vec<String>]) -> Option<Vec<PackedLayer>> {
@@ -273,6 +304,46 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_below_a_directory_of_another_mode_is_another_tar_of_the_same_files() {
+        for above in ["/layers/x_bp", "/layers"] {
+            let fixture = Fixture::new();
+            fixture.trees((1000, 1000)).record_exported(&[of_buildpack()], &[]).unwrap();
+            for (mode, is_known) in [(0o711, false), (0o700, false), (0o2755, false), (0o755, true)] {
+                fixture.root.set_mode(Path::new(above), mode).unwrap();
+                assert_eq!(fixture.known((1000, 1000)).is_some(), is_known, "{above} {mode:o}");
+                let trees = fixture.trees((1000, 1000));
+                assert_eq!(trees.diff_id(Path::new(DIRECTORY)).is_some(), is_known, "{above} {mode:o}");
+                assert!(trees.intact(Path::new(DIRECTORY), &packed().diff_id), "{above} {mode:o}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_layer_that_was_unpacked_the_tar_is_known_if_it_is_known_what_was_above_it() {
+        let fixture = Fixture::new();
+        let restored = |sha: &DiffId| Restored {
+            layers: vec![RestoredLayer {
+                buildpack: BuildpackId::new("x/bp").unwrap(),
+                name: LayerName::new("one").unwrap(),
+                directory: DIRECTORY.into(),
+                diff_id: sha.clone(),
+                kept: false,
+            }],
+        };
+        let diff_id = || fixture.trees((1000, 1000)).diff_id(Path::new(DIRECTORY));
+        fixture.trees((1000, 1000)).record_restored(&restored(&packed().diff_id)).unwrap();
+        assert_eq!(diff_id(), None);
+        fixture.root.set_mode(Path::new("/layers/x_bp"), 0o711).unwrap();
+        fixture.trees((1000, 1000)).record_cached(Path::new(DIRECTORY), &packed().diff_id).unwrap();
+        fixture.root.write(&Path::new(DIRECTORY).join("file"), b"CONTENT", 0o644).unwrap();
+        fixture.root.set_mode(Path::new("/layers/x_bp"), 0o755).unwrap();
+        fixture.trees((1000, 1000)).record_restored(&restored(&packed().diff_id)).unwrap();
+        assert_eq!(diff_id(), None, "the tar had 0711 above it");
+        fixture.root.set_mode(Path::new("/layers/x_bp"), 0o711).unwrap();
+        assert_eq!(diff_id(), Some(packed().diff_id));
+    }
+
+    #[test]
     fn a_layer_behind_a_link_is_not_what_was_recorded() {
         let fixture = Fixture::new();
         fixture.trees((1000, 1000)).record_exported(&[of_buildpack()], &[]).unwrap();
@@ -295,6 +366,10 @@ mod tests {
         assert_eq!(app(&slices(&["b"]), (1000, 1000)), None);
         assert_eq!(app(&[], (1000, 1000)), None);
         assert_eq!(app(&slices(&["a"]), (1000, 1001)), None);
+        fixture.root.set_mode(Path::new("/workspace"), 0o711).unwrap();
+        assert_eq!(app(&slices(&["a"]), (1000, 1000)), None);
+        fixture.root.set_mode(Path::new("/workspace"), 0o755).unwrap();
+        assert_eq!(app(&slices(&["a"]), (1000, 1000)), Some(vec![packed()]));
         fixture.root.write(Path::new("/workspace/file"), b"CONTENT", 0o644).unwrap();
         assert_eq!(app(&slices(&["a"]), (1000, 1000)), None);
     }

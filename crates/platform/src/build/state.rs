@@ -43,8 +43,19 @@ pub(crate) struct KnownTree {
     pub(crate) diff_id: DiffId,
     /// Its blob, if it was packed.
     pub(crate) blob: Option<Descriptor>,
-    /// What else decides the tar: who owns the files, where they are.
+    /// What else decides the tar: who owns the files.
     pub(crate) context: String,
+    /// The directories above it, the outermost first, as the tar has them.
+    pub(crate) parents: Vec<Parent>,
+}
+
+/// A directory above a tree: it is in the tree's tar, and not in its index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Parent {
+    /// The permission bits.
+    pub(crate) mode: u32,
+    /// The owner and the group in the container.
+    pub(crate) owner: (u32, u32),
 }
 
 /// Why the state cannot be used.
@@ -177,6 +188,12 @@ impl BuildState {
     pub(crate) fn known<T: DeserializeOwned>(&self, root: &Root, tree: &Path) -> Option<T> {
         let (index, known) = StatIndex::load::<T>(&self.index_path(tree)).ok()??;
         index.matches(root, tree).ok()?.then_some(known)
+    }
+
+    /// Returns what was recorded of `tree`, whatever has become of it.
+    pub(crate) fn recorded<T: DeserializeOwned>(&self, tree: &Path) -> Option<T> {
+        let (_index, known) = StatIndex::load::<T>(&self.index_path(tree)).ok()??;
+        Some(known)
     }
 
     /// Keeps a value under a name of its own; like an index, it may be lost in a crash.

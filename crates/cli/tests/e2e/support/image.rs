@@ -62,6 +62,17 @@ impl Image {
         files
     }
 
+    /// The kind and the mode of a path of the image, as `drwxr-xr-x`.
+    #[track_caller]
+    pub(crate) fn mode(&self, path: &str) -> String {
+        let layer = &self.files()[path];
+        let listed = Command::new("tar").arg("-tvf").arg(layer).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let name = |line: &str| line.split_whitespace().last().unwrap_or_default().trim_start_matches('/').to_owned();
+        let line = listed.lines().find(|line| name(line) == path.trim_start_matches('/')).unwrap();
+        line.split(' ').next().unwrap().to_owned()
+    }
+
     /// The content of a file of the image.
     #[track_caller]
     pub(crate) fn content(&self, path: &str) -> String {
