@@ -67,6 +67,15 @@ impl Root {
         rustix::fs::utimensat(&directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|source| self.error(Operation::SetTimes, path, source))
     }
+
+    /// Sets the access time and the modification time of `path` itself to whole seconds since 1970. That moves its ctime.
+    pub fn set_time(&self, path: &Path, seconds: i64) -> Result<(), PathError> {
+        let (directory, name) = self.parent(path, Operation::SetTimes)?;
+        let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        let times = Timestamps { last_access: time, last_modification: time };
+        rustix::fs::utimensat(&directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|source| self.error(Operation::SetTimes, path, source))
+    }
 }
 
 /// Without NONBLOCK a fifo put in the source's place would block the open for ever.

@@ -72,8 +72,14 @@ impl Fixture {
         self.run_with(&["PATH", "HOME", "TMPDIR"], program, &environment)
     }
 
+    /// Builds the app, and takes back what Cargo leaves in it, as the next build's workspace does.
     fn build(&self, environment: &[(&str, &str)]) -> String {
+        let lock_file = self.path("app/Cargo.lock");
+        let is_locked = lock_file.exists();
         let output = self.run("build", environment);
+        if !is_locked && lock_file.exists() {
+            std::fs::remove_file(lock_file).unwrap();
+        }
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8(text).unwrap();
         assert!(output.status.success(), "{text}");
@@ -147,6 +153,247 @@ fn a_cargo_package_becomes_a_static_binary_and_a_second_build_touches_nothing() 
     let before = fixture.stats();
     fixture.build(&[]);
     assert_eq!(fixture.stats(), before);
+}
+
+/// A Cargo workspace that prints what each of its files says. All files have one time, as in a build.
+struct Sources {
+    fixture: Fixture,
+}
+
+/// The files that say something, by what they say it in.
+const SAYING: [&str; 9] = [
+    "src/main.rs",
+    "src/included.txt",
+    "inner/src/lib.rs",
+    "inner/told.txt",
+    "inner/watched/file",
+    "outside/included.txt",
+    "outside/watched.txt",
+    "assets/read-by-script",
+    "templates/read-by-macro",
+];
+
+impl Sources {
+    fn new() -> Self {
+        let read = "fn main() {
+            let mut names: Vec<_> = std::fs::read_dir(\"assets\").unwrap().map(|entry| entry.unwrap().path()).collect();
+            names.sort();
+            let texts: Vec<_> = names.iter().map(|name| std::fs::read_to_string(name).unwrap()).collect();
+            println!(\"cargo:rustc-env=ASSETS={}\", texts.join(\"+\"));
+        }";
+        let watching = "fn main() {
+            println!(\"cargo:rerun-if-changed=watched\");
+            println!(\"cargo:rerun-if-changed=../outside/watched.txt\");
+            let read = |name| std::fs::read_to_string(name).unwrap();
+            println!(\"cargo:rustc-env=WATCHED={} {}\", read(\"watched/file\"), read(\"../outside/watched.txt\"));
+        }";
+        let macros = "extern crate proc_macro;
+            #[proc_macro]
+            pub fn template(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
+                let directory = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap();
+                let text = std::fs::read_to_string(format!(\"{directory}/templates/read-by-macro\")).unwrap();
+                format!(\"{text:?}\").parse().unwrap()
+            }";
+        let dependencies = "[dependencies]\ninner = { path = \"inner\" }\nmacros = { path = \"macros\" }\n";
+        let locked = |name: &str| format!("[[package]]\nname = \"{name}\"\nversion = \"0.1.0\"\n");
+        let app = locked("app") + "dependencies = [\"inner\", \"macros\"]\n";
+        let lock = ["version = 4\n".to_owned(), app, locked("inner"), locked("macros")].join("\n");
+        let member = |name: &str| package(name).replace("[workspace]\n", "");
+        let fixture = Fixture::new(
+            "dhow/cargo",
+            &[
+                ("Cargo.toml", &format!("{}members = [\"inner\", \"macros\"]\n{dependencies}", package("app"))),
+                ("build.rs", read),
+                ("inner/Cargo.toml", &member("inner")),
+                ("inner/build.rs", watching),
+                ("macros/Cargo.toml", &format!("{}[lib]\nproc-macro = true\n", member("macros"))),
+                ("macros/src/lib.rs", macros),
+                ("Cargo.lock", &lock),
+            ],
+        );
+        let sources = Self { fixture };
+        for path in SAYING {
+            sources.says(path, path);
+        }
+        sources
+    }
+
+    /// Has a file say something, at the time that all files have.
+    fn says(&self, path: &str, text: &str) {
+        let content = match path {
+            "src/main.rs" => format!(
+                "fn main() {{
+                    println!(\"{text}\");
+                    println!(\"{{}}\", include_str!(\"included.txt\"));
+                    println!(\"{{}}\", inner::said());
+                    println!(\"{{}}\", include_str!(\"../outside/included.txt\"));
+                    println!(\"{{}}\", env!(\"ASSETS\"));
+                    println!(\"{{}}\", macros::template!());
+                }}"
+            ),
+            "inner/src/lib.rs" => format!(
+                "pub fn said() -> &'static str {{
+                    concat!(\"{text}\", \" \", include_str!(\"../told.txt\"), \" \", env!(\"WATCHED\"))
+                }}"
+            ),
+            _ => text.to_owned(),
+        };
+        self.fixture.write(path, &content);
+    }
+
+    /// Builds, and returns what the binary prints and which packages were compiled.
+    fn build(&self) -> (Vec<String>, Vec<String>) {
+        for entry in walkdir(&self.fixture.path("app")) {
+            set_time(&entry);
+        }
+        let text = self.fixture.build(&[]);
+        let compiled = text.lines().filter_map(|line| line.trim().strip_prefix("Compiling ")?.split(' ').next());
+        let output = Command::new(self.fixture.path("layers/bin/bin/app")).output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let words = printed.split_whitespace().map(str::to_owned).collect();
+        (words, compiled.map(str::to_owned).collect())
+    }
+}
+
+fn walkdir(directory: &Path) -> Vec<PathBuf> {
+    let root = Root::open(directory).unwrap();
+    let mut paths = Vec::new();
+    root.walk(Path::new("/"), |entry| {
+        paths.push(directory.join(&entry.path));
+        Ok::<_, dhow_fs::PathError>(dhow_fs::Step::Enter)
+    })
+    .unwrap();
+    paths
+}
+
+/// Gives a file the time that everything has in the workspace of a build, and in a layer that was unpacked.
+fn set_time(path: &Path) {
+    Root::host().unwrap().set_time(path, 315_532_801).unwrap();
+}
+
+#[test]
+fn cargo_compiles_what_changed_although_all_files_have_one_time() {
+    let sources = Sources::new();
+    let (mut expected, _) = sources.build();
+    assert_eq!(
+        expected,
+        SAYING[..2]
+            .iter()
+            .chain(&SAYING[2..4])
+            .chain(&SAYING[4..5])
+            .chain(&SAYING[6..7])
+            .chain(&SAYING[5..6])
+            .chain(&SAYING[7..])
+            .copied()
+            .collect::<Vec<_>>()
+    );
+    let (printed, compiled) = sources.build();
+    assert_eq!((printed, compiled), (expected.clone(), Vec::new()));
+    let change = |expected: &mut Vec<String>, path: &str, text: &str| {
+        let before = expected.iter().position(|word| word.starts_with(path)).unwrap();
+        expected[before] = text.to_owned();
+        sources.says(path, text);
+    };
+    for path in SAYING {
+        let text = format!("{path}-changed");
+        change(&mut expected, path, &text);
+        let (printed, compiled) = sources.build();
+        assert_eq!(printed, expected, "{path}");
+        let of_inner = path.starts_with("inner/") || path == "outside/watched.txt";
+        assert!(!compiled.contains(&"macros".to_owned()), "{path}: {compiled:?}");
+        // What looks outside of its package is compiled at every change.
+        if !of_inner {
+            assert!(compiled.contains(&"app".to_owned()), "{path}: {compiled:?}");
+        }
+    }
+    let older = sources.fixture.path("older");
+    let copy = |from: &Path, to: &Path| {
+        assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    };
+    copy(&sources.fixture.path("layers"), &older);
+    // Back to what it said before, and a cache that knows nothing of it.
+    for path in ["src/main.rs", "inner/src/lib.rs", "templates/read-by-macro"] {
+        change(&mut expected, path, path);
+        assert_eq!(sources.build().0, expected, "{path}");
+    }
+    std::fs::remove_dir_all(sources.fixture.path("layers")).unwrap();
+    copy(&older, &sources.fixture.path("layers"));
+    for entry in walkdir(&sources.fixture.path("layers")) {
+        set_time(&entry);
+    }
+    assert_eq!(sources.build().0, expected);
+    assert_eq!(sources.build().1, Vec::<String>::new());
+    // A file that came, and one that went.
+    sources.says("assets/s-new", "new");
+    let script = expected.iter_mut().find(|word| word.starts_with("assets/")).unwrap();
+    script.push_str("+new");
+    assert_eq!(sources.build().0, expected);
+    std::fs::remove_file(sources.fixture.path("app/assets/s-new")).unwrap();
+    let script = expected.iter_mut().find(|word| word.starts_with("assets/")).unwrap();
+    *script = script.trim_end_matches("+new").to_owned();
+    assert_eq!(sources.build().0, expected);
+}
+
+#[test]
+fn a_package_that_keeps_to_itself_is_compiled_for_what_it_is_made_of_alone() {
+    let script = "fn main() {
+        println!(\"cargo::rerun-if-changed=src/read.rs\");
+        println!(\"cargo::rustc-env=READ={}\", std::fs::read_to_string(\"src/read.rs\").unwrap());
+    }";
+    let main = |text: &str| format!("fn main() {{ println!(\"{text} {{}}\", env!(\"READ\")); }}");
+    let fixture = Fixture::new(
+        "dhow/cargo",
+        &[
+            ("Cargo.toml", &package("hello")),
+            ("build.rs", script),
+            ("src/main.rs", &main("one")),
+            ("src/read.rs", "1"),
+            ("src/never.rs", ""),
+            ("tests/it.rs", "#[test] fn it() {}"),
+        ],
+    );
+    let build = |path: &str, content: &str| {
+        fixture.write(path, content);
+        walkdir(&fixture.path("app")).iter().for_each(|entry| set_time(entry));
+        let is_compiled = fixture.build(&[]).contains("Compiling hello");
+        let output = Command::new(fixture.path("layers/bin/bin/hello")).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), is_compiled)
+    };
+    assert_eq!(build("src/main.rs", &main("one")), ("one 1\n".to_owned(), true));
+    for unused in ["tests/it.rs", "tests/new.rs", "examples/new/data", "src/never.rs"] {
+        assert_eq!(build(unused, "// changed"), ("one 1\n".to_owned(), false), "{unused}");
+    }
+    assert_eq!(build("src/main.rs", &main("two")), ("two 1\n".to_owned(), true));
+    assert_eq!(build("src/read.rs", "2"), ("two 2\n".to_owned(), true));
+    assert_eq!(build("src/main.rs", &main("one")), ("one 2\n".to_owned(), true));
+    assert_eq!(build("src/main.rs", &main("one")), ("one 2\n".to_owned(), false));
+}
+
+#[test]
+fn a_target_directory_without_notes_or_records_is_made_anew() {
+    let fixture = Fixture::new("dhow/cargo", &[("Cargo.toml", &package("hello")), ("src/main.rs", MAIN)]);
+    let target = fixture.path("layers/target");
+    let harms: [fn(&Path); 2] = [
+        |target| std::fs::remove_file(target.join("dhow-sources")).unwrap(),
+        |target| {
+            for path in walkdir(target) {
+                if path.file_name().unwrap().to_str().unwrap().starts_with("dep-") {
+                    std::fs::remove_file(path).unwrap();
+                }
+            }
+        },
+    ];
+    for (number, harm) in harms.into_iter().enumerate() {
+        fixture.build(&[]);
+        std::fs::write(target.join("stray"), "").unwrap();
+        harm(&target);
+        fixture.write("src/main.rs", &format!("fn main() {{ println!(\"{number}\"); }}"));
+        set_time(&fixture.path("app/src/main.rs"));
+        fixture.build(&[]);
+        let output = Command::new(fixture.path("layers/bin/bin/hello")).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{number}\n"));
+        assert!(!target.join("stray").exists());
+    }
 }
 
 #[test]

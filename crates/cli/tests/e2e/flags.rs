@@ -185,6 +185,41 @@ fn creation_time_is_the_flags_or_source_date_epoch() {
 }
 
 #[test]
+fn buildpacks_are_told_the_images_time_unless_the_user_names_another() {
+    let world = World::with_script("echo \"epoch: ${SOURCE_DATE_EPOCH-none}\"");
+    let told = |further: &[&str], variable: Option<&str>| {
+        let mut build = world.build_command("oci:app", "source", further);
+        if let Some(value) = variable {
+            build = build.env("SOURCE_DATE_EPOCH", value);
+        }
+        let talk = build.run().success().stderr;
+        talk.lines().find_map(|line| line.strip_prefix("epoch: ")).unwrap().to_owned()
+    };
+    assert_eq!(told(&[], None), "315532801");
+    assert_eq!(told(&[], Some("86400")), "86400");
+    assert_eq!(told(&["--creation-time", "1700000000"], Some("86400")), "1700000000");
+    assert_eq!(told(&["--creation-time", "1700000000", "-e", "SOURCE_DATE_EPOCH=5"], None), "5");
+    assert_eq!(told(&["-e", "SOURCE_DATE_EPOCH="], None), "");
+    world.write(
+        "source/project.toml",
+        "[_]\nschema-version = \"0.2\"\n[[io.buildpacks.build.env]]\nname = \"SOURCE_DATE_EPOCH\"\nvalue = \"7\"\n",
+    );
+    assert_eq!(told(&["--creation-time", "1700000000"], None), "7");
+    assert_eq!(told(&["-e", "SOURCE_DATE_EPOCH=5"], None), "5");
+}
+
+#[test]
+fn a_buildpack_with_an_environment_of_its_own_is_not_told_the_images_time() {
+    let world = World::with_script("true");
+    let extra = world.extra_buildpack();
+    let descriptor = fs::read_to_string(extra.join("buildpack.toml")).unwrap();
+    fs::write(extra.join("buildpack.toml"), descriptor.replace("version = \"2\"", "version = \"2\"\nclear-env = true"))
+        .unwrap();
+    fs::write(extra.join("bin/build"), "#!/bin/sh\necho \"epoch: ${SOURCE_DATE_EPOCH-none}\"\n").unwrap();
+    world.build("oci:app", "source", &["--buildpack", "extra"]).success().says("epoch: none\n");
+}
+
+#[test]
 fn further_tags_name_the_same_image_here_and_elsewhere() {
     let world = World::with_script("true");
     let further = ["--tag", "stable", "--tag", "oci:other:copy", "--tag", "example.test:5000/team/app:7"];

@@ -103,6 +103,7 @@ fn the_environment_is_the_builders_and_the_users() {
         "PATH",
         "PWD",
         "SHLVL",
+        "SOURCE_DATE_EPOCH",
         "http_proxy",
         "https_proxy",
         "no_proxy",

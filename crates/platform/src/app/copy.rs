@@ -40,8 +40,8 @@ pub struct AppCopy<'a> {
 impl AppCopy<'_> {
     /// Brings the workspace up to date. The source is only read.
     ///
-    /// Modes are those of the source whatever the umask is; times are those of the copying, which is
-    /// what tools that compare times need to see a change.
+    /// Modes are those of the source whatever the umask is. Everything has one time,
+    /// [`REPRODUCIBLE_TIME`](dhow_lifecycle::export::REPRODUCIBLE_TIME), whatever the source's times are.
     pub fn run(&self) -> Result<Copied, CopyError> {
         let &Self { root, workspace: path, state, owner, work, .. } = self;
         let workspace = Workspace { root, path, state, owner, work };
@@ -62,13 +62,15 @@ mod tests {
     use crate::app::StatIndex;
     use crate::app::workspace::{SOURCE_INDEX, WORKSPACE_INDEX};
     use dhow_fs::{FileKind, PathError, Step};
-    use std::os::unix::fs::PermissionsExt;
+    use dhow_lifecycle::export::REPRODUCIBLE_TIME;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     struct Fixture {
         directory: tempfile::TempDir,
         root: Root,
         filter: Filter,
         apart: Vec<PathBuf>,
+        owner: Option<(u32, u32)>,
         work: Work,
     }
 
@@ -79,7 +81,8 @@ mod tests {
                 std::fs::create_dir_all(directory.path().join(name)).unwrap();
             }
             let root = Root::open(&directory.path().join("build")).unwrap();
-            let fixture = Self { directory, root, filter: Filter::default(), apart: Vec::new(), work: Work::default() };
+            let (filter, work) = (Filter::default(), Work::default());
+            let fixture = Self { directory, root, filter, apart: Vec::new(), owner: None, work };
             fixture.write("Cargo.toml", "[package]");
             fixture.write("src/main.rs", "fn main() {}");
             std::os::unix::fs::symlink("src/main.rs", fixture.app().join("link")).unwrap();
@@ -110,7 +113,7 @@ mod tests {
                 root: &self.root,
                 workspace: Path::new("/workspace"),
                 state: &state,
-                owner: None,
+                owner: self.owner,
                 work: &self.work,
             }
             .run()
@@ -202,6 +205,79 @@ mod tests {
         std::fs::write(workspace.join("link/file"), "").unwrap();
         fixture.copy().unwrap();
         fixture.assert_equal();
+    }
+
+    /// Returns what in the workspace has another time than an app's files have, its top first.
+    fn other_times(fixture: &Fixture) -> Vec<PathBuf> {
+        let root = Root::open(&fixture.workspace()).unwrap();
+        let mut others = Vec::new();
+        root.walk(Path::new("/"), |entry| {
+            if entry.stat.mtime_ns != i128::from(REPRODUCIBLE_TIME) * 1_000_000_000 {
+                others.push(entry.path.clone());
+            }
+            Ok::<_, PathError>(Step::Enter)
+        })
+        .unwrap();
+        others
+    }
+
+    #[test]
+    fn everything_has_one_time_after_each_copy() {
+        let fixture = Fixture::new();
+        fixture.write("deep/below/file", "x");
+        fixture.settle();
+        fixture.copy().unwrap();
+        assert_eq!(other_times(&fixture), Vec::<PathBuf>::new());
+        let workspace = fixture.workspace();
+        // What a build leaves without a trace in any name.
+        std::fs::write(workspace.join("src/passing"), "x").unwrap();
+        std::fs::remove_file(workspace.join("src/passing")).unwrap();
+        assert_eq!(other_times(&fixture), [PathBuf::from("src")]);
+        assert_eq!(fixture.copy().unwrap().copied, 0);
+        assert_eq!(other_times(&fixture), Vec::<PathBuf>::new());
+        std::fs::write(workspace.join("passing"), "x").unwrap();
+        std::fs::remove_file(workspace.join("passing")).unwrap();
+        std::fs::File::open(workspace.join("Cargo.toml")).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+        assert_eq!(fixture.copy().unwrap().copied, 1);
+        assert_eq!(other_times(&fixture), Vec::<PathBuf>::new());
+        fixture.write("src/main.rs", "fn main() { }");
+        fixture.write("deep/new", "n");
+        std::fs::remove_dir_all(fixture.app().join("deep/below")).unwrap();
+        fixture.copy().unwrap();
+        assert_eq!(other_times(&fixture), Vec::<PathBuf>::new());
+        fixture.assert_equal();
+    }
+
+    #[test]
+    fn a_touched_source_is_copied_to_the_same_copy() {
+        let fixture = Fixture::new();
+        fixture.settle();
+        fixture.copy().unwrap();
+        let source = std::fs::File::open(fixture.app().join("Cargo.toml")).unwrap();
+        source.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(fixture.copy().unwrap().copied, 1);
+        assert_eq!(other_times(&fixture), Vec::<PathBuf>::new());
+        fixture.assert_equal();
+    }
+
+    #[test]
+    fn a_copy_for_another_owner_is_another_copy() {
+        let mut fixture = Fixture::new();
+        fixture.settle();
+        let own = std::fs::metadata(fixture.app()).unwrap();
+        fixture.owner = Some((own.uid(), own.gid()));
+        fixture.copy().unwrap();
+        assert_eq!(fixture.copy().unwrap().kept, 4);
+        if own.uid() != 0 {
+            // Only root gives files away.
+            return;
+        }
+        fixture.owner = Some((4321, 1234));
+        fixture.copy().unwrap();
+        for path in ["", "Cargo.toml", "src", "src/main.rs", "link"] {
+            let stat = fixture.root.symlink_metadata(&Path::new("/workspace").join(path)).unwrap();
+            assert_eq!((stat.uid, stat.gid), (4321, 1234), "{path}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::error::{CopyError, LARGEST_APP};
 use super::filter::{Filter, Verdict};
 use super::indexed_entry::IndexedEntry;
 use super::stat_index::StatIndex;
-use super::workspace::{Copied, Workspace};
+use super::workspace::{Copied, Workspace, has_other_time};
 
 /// How much of a file is copied at once, so that a large one shows its progress.
 const PIECE: u64 = 64 * 1024 * 1024;
@@ -45,7 +45,10 @@ impl Directory<'_> {
         let origin = format!("{path:?}");
         let before = workspace.load_indexes(&origin);
         let mut copied = Copied { skipped: wanted.skipped, apart: wanted.apart, ..Copied::default() };
-        let mut present = workspace.present(&mut copied)?.into_iter().peekable();
+        let present = workspace.present(&mut copied)?;
+        let has_other_times = has_other_time(&workspace.root.metadata(workspace.path)?)
+            || present.iter().any(|entry| has_other_time(&entry.stat));
+        let mut present = present.into_iter().peekable();
         let mut closed = Vec::new();
         for entry in &wanted.entries {
             while let Some(extra) = present.next_if(|extra| extra.path < entry.path) {
@@ -78,7 +81,11 @@ impl Directory<'_> {
         for directory in closed.iter().rev() {
             workspace.root.set_mode(&workspace.path.join(&directory.path), directory.stat.mode)?;
         }
-        if copied.copied + copied.removed > 0 || before.source.is_none() {
+        let has_changed = copied.copied + copied.removed > 0;
+        if has_changed || has_other_times {
+            workspace.settle_times()?;
+        }
+        if has_changed || before.source.is_none() {
             let entries = wanted.entries.iter().map(|entry| IndexedEntry::of(entry, now)).collect();
             workspace.save_indexes(&origin, &StatIndex::of(entries))?;
         }

@@ -1,9 +1,13 @@
 //! The copy of the app in the workspace: what is in it, and what is made and removed there.
+//!
+//! Everything in it has one time, whenever it was copied: compilers and archivers write times of files into what they
+//! make, and the same source would give other bytes on another day.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{PathError, Root, Stat, Step, WalkEntry, Work};
+use dhow_fs::{FileKind, PathError, Root, Stat, Step, WalkEntry, Work};
+use dhow_lifecycle::export::REPRODUCIBLE_TIME;
 
 use super::error::CopyError;
 use super::stat_index::StatIndex;
@@ -84,10 +88,10 @@ impl Workspace<'_> {
 
     pub(super) fn make_link(&self, target: &Path, path: &Path) -> Result<(), PathError> {
         self.root.symlink(target, path)?;
-        match self.owner {
-            Some((uid, gid)) => self.root.set_owner(path, uid, gid),
-            None => Ok(()),
+        if let Some((uid, gid)) = self.owner {
+            self.root.set_owner(path, uid, gid)?;
         }
+        self.root.set_time(path, REPRODUCIBLE_TIME)
     }
 
     /// Makes a file that `write` fills; it returns how many bytes it wrote without counting them.
@@ -100,6 +104,7 @@ impl Workspace<'_> {
         let mut file = self.root.create_new_file(path, 0o600)?;
         let bytes = write(&mut file)?;
         self.settle(path, mode)?;
+        self.root.set_time(path, REPRODUCIBLE_TIME)?;
         self.work.source_files_copied.add(1);
         self.work.source_bytes_copied.add(bytes);
         Ok(())
@@ -123,19 +128,46 @@ impl Workspace<'_> {
         Ok(true)
     }
 
+    /// Sets the time of every directory that has another: whatever is made or removed in one changes it.
+    pub(super) fn settle_times(&self) -> Result<(), PathError> {
+        let mut others = Vec::new();
+        self.root.walk(self.path, |entry| {
+            if has_other_time(&entry.stat) {
+                others.push(entry.path.clone());
+            }
+            Ok::<_, PathError>(Step::Enter)
+        })?;
+        // Joined with nothing, the top would get a slash at its end.
+        let path =
+            |below: &PathBuf| if below.as_os_str().is_empty() { self.path.to_owned() } else { self.path.join(below) };
+        others.iter().try_for_each(|below| self.root.set_time(&path(below), REPRODUCIBLE_TIME))
+    }
+
     /// Returns the indexes of the last copy from `origin`. What cannot be used is as good as not there.
     pub(super) fn load_indexes(&self, origin: &str) -> Indexes {
+        let origin = self.full_origin(origin);
         let of_same_source = |(index, of): (StatIndex, String)| (of == origin).then_some(index);
         let load = |name: &str| StatIndex::load(&self.state.join(name)).ok().flatten().and_then(of_same_source);
         Indexes { source: load(SOURCE_INDEX), workspace: load(WORKSPACE_INDEX) }
     }
 
     pub(super) fn save_indexes(&self, origin: &str, source: &StatIndex) -> Result<(), CopyError> {
+        let origin = self.full_origin(origin);
         let workspace = StatIndex::record(self.root, self.path)?;
         workspace.save(&self.state.join(WORKSPACE_INDEX), &origin)?;
         source.save(&self.state.join(SOURCE_INDEX), &origin)?;
         Ok(())
     }
+
+    /// Returns what a copy is of: one for another owner, or of other times, is another copy.
+    fn full_origin(&self, origin: &str) -> String {
+        format!("{origin} of {:?} at {REPRODUCIBLE_TIME}", self.owner)
+    }
+}
+
+/// Tells whether a directory has another time than the app's files have.
+pub(super) fn has_other_time(stat: &Stat) -> bool {
+    stat.kind == FileKind::Directory && stat.mtime_ns != i128::from(REPRODUCIBLE_TIME) * 1_000_000_000
 }
 
 /// What was recorded after the last copy.

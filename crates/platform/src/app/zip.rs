@@ -51,6 +51,7 @@ pub(super) fn copy(workspace: &Workspace<'_>, filter: &Filter, path: &Path) -> R
     let archive_entry = archive_entry(path).map_err(|error| fail(error.into()))?;
     let origin = format!("{path:?} {}", filter.as_written());
     if let Some(kept) = kept(workspace, &origin, &archive_entry)? {
+        workspace.settle_times()?;
         return Ok(Copied { kept, ..Copied::default() });
     }
     let file = Root::host().and_then(|root| root.open_file(path)).map_err(|error| fail(error.into()))?;
@@ -78,6 +79,7 @@ pub(super) fn copy(workspace: &Workspace<'_>, filter: &Filter, path: &Path) -> R
         })?;
         copied.copied += 1;
     }
+    workspace.settle_times()?;
     let closed = planned.iter().rev().filter(|(_, entry)| matches!(entry.kind, Kind::Directory));
     for (entry_path, entry) in closed {
         workspace.settle(&workspace.path.join(entry_path), entry.mode)?;
@@ -245,7 +247,8 @@ mod tests {
     use crate::app::{AppCopy, Source};
     use ::zip::write::{SimpleFileOptions, ZipWriter};
     use dhow_fs::Work;
-    use std::os::unix::fs::PermissionsExt;
+    use dhow_lifecycle::export::REPRODUCIBLE_TIME;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     struct Fixture {
         directory: tempfile::TempDir,
@@ -340,9 +343,18 @@ mod tests {
         let workspace = fixture.directory.path().join("build/workspace");
         assert_eq!(std::fs::metadata(workspace.join("deep/run")).unwrap().permissions().mode() & 0o7777, 0o755);
         assert_eq!(std::fs::read(workspace.join("deep/below/file")).unwrap(), b"x");
+        let times = || -> Vec<i64> {
+            let paths = ["", "bin", "bin/run", "deep", "deep/below", "deep/below/file"];
+            paths.iter().map(|path| std::fs::metadata(workspace.join(path)).unwrap().mtime()).collect()
+        };
+        assert_eq!(times(), [REPRODUCIBLE_TIME; 6]);
+        // What a build leaves without a trace in any name.
+        std::fs::write(workspace.join("deep/passing"), "x").unwrap();
+        std::fs::remove_file(workspace.join("deep/passing")).unwrap();
         let before = fixture.work.report();
         assert_eq!(fixture.copy().unwrap(), Copied { kept: 6, ..Copied::default() });
         assert_eq!(fixture.work.report(), before);
+        assert_eq!(times(), [REPRODUCIBLE_TIME; 6]);
         std::fs::write(workspace.join("extra"), "").unwrap();
         assert_eq!(fixture.copy().unwrap().copied, 4);
         assert!(!workspace.join("extra").exists());

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dhow_fs::Root;
+use dhow_lifecycle::export::REPRODUCIBLE_TIME;
 
 use super::choice::{BuildpackChoice, Found};
 use super::error::BuildError;
@@ -30,9 +31,12 @@ pub(crate) struct Project {
     pub(crate) buildpacks: Vec<Wanted>,
     pub(crate) pre_buildpacks: Vec<Wanted>,
     pub(crate) post_buildpacks: Vec<Wanted>,
-    /// Build-time variables; later ones win.
+    /// Build-time variables; later ones win. [`SOURCE_DATE_EPOCH`] is among them.
     pub(crate) environment: Vec<(String, String)>,
 }
+
+/// Tells tools which time to write instead of the clock's: that of the image, unless the user gives the variable.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// Reads the descriptor that the user named, or `project.toml` of the app directory, if it is there.
 ///
@@ -82,6 +86,10 @@ pub(crate) fn read(
     post_buildpacks.extend(flagged(&request.post_buildpacks));
     let mut environment = descriptor.environment.clone();
     environment.extend(request.environment.iter().cloned());
+    if environment.iter().all(|(name, _)| name != SOURCE_DATE_EPOCH) {
+        let time = request.created.unwrap_or(REPRODUCIBLE_TIME).to_string();
+        environment.push((SOURCE_DATE_EPOCH.to_owned(), time));
+    }
     Ok(Project { descriptor, filter, builder, buildpacks, pre_buildpacks, post_buildpacks, environment })
 }
 
