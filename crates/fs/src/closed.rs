@@ -27,18 +27,36 @@ pub struct ClosedDirectory {
     pub mode: u32,
 }
 
+impl ClosedDirectory {
+    /// Tells whether a directory of this mode is closed to its owner.
+    #[must_use]
+    pub fn is_mode_of_one(mode: u32) -> bool {
+        mode & OPEN != OPEN
+    }
+}
+
 impl Root {
     /// Lets the owner into every directory below `directory`, and returns those that were closed, parents first.
     ///
+    /// Directories that `is_known` accepts, by their paths below `directory`, are neither opened up nor entered: the caller
+    /// knows which of them are closed, see [`Root::open_known`].
+    ///
     /// Links are not followed. What vanishes or cannot be changed is left out. Files are not looked at, only named, so this
     /// costs much less than a walk.
-    pub fn open_up(&self, directory: &Path) -> Result<Vec<ClosedDirectory>, PathError> {
+    pub fn open_up(
+        &self,
+        directory: &Path,
+        is_known: impl Fn(&Path) -> bool,
+    ) -> Result<Vec<ClosedDirectory>, PathError> {
         let top = self.open_directory_handle(directory)?;
         let mut closed = Vec::new();
         let mut pending = vec![PathBuf::new()];
         while let Some(path) = pending.pop() {
+            if is_known(&path) {
+                continue;
+            }
             let Ok((handle, mode)) = enter(&top, &path) else { continue };
-            if mode & OPEN != OPEN {
+            if ClosedDirectory::is_mode_of_one(mode) {
                 closed.push(ClosedDirectory { path: path.clone(), mode });
             }
             let Ok(entries) = Dir::read_from(&handle) else { continue };
@@ -52,17 +70,29 @@ impl Root {
         Ok(closed)
     }
 
+    /// Lets the owner into directories below `directory` of which it is known that they are closed, parents first.
+    ///
+    /// One that is gone, or has another mode meanwhile, stays as it is.
+    pub fn open_known(&self, directory: &Path, closed: &[ClosedDirectory]) {
+        for ClosedDirectory { path, mode } in closed {
+            self.change_mode(&directory.join(path), *mode, mode | OPEN);
+        }
+    }
+
     /// Gives directories below `directory` the modes back that they had before [`Root::open_up`].
     ///
     /// One that is gone, or is not as it was left then, stays as it is.
     pub fn close_again(&self, directory: &Path, closed: &[ClosedDirectory]) {
         // The inner ones first: one that is closed lets nobody through.
         for ClosedDirectory { path, mode } in closed.iter().rev() {
-            let path = directory.join(path);
-            let left = self.symlink_metadata(&path);
-            if left.is_ok_and(|stat| stat.kind == FileKind::Directory && stat.mode == mode | OPEN) {
-                let _whatever_came_between = self.set_mode(&path, *mode);
-            }
+            self.change_mode(&directory.join(path), mode | OPEN, *mode);
+        }
+    }
+
+    fn change_mode(&self, path: &Path, from: u32, to: u32) {
+        let found = self.symlink_metadata(path);
+        if found.is_ok_and(|stat| stat.kind == FileKind::Directory && stat.mode == from) {
+            let _whatever_came_between = self.set_mode(path, to);
         }
     }
 
@@ -80,7 +110,7 @@ fn enter(top: &OwnedFd, path: &Path) -> Result<(OwnedFd, u32), Errno> {
         Err(other) => return Err(*other),
     };
     let mode = rustix::fs::fstat(handle)?.st_mode & 0o7777;
-    if mode & OPEN != OPEN {
+    if ClosedDirectory::is_mode_of_one(mode) {
         chmod_handle(handle.as_fd(), mode | OPEN)?;
     }
     Ok((opened.or_else(|_| open_below(top, path, OFlags::RDONLY))?, mode))
@@ -111,6 +141,10 @@ mod tests {
         modes
     }
 
+    fn nothing(_path: &Path) -> bool {
+        false
+    }
+
     fn closed(path: &str, mode: u32) -> ClosedDirectory {
         ClosedDirectory { path: path.into(), mode }
     }
@@ -132,14 +166,14 @@ mod tests {
     #[test]
     fn closed_directories_are_opened_for_their_owner_and_closed_again_as_they_were() {
         let (directory, root) = tree(&[("a", 0o000), ("a/b", 0o555), ("a/b/c", 0o1700), ("d", 0o2570)]);
-        let found = root.open_up(Path::new("/")).unwrap();
+        let found = root.open_up(Path::new("/"), nothing).unwrap();
         let mut sorted = found.clone();
         sorted.sort_by(|one, other| one.path.cmp(&other.path));
         assert_eq!(sorted, [closed("a", 0o000), closed("a/b", 0o555), closed("d", 0o2570)]);
         let mode = |path: &str| root.symlink_metadata(Path::new(path)).unwrap().mode;
         assert_eq!(["a", "a/b", "a/b/c", "d"].map(mode), [0o700, 0o755, 0o1700, 0o2770]);
         assert_eq!(mode("a/file"), 0o400, "a file needs no mode to be removed");
-        assert_eq!(root.open_up(Path::new("/")).unwrap(), []);
+        assert_eq!(root.open_up(Path::new("/"), nothing).unwrap(), []);
         root.close_again(Path::new("/"), &found);
         assert_eq!([mode("a"), mode("d")], [0o000, 0o2570]);
         root.set_mode(Path::new("a"), 0o700).unwrap();
@@ -149,9 +183,20 @@ mod tests {
     }
 
     #[test]
+    fn directories_that_are_known_are_not_looked_through() {
+        let (_directory, root) = tree(&[("a", 0o755), ("a/b", 0o500), ("a/b/c", 0o500), ("d", 0o500)]);
+        let found = root.open_up(Path::new("/"), |path| path == Path::new("a/b")).unwrap();
+        assert_eq!(found, [closed("d", 0o500)]);
+        let mode = |path: &str| root.symlink_metadata(Path::new(path)).unwrap().mode;
+        assert_eq!([mode("a/b"), mode("a/b/c"), mode("d")], [0o500, 0o500, 0o700]);
+        root.open_known(Path::new("/a"), &[closed("b", 0o500), closed("b/c", 0o555), closed("gone", 0o500)]);
+        assert_eq!([mode("a/b"), mode("a/b/c")], [0o700, 0o500], "one has another mode than is known");
+    }
+
+    #[test]
     fn what_changed_meanwhile_stays_as_it_is() {
         let (_directory, root) = tree(&[("a", 0o555), ("b", 0o555), ("c", 0o555)]);
-        let found = root.open_up(Path::new("/")).unwrap();
+        let found = root.open_up(Path::new("/"), nothing).unwrap();
         root.set_mode(Path::new("a"), 0o777).unwrap();
         root.remove_all(Path::new("b")).unwrap();
         root.remove_all(Path::new("c")).unwrap();
@@ -166,7 +211,7 @@ mod tests {
         let (_directory, root) = tree(&[("outside", 0o555)]);
         root.create_directory(Path::new("/tree"), 0o755).unwrap();
         root.symlink(Path::new("../outside"), Path::new("/tree/link")).unwrap();
-        assert_eq!(root.open_up(Path::new("/tree")).unwrap(), []);
-        assert!(root.open_up(Path::new("/none")).unwrap_err().is_not_found());
+        assert_eq!(root.open_up(Path::new("/tree"), nothing).unwrap(), []);
+        assert!(root.open_up(Path::new("/none"), nothing).unwrap_err().is_not_found());
     }
 }

@@ -49,6 +49,7 @@ impl<'a> KeptTrees<'a> {
     /// Forgets what was compared, because a phase may have changed the trees.
     pub(crate) fn look_again(&self) {
         self.compared().clear();
+        self.state.look_again();
     }
 
     fn compared(&self) -> std::sync::MutexGuard<'_, Vec<(PathBuf, Option<KnownTree>)>> {

@@ -15,17 +15,19 @@
 //!
 //! All of it may be removed at any time; a build then starts from nothing.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dhow_fs::{AtomicFile, ClosedDirectory, Lock, LockError, LockMode, PathError, Root, sweep};
+use dhow_fs::{AtomicFile, ClosedDirectory, FileKind, Lock, LockError, LockMode, PathError, Root, sweep};
 use dhow_oci::{Descriptor, DiffId, Digest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::app::StatIndex;
+use crate::app::{IndexedEntry, StatIndex};
 use crate::cache::{BUILD_LOCK, BUILDS, BuildAbout};
 
 /// The state of one image's builds, locked for this one.
@@ -33,6 +35,8 @@ use crate::cache::{BUILD_LOCK, BUILDS, BuildAbout};
 pub(crate) struct BuildState {
     directory: PathBuf,
     is_left: AtomicBool,
+    /// The closed directories of each tree that is as its index says, since a phase last could change the trees.
+    seen: Mutex<BTreeMap<PathBuf, Vec<ClosedDirectory>>>,
     _lock: Lock,
 }
 
@@ -81,7 +85,7 @@ impl BuildState {
         host.create_directories(&builds, 0o700)?;
         sweep(&builds);
         let lock = lock(&host, &directory, &about.image)?;
-        let state = Self { directory, is_left: AtomicBool::new(false), _lock: lock };
+        let state = Self { directory, is_left: AtomicBool::new(false), seen: Mutex::default(), _lock: lock };
         for path in [state.directory.clone(), state.index_directory(), state.app_directory()] {
             sweep(&path);
         }
@@ -97,11 +101,19 @@ impl BuildState {
     }
 
     /// Leaves the trees so that anybody who owns them can remove them, until the next build. Done by dropping, too.
+    ///
+    /// Trees that are as their indexes say are not looked through.
     pub(crate) fn leave(&self) {
+        let seen = std::mem::take(&mut *self.seen());
+        self.leave_but(&seen);
+    }
+
+    /// As [`BuildState::leave`]; in the trees of `seen` these are the closed directories.
+    fn leave_but(&self, seen: &BTreeMap<PathBuf, Vec<ClosedDirectory>>) {
         if self.is_left.swap(true, Ordering::Relaxed) {
             return;
         }
-        let closed = Root::open(&self.root_path()).and_then(|root| root.open_up(Path::new("/"))).unwrap_or_default();
+        let closed = Root::open(&self.root_path()).and_then(|root| open_up(&root, seen)).unwrap_or_default();
         let closed: Vec<(&[u8], u32)> =
             closed.iter().map(|closed| (closed.path.as_os_str().as_bytes(), closed.mode)).collect();
         if !closed.is_empty() {
@@ -109,6 +121,23 @@ impl BuildState {
             // What is forgotten counts as changed, and is restored or copied again.
             let _noted = AtomicFile::replace_unsynced(&self.directory.join(CLOSED), &bytes, 0o600);
         }
+    }
+
+    /// Forgets which trees were as their indexes say, because a phase may have changed them.
+    pub(crate) fn look_again(&self) {
+        self.seen().clear();
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Vec<ClosedDirectory>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_seen(&self, tree: &Path, index: &StatIndex) {
+        let is_closed =
+            |entry: &&IndexedEntry| entry.kind == FileKind::Directory && ClosedDirectory::is_mode_of_one(entry.mode);
+        let closed = index.entries().iter().filter(is_closed);
+        let closed = closed.map(|entry| ClosedDirectory { path: entry.path.clone(), mode: entry.mode }).collect();
+        self.seen().insert(tree.to_owned(), closed);
     }
 
     /// Gives the trees the modes back that they had before [`BuildState::leave`].
@@ -181,13 +210,16 @@ impl BuildState {
         if index.save(&path, known).is_err() {
             Root::host()?.remove_file(&path)?;
         }
+        self.note_seen(tree, &index);
         Ok(())
     }
 
     /// Returns what is known of `tree` of `root`, if it is still as it was recorded.
     pub(crate) fn known<T: DeserializeOwned>(&self, root: &Root, tree: &Path) -> Option<T> {
         let (index, known) = StatIndex::load::<T>(&self.index_path(tree)).ok()??;
-        index.matches(root, tree).ok()?.then_some(known)
+        let known = index.matches(root, tree).ok()?.then_some(known)?;
+        self.note_seen(tree, &index);
+        Some(known)
     }
 
     /// Returns what was recorded of `tree`, whatever has become of it.
@@ -211,7 +243,7 @@ impl BuildState {
 
 impl Drop for BuildState {
     fn drop(&mut self) {
-        self.leave();
+        self.leave_but(&BTreeMap::new());
     }
 }
 
@@ -231,7 +263,99 @@ fn lock(host: &Root, directory: &Path, image: &str) -> Result<Lock, StateError> 
     }
 }
 
+/// Lets the owner into every directory of the trees, and returns those that were closed, parents first.
+fn open_up(root: &Root, seen: &BTreeMap<PathBuf, Vec<ClosedDirectory>>) -> Result<Vec<ClosedDirectory>, PathError> {
+    let top = Path::new("/");
+    let mut closed = root.open_up(top, |path| seen.contains_key(&top.join(path)))?;
+    for (tree, known) in seen {
+        root.open_known(tree, known);
+        let below = tree.strip_prefix(top).unwrap_or(tree);
+        closed.extend(known.iter().map(|inner| ClosedDirectory { path: below.join(&inner.path), mode: inner.mode }));
+    }
+    Ok(closed)
+}
+
 /// Which directories were opened up, and the modes that they had.
 const CLOSED: &str = "closed.json";
 const CLOSED_LIMIT: u64 = 256 * 1024 * 1024;
 const VALUE_LIMIT: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TREE: &str = "/layers/x/one";
+
+    struct Fixture {
+        scratch: tempfile::TempDir,
+        root: Root,
+    }
+
+    impl Fixture {
+        /// The state of a build whose tree has a closed directory.
+        fn new() -> (Self, BuildState) {
+            let scratch = tempfile::tempdir().unwrap();
+            let state = open(&scratch);
+            let root = Root::open(&state.root_path()).unwrap();
+            root.create_directories(&Path::new(TREE).join("closed/inner"), 0o755).unwrap();
+            let fixture = Self { scratch, root };
+            fixture.set("closed/inner", 0o555);
+            fixture.set("closed", 0o500);
+            (fixture, state)
+        }
+
+        fn set(&self, path: &str, mode: u32) {
+            self.root.set_mode(&Path::new(TREE).join(path), mode).unwrap();
+        }
+
+        fn modes(&self) -> [u32; 2] {
+            ["closed", "closed/inner"].map(|path| self.root.metadata(&Path::new(TREE).join(path)).unwrap().mode)
+        }
+    }
+
+    fn open(scratch: &tempfile::TempDir) -> BuildState {
+        let about = BuildAbout {
+            image: "app".into(),
+            path: "/app".into(),
+            tag: "latest".into(),
+            workspace: "/workspace".into(),
+        };
+        BuildState::open(scratch.path(), &about).unwrap()
+    }
+
+    #[test]
+    fn between_builds_nothing_is_closed_and_the_next_build_finds_it_as_it_was() {
+        let (fixture, state) = Fixture::new();
+        state.record(&fixture.root, Path::new(TREE), &7).unwrap();
+        state.leave();
+        assert_eq!(fixture.modes(), [0o700, 0o755]);
+        drop(state);
+        let state = open(&fixture.scratch);
+        assert_eq!(fixture.modes(), [0o500, 0o555]);
+        assert_eq!(state.known::<i32>(&fixture.root, Path::new(TREE)), Some(7));
+        state.leave();
+        assert_eq!(fixture.modes(), [0o700, 0o755]);
+        drop(state);
+        drop(open(&fixture.scratch));
+        assert_eq!(fixture.modes(), [0o700, 0o755], "a build that ends early leaves it so, too");
+    }
+
+    #[test]
+    fn what_a_phase_may_have_closed_is_looked_for() {
+        let (fixture, state) = Fixture::new();
+        fixture.set("closed", 0o755);
+        fixture.set("closed/inner", 0o755);
+        state.record(&fixture.root, Path::new(TREE), &7).unwrap();
+        fixture.set("closed", 0o500);
+        state.look_again();
+        state.leave();
+        assert_eq!(fixture.modes(), [0o700, 0o755]);
+
+        drop(state);
+        let state = open(&fixture.scratch);
+        state.record(&fixture.root, Path::new(TREE), &7).unwrap();
+        fixture.set("closed/inner", 0o500);
+        drop(state);
+        assert_eq!(fixture.modes(), [0o700, 0o700], "a build that failed looks everywhere");
+    }
+}
