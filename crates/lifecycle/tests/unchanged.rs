@@ -166,8 +166,9 @@ fn an_image_without_its_own_layers_is_not_named() {
     let app = machine.layout("app");
     let exported = export_case(&machine, &case, &app, &Options::new(&base), &MemoryLog::default()).unwrap();
     let lost: &Descriptor = &exported.layers[0].layer.descriptor;
-    let file = app.file(lost).unwrap();
-    dhow_fs::Root::host().unwrap().remove_file(&file).unwrap();
+    let file = app.address(lost);
+    let file = file.path().unwrap();
+    dhow_fs::Root::host().unwrap().remove_file(file).unwrap();
     assert_eq!(app.presence(lost).unwrap(), Presence::Absent);
     let publication = Publication {
         image: &exported.image,
@@ -198,7 +199,7 @@ fn a_damaged_blob_of_the_right_size_in_the_target_is_made_anew_or_replaced() {
     layers.dedup_by(|left, right| left.digest == right.digest);
     let known = Everything(first);
     for layer in &layers {
-        let (host, path) = (dhow_fs::Root::host().unwrap(), app.file(layer).unwrap());
+        let (host, path) = (dhow_fs::Root::host().unwrap(), app.address(layer).path().unwrap().to_owned());
         // Another file than the run image's, whose blob shares the inode.
         host.remove_file(&path).unwrap();
         host.write(&path, &vec![b'x'; usize::try_from(layer.size).unwrap()], 0o644).unwrap();

@@ -1,10 +1,10 @@
 //! The narrow traits of content: something to read blobs from, something to put them into.
 
 use std::io::Read;
-use std::path::PathBuf;
 
 use dhow_oci::{Descriptor, Limit, MediaType};
 
+use crate::address::Address;
 use crate::blob_error::BlobError;
 use crate::staging::BlobWriter;
 
@@ -17,8 +17,10 @@ pub trait BlobSource: Send + Sync {
     /// Tells whether the blob is there with the right size. Opens and hashes nothing.
     fn presence(&self, descriptor: &Descriptor) -> Result<Presence, BlobError>;
 
-    /// Returns the path of the blob's file, where the source has one of its own for each blob.
-    fn file(&self, descriptor: &Descriptor) -> Option<PathBuf>;
+    /// Returns where the blob is, or would be. Looks at nothing.
+    ///
+    /// One with a [path](Address::path) may be taken over as a file, by link or reflink, instead of being read from here.
+    fn address(&self, descriptor: &Descriptor) -> Address;
 }
 
 /// Takes blobs in.
@@ -73,7 +75,7 @@ pub fn read_document<S: BlobSource + ?Sized>(
     source
         .open(descriptor)?
         .read_to_end(&mut bytes)
-        .map_err(|error| BlobError::of_read(error, &descriptor.digest, source.file(descriptor).unwrap_or_default()))?;
+        .map_err(|error| BlobError::of_read(error, &descriptor.digest, source.address(descriptor)))?;
     Ok(bytes)
 }
 

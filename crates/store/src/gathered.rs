@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::path::PathBuf;
 
 use dhow_oci::{Descriptor, Digest, Image};
 
 use crate::verify::VerifiedReader;
-use crate::{BlobError, BlobSource, Presence};
+use crate::{Address, BlobError, BlobSource, Presence};
 
 /// An image as one source: manifest and config from the value, each layer from the first place that has it.
 ///
@@ -61,13 +60,13 @@ impl BlobSource for Gathered<'_> {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, BlobError> {
         if let Some(bytes) = self.document(&descriptor.digest) {
             let reader = std::io::Cursor::new(bytes.to_vec());
-            return Ok(Box::new(VerifiedReader::new(reader, descriptor, PathBuf::new(), None)));
+            return Ok(Box::new(VerifiedReader::new(reader, descriptor, Address::Memory, None)));
         }
         match (self.place(descriptor)?, self.places.first()) {
             (Some(place), _) => place.open(descriptor),
             // It makes the error in its own words.
             (None, Some(first)) if !self.left_out.contains(&descriptor.digest) => first.open(descriptor),
-            (None, _) => Err(BlobError::Absent { digest: descriptor.digest.clone(), place: PathBuf::new() }),
+            (None, _) => Err(BlobError::Absent { digest: descriptor.digest.clone(), place: Address::Memory }),
         }
     }
 
@@ -78,7 +77,10 @@ impl BlobSource for Gathered<'_> {
         Ok(if self.place(descriptor)?.is_some() { Presence::Present } else { Presence::Absent })
     }
 
-    fn file(&self, descriptor: &Descriptor) -> Option<PathBuf> {
-        self.place(descriptor).ok()??.file(descriptor)
+    fn address(&self, descriptor: &Descriptor) -> Address {
+        match self.place(descriptor) {
+            Ok(Some(place)) if self.document(&descriptor.digest).is_none() => place.address(descriptor),
+            _ => Address::Memory,
+        }
     }
 }

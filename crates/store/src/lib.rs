@@ -4,6 +4,7 @@
 //! read is checked against its descriptor on the way ([`verify`]), and nothing is named by a layout's
 //! `index.json` before it is stored whole.
 
+mod address;
 pub mod archive;
 mod blob;
 mod blob_error;
@@ -17,6 +18,7 @@ mod staging;
 mod verified;
 pub mod verify;
 
+pub use address::Address;
 pub use archive::{Archive, ArchiveError};
 pub use blob::{Adopted, BlobSink, BlobSource, Presence, read_document};
 pub use blob_error::BlobError;

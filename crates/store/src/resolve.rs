@@ -3,20 +3,18 @@
 mod error;
 mod search;
 
-use std::path::Path;
-
 use dhow_oci::{Descriptor, Document, Image, Index, Platform, Reference, Selector, annotation};
 
 pub use error::ResolveError;
 
 use crate::document::{read_config, read_manifest};
 use crate::layout::SPARSE;
-use crate::{BlobSource, Completeness, LayoutError};
+use crate::{Address, BlobSource, Completeness, LayoutError};
 
 /// A place with an `index.json`: a layout or an archive of one.
 pub trait ImageSource: BlobSource {
     /// Returns where it is, for messages.
-    fn location(&self) -> &Path;
+    fn location(&self) -> Address;
 
     /// Returns its `index.json`.
     fn index(&self) -> Result<Document<Index>, LayoutError>;

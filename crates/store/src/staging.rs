@@ -8,10 +8,10 @@ use std::sync::Arc;
 use dhow_fs::{AtomicFile, Operation, PathError, Root, Stat, Work, file_clock_ns};
 use dhow_oci::{Digest, Hasher};
 
-use crate::BlobError;
 use crate::layout::{Session, exclude_gc};
 use crate::verified::Verified;
 use crate::verify::BLOCK;
+use crate::{Address, BlobError};
 
 /// The mode of every file of a layout.
 pub(crate) const FILE_MODE: u32 = 0o644;
@@ -74,9 +74,9 @@ impl BlobWriter {
     ///
     /// A digest of another algorithm than was hashed by makes the blob be read again.
     pub fn finish_known(mut self, digest: &Digest, size: u64) -> Result<Stored, BlobError> {
-        let (digest, path) = (digest.clone(), blob_path(self.root.location(), digest));
+        let (digest, address) = (digest.clone(), Address::Path(blob_path(self.root.location(), digest)));
         if size != self.size {
-            return Err(BlobError::Size { digest, path, expected: size, found: self.size });
+            return Err(BlobError::Size { digest, address, expected: size, found: self.size });
         }
         if let Some(found) = self.hasher.take().map(Hasher::finish) {
             let found = match found.algorithm() == digest.algorithm() {
@@ -84,7 +84,7 @@ impl BlobWriter {
                 false => self.hashed_again(digest.hasher())?,
             };
             if found != digest {
-                return Err(BlobError::Digest { expected: digest, path, found });
+                return Err(BlobError::Digest { expected: digest, address, found });
             }
         }
         self.publish(Stored { digest, size })

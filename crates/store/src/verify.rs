@@ -1,13 +1,12 @@
 //! The one verified reader. Every blob is read through it.
 
 use std::io::{self, BufReader, Read};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use dhow_fs::Work;
 use dhow_oci::{Descriptor, Digest, Hasher};
 
-use crate::BlobError;
+use crate::{Address, BlobError};
 
 /// How much of a blob is read at once.
 pub(crate) const BLOCK: usize = 1024 * 1024;
@@ -22,7 +21,7 @@ pub struct VerifiedReader<R> {
     expected: Digest,
     size: u64,
     read: u64,
-    path: PathBuf,
+    address: Address,
     work: Option<Arc<Work>>,
     state: State,
 }
@@ -34,14 +33,14 @@ enum State {
 }
 
 impl<R: Read> VerifiedReader<R> {
-    /// Reads the blob of `descriptor` from `inner`. `path` names it in errors; `work` counts, if given.
-    pub fn new(inner: R, descriptor: &Descriptor, path: PathBuf, work: Option<Arc<Work>>) -> Self {
+    /// Reads the blob of `descriptor` from `inner`. `address` names it in errors; `work` counts, if given.
+    pub fn new(inner: R, descriptor: &Descriptor, address: Address, work: Option<Arc<Work>>) -> Self {
         Self {
             inner,
             expected: descriptor.digest.clone(),
             size: descriptor.size,
             read: 0,
-            path,
+            address,
             work,
             state: State::Reading(descriptor.digest.hasher()),
         }
@@ -80,12 +79,16 @@ impl<R: Read> VerifiedReader<R> {
         if found == self.expected {
             return Ok(());
         }
-        Err(io::Error::other(BlobError::Digest { expected: self.expected.clone(), path: self.path.clone(), found }))
+        Err(io::Error::other(BlobError::Digest {
+            expected: self.expected.clone(),
+            address: self.address.clone(),
+            found,
+        }))
     }
 
     fn wrong_size(&self, found: u64) -> io::Error {
-        let (digest, path) = (self.expected.clone(), self.path.clone());
-        io::Error::other(BlobError::Size { digest, path, expected: self.size, found })
+        let (digest, address) = (self.expected.clone(), self.address.clone());
+        io::Error::other(BlobError::Size { digest, address, expected: self.size, found })
     }
 }
 
@@ -128,12 +131,12 @@ mod tests {
     use super::*;
 
     fn reader<'a>(stored: &'a [u8], descriptor: &Descriptor) -> VerifiedReader<&'a [u8]> {
-        VerifiedReader::new(stored, descriptor, PathBuf::from("blob"), None)
+        VerifiedReader::new(stored, descriptor, Address::Path("blob".into()), None)
     }
 
     fn failure(stored: &[u8], descriptor: &Descriptor) -> BlobError {
         let error = io::copy(&mut reader(stored, descriptor), &mut io::sink()).unwrap_err();
-        BlobError::of_read(error, &descriptor.digest, PathBuf::new())
+        BlobError::of_read(error, &descriptor.digest, Address::Memory)
     }
 
     #[test]

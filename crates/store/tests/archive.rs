@@ -154,8 +154,8 @@ impl BlobSource for Interrupted<'_> {
     fn presence(&self, descriptor: &Descriptor) -> Result<dhow_store::Presence, BlobError> {
         self.layout.presence(descriptor)
     }
-    fn file(&self, descriptor: &Descriptor) -> Option<std::path::PathBuf> {
-        self.layout.file(descriptor)
+    fn address(&self, descriptor: &Descriptor) -> dhow_store::Address {
+        self.layout.address(descriptor)
     }
 }
 

@@ -90,8 +90,8 @@ fn a_damaged_layer_is_not_linked_and_one_in_the_target_is_replaced() {
     // In the source, though it was known to be whole.
     flip(&blob(from.path(), &base.digest));
     match copy(&scratch, &image, &from, "next").unwrap_err() {
-        BlobError::Digest { expected, path, .. } => {
-            assert_eq!((expected, path), (base.digest.clone(), blob(from.path(), &base.digest)));
+        BlobError::Digest { expected, address, .. } => {
+            assert_eq!((expected, address), (base.digest.clone(), blob(from.path(), &base.digest).into()));
         }
         other => panic!("{other}"),
     }

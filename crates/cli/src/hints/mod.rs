@@ -222,9 +222,9 @@ fn of_io(error: &(dyn Error + 'static)) -> Option<String> {
 
 fn of_blob(error: &BlobError) -> Option<String> {
     match error {
-        BlobError::Size { path, .. } | BlobError::Digest { path, .. } | BlobError::NotAFile { path, .. } => {
+        BlobError::Size { address, .. } | BlobError::Digest { address, .. } | BlobError::NotAFile { address, .. } => {
             // LAYOUT/blobs/ALGORITHM/HEX; an archive has no such path.
-            let blobs = path.ancestors().nth(2).filter(|blobs| blobs.ends_with("blobs"))?;
+            let blobs = address.path()?.ancestors().nth(2).filter(|blobs| blobs.ends_with("blobs"))?;
             Some(layout_check(blobs.parent()?))
         }
         _ => None,

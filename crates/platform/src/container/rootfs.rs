@@ -109,7 +109,11 @@ pub struct NamedLayer {
 impl NamedLayer {
     fn of(layer: &LayerRef, blobs: &dyn BlobSource) -> Self {
         let LayerRef { descriptor, diff_id } = layer;
-        Self { diff_id: diff_id.clone(), blob: descriptor.digest.clone(), path: blobs.file(descriptor) }
+        Self {
+            diff_id: diff_id.clone(),
+            blob: descriptor.digest.clone(),
+            path: blobs.address(descriptor).path().map(Path::to_owned),
+        }
     }
 }
 

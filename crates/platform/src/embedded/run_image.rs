@@ -215,7 +215,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (first, _) = ensured(directory.path());
         let layer = first.image.layers().remove(0).descriptor;
-        std::fs::remove_file(first.layout.file(&layer).unwrap()).unwrap();
+        std::fs::remove_file(first.layout.address(&layer).path().unwrap()).unwrap();
         let (second, work) = ensured(directory.path());
         assert_eq!(work.report().layers_packed, 1);
         assert_eq!(second.image.manifest().digest(), first.image.manifest().digest());

@@ -19,7 +19,7 @@ use crate::blob::is_document;
 use crate::layout::{INDEX_LIMIT, require_version};
 use crate::staging::in_layout;
 use crate::verify::VerifiedReader;
-use crate::{BlobError, BlobSource, CopyError, ImageSource, LayoutError, Presence};
+use crate::{Address, BlobError, BlobSource, CopyError, ImageSource, LayoutError, Presence};
 use members::{Catalogue, Member};
 
 /// The largest `oci-layout` file that is read.
@@ -132,10 +132,6 @@ impl Archive {
     fn slice(&self, offset: u64, size: u64) -> Slice {
         Slice { file: Arc::clone(&self.file), offset, end: offset.saturating_add(size) }
     }
-
-    fn place(&self, descriptor: &Descriptor) -> PathBuf {
-        self.path.join(in_layout(&descriptor.digest))
-    }
 }
 
 /// A stretch of the archive's file, with a position of its own.
@@ -158,7 +154,7 @@ impl Read for Slice {
 
 impl BlobSource for Archive {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, BlobError> {
-        let absent = BlobError::Absent { digest: descriptor.digest.clone(), place: self.path.clone() };
+        let absent = BlobError::Absent { digest: descriptor.digest.clone(), place: Address::from(self.path()) };
         self.presence(descriptor)?;
         let Some(Member::File { offset, size }) = self.members.get(&in_layout(&descriptor.digest)) else {
             return Err(absent);
@@ -168,29 +164,29 @@ impl BlobSource for Archive {
             work.blobs_opened.add(1);
         }
         let slice = self.slice(*offset, *size);
-        Ok(Box::new(VerifiedReader::new(slice, descriptor, self.place(descriptor), work)))
+        Ok(Box::new(VerifiedReader::new(slice, descriptor, self.address(descriptor), work)))
     }
 
     fn presence(&self, descriptor: &Descriptor) -> Result<Presence, BlobError> {
-        let (digest, path) = (descriptor.digest.clone(), self.place(descriptor));
+        let (digest, address) = (descriptor.digest.clone(), self.address(descriptor));
         match self.members.get(&in_layout(&descriptor.digest)) {
             None => Ok(Presence::Absent),
-            Some(Member::Other) => Err(BlobError::NotAFile { digest, path, found: FileKind::Symlink }),
+            Some(Member::Other) => Err(BlobError::NotAFile { digest, address, found: FileKind::Symlink }),
             Some(Member::File { size, .. }) if *size != descriptor.size => {
-                Err(BlobError::Size { digest, path, expected: descriptor.size, found: *size })
+                Err(BlobError::Size { digest, address, expected: descriptor.size, found: *size })
             }
             Some(Member::File { .. }) => Ok(Presence::Present),
         }
     }
 
-    fn file(&self, _descriptor: &Descriptor) -> Option<PathBuf> {
-        None
+    fn address(&self, descriptor: &Descriptor) -> Address {
+        Address::Member { archive: self.path.clone(), member: in_layout(&descriptor.digest) }
     }
 }
 
 impl ImageSource for Archive {
-    fn location(&self) -> &Path {
-        &self.path
+    fn location(&self) -> Address {
+        Address::from(self.path())
     }
 
     fn index(&self) -> Result<Document<Index>, LayoutError> {

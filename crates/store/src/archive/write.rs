@@ -234,8 +234,7 @@ fn write_blob(
             Ok(0) => return Ok(()),
             Ok(count) => count,
             Err(error) => {
-                let path = source.file(descriptor).unwrap_or_default();
-                return Err(BlobError::of_read(error, &descriptor.digest, path).into());
+                return Err(BlobError::of_read(error, &descriptor.digest, source.address(descriptor)).into());
             }
         };
         archive.write_all(&buffer[..count]).map_err(|error| PathError::new(Operation::Write, output, error))?;

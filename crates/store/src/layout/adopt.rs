@@ -12,7 +12,7 @@ use super::{Layout, Session, exclude_gc};
 use crate::blob::is_document;
 use crate::staging::{ensure_blob_directory, in_layout, write_error};
 use crate::verify::{BLOCK, VerifiedReader, read_through};
-use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, Presence, read_document};
+use crate::{Address, Adopted, BlobError, BlobSink, BlobSource, BlobWriter, Presence, read_document};
 
 impl Layout {
     pub(super) fn take_over(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError> {
@@ -28,8 +28,8 @@ impl Layout {
             // Opening it makes the error in the source's own words.
             from.open(descriptor)?;
         }
-        if let Some(source) = from.file(descriptor)
-            && self.link(&source, descriptor)?
+        if let Some(source) = from.address(descriptor).path()
+            && self.link(source, descriptor)?
         {
             self.work.blobs_linked.add(1);
             return Ok(Adopted::Linked);
@@ -81,8 +81,8 @@ impl Layout {
         if let Some(work) = &work {
             work.blobs_opened.add(1);
         }
-        read_through(VerifiedReader::new(&file, descriptor, shown.to_owned(), work))
-            .map_err(|error| BlobError::of_read(error, &descriptor.digest, shown.to_owned()))?;
+        read_through(VerifiedReader::new(&file, descriptor, Address::from(shown), work))
+            .map_err(|error| BlobError::of_read(error, &descriptor.digest, Address::from(shown)))?;
         // One that was modified while it was read bears another time now.
         if inspect(&file)?.mtime_ns == before.mtime_ns {
             self.verified.note(&before, &descriptor.digest, clock);
@@ -99,8 +99,8 @@ impl Layout {
         let mut buffer = vec![0; BLOCK];
         loop {
             let read = reader.read(&mut buffer);
-            let source_path = || from.file(descriptor).unwrap_or_default();
-            let count = read.map_err(|error| BlobError::of_read(error, &descriptor.digest, source_path()))?;
+            let count =
+                read.map_err(|error| BlobError::of_read(error, &descriptor.digest, from.address(descriptor)))?;
             if count == 0 {
                 break;
             }

@@ -297,10 +297,10 @@ impl<'a> Check<'a> {
 
     fn unreached(&mut self, digest: Digest) -> Result<(), PathError> {
         let Some(stat) = found(self.layout.root.symlink_metadata(&in_layout(&digest)))? else { return Ok(()) };
-        let path = blob_path(&self.layout.path, &digest);
+        let address = blob_path(&self.layout.path, &digest).into();
         let result = match stat.kind {
             FileKind::File => hash(self.layout, &Descriptor::new(MediaType::Other("".into()), digest, stat.size)),
-            found => Err(BlobError::NotAFile { digest, path, found }),
+            found => Err(BlobError::NotAFile { digest, address, found }),
         };
         match result {
             // A `gc` elsewhere may have removed it since.
@@ -324,7 +324,7 @@ fn wrong_data(descriptor: &Descriptor, bytes: &[u8]) -> Option<String> {
 }
 
 fn hash(layout: &Layout, descriptor: &Descriptor) -> Result<(), BlobError> {
-    let of_read = |error| BlobError::of_read(error, &descriptor.digest, blob_path(&layout.path, &descriptor.digest));
+    let of_read = |error| BlobError::of_read(error, &descriptor.digest, layout.address(descriptor));
     read_through(BlobSource::open(layout, descriptor)?).map_err(of_read)
 }
 

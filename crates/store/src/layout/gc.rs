@@ -206,7 +206,7 @@ impl Keeper<'_> {
     /// decides nothing.
     fn require(&self, entry: &Entry) -> Result<(), LayoutError> {
         let name = || entry.ref_name().map(str::to_owned);
-        let absent = |digest: &Digest| BlobError::Absent { digest: digest.clone(), place: self.layout.path.clone() };
+        let absent = |digest: &Digest| BlobError::Absent { digest: digest.clone(), place: self.layout.path().into() };
         let descriptor = match entry.reading() {
             Reading::Descriptor(descriptor) => descriptor,
             Reading::Foreign(foreign) => match foreign.digest().filter(|digest| !self.blobs.contains_key(digest)) {

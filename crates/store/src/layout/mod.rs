@@ -35,7 +35,7 @@ use crate::blob::is_document;
 use crate::staging::{blob_path, in_layout, write_error};
 use crate::verified::Verified;
 use crate::verify::VerifiedReader;
-use crate::{Adopted, BlobError, BlobSink, BlobSource, BlobWriter, ImageSource, Presence};
+use crate::{Address, Adopted, BlobError, BlobSink, BlobSource, BlobWriter, ImageSource, Presence};
 
 /// The largest `index.json` that is read.
 pub(crate) const INDEX_LIMIT: Limit = Limit(64 * 1024 * 1024);
@@ -206,33 +206,32 @@ impl Layout {
 
 impl BlobSource for Layout {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, BlobError> {
-        let path = blob_path(&self.path, &descriptor.digest);
         if self.presence(descriptor)? == Presence::Absent {
-            return Err(BlobError::Absent { digest: descriptor.digest.clone(), place: self.path.clone() });
+            return Err(BlobError::Absent { digest: descriptor.digest.clone(), place: Address::from(self.path()) });
         }
         let file = self.root.open_file_nofollow(&in_layout(&descriptor.digest))?;
         let work = self.counted(&descriptor.media_type);
         if let Some(work) = &work {
             work.blobs_opened.add(1);
         }
-        Ok(Box::new(VerifiedReader::new(file, descriptor, path, work)))
+        Ok(Box::new(VerifiedReader::new(file, descriptor, self.address(descriptor), work)))
     }
 
     fn presence(&self, descriptor: &Descriptor) -> Result<Presence, BlobError> {
-        let (digest, path) = (descriptor.digest.clone(), blob_path(&self.path, &descriptor.digest));
+        let (digest, address) = (descriptor.digest.clone(), self.address(descriptor));
         match self.root.symlink_metadata(&in_layout(&descriptor.digest)) {
             Err(error) if error.is_not_found() => Ok(Presence::Absent),
             Err(error) => Err(error.into()),
-            Ok(stat) if stat.kind != FileKind::File => Err(BlobError::NotAFile { digest, path, found: stat.kind }),
+            Ok(stat) if stat.kind != FileKind::File => Err(BlobError::NotAFile { digest, address, found: stat.kind }),
             Ok(stat) if stat.size != descriptor.size => {
-                Err(BlobError::Size { digest, path, expected: descriptor.size, found: stat.size })
+                Err(BlobError::Size { digest, address, expected: descriptor.size, found: stat.size })
             }
             Ok(_) => Ok(Presence::Present),
         }
     }
 
-    fn file(&self, descriptor: &Descriptor) -> Option<PathBuf> {
-        Some(blob_path(&self.path, &descriptor.digest))
+    fn address(&self, descriptor: &Descriptor) -> Address {
+        Address::Path(blob_path(&self.path, &descriptor.digest))
     }
 }
 
@@ -290,8 +289,8 @@ impl Layout {
 }
 
 impl ImageSource for Layout {
-    fn location(&self) -> &Path {
-        &self.path
+    fn location(&self) -> Address {
+        Address::from(self.path())
     }
 
     fn index(&self) -> Result<Document<Index>, LayoutError> {

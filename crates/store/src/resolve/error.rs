@@ -1,84 +1,92 @@
 //! Why no image, or not one image, was found.
 
-use std::path::PathBuf;
+use std::error::Error;
 
 use dhow_oci::{Digest, DocumentError, ImageError, MediaType};
 
-use crate::{BlobError, LayoutError};
+use crate::{Address, BlobError, LayoutError};
 
 /// Why no image, or not one image, was found.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// The index has no entries.
-    #[error("{} holds no image", .0.display())]
-    Empty(PathBuf),
+    #[error("{0} holds no image")]
+    Empty(Address),
     /// No entry has the tag.
-    #[error("{} has no image `{wanted}`; it has {}", .place.display(), listed(.tags, "no tags"))]
+    #[error("{place} has no image `{wanted}`; it has {}", listed(.tags, "no tags"))]
     NoSuchTag {
-        /// The layout or archive.
-        place: PathBuf,
+        /// The layout, archive or repository.
+        place: Address,
         /// The tag.
         wanted: String,
         /// The tags that are there.
         tags: Vec<String>,
     },
     /// No entry, nor one of an index that is listed, has the digest.
-    #[error("{} does not list {wanted}; it has {}", .place.display(), listed(.digests, "nothing"))]
+    #[error("{place} does not list {wanted}; it has {}", listed(.digests, "nothing"))]
     NoSuchDigest {
-        /// The layout or archive.
-        place: PathBuf,
+        /// The layout, archive or repository.
+        place: Address,
         /// The digest.
         wanted: Digest,
         /// The digests that `index.json` lists.
         digests: Vec<String>,
     },
     /// What was named is listed, but not understood.
-    #[error("{} lists `{entry}`, which dhow does not understand: {reason}", .place.display())]
+    #[error("{place} lists `{entry}`, which dhow does not understand: {reason}")]
     Foreign {
-        /// The layout or archive.
-        place: PathBuf,
+        /// The layout, archive or repository.
+        place: Address,
         /// What was named.
         entry: String,
         /// Why it is not understood.
         reason: String,
     },
     /// No image serves the platform.
-    #[error("{} has no image for {wanted}; it has {}", .place.display(), listed(.platforms, "none that states a platform"))]
+    #[error("{place} has no image for {wanted}; it has {}", listed(.platforms, "none that states a platform"))]
     NoSuchPlatform {
-        /// The layout or archive.
-        place: PathBuf,
+        /// The layout, archive or repository.
+        place: Address,
         /// The platform.
         wanted: String,
         /// The platforms that are there.
         platforms: Vec<String>,
     },
     /// What was named is no image.
-    #[error("{digest} in {} is not an image: its type is `{media_type}`", .place.display())]
+    #[error("{digest} in {place} is not an image: its type is `{media_type}`")]
     NotAnImage {
-        /// The layout or archive.
-        place: PathBuf,
+        /// The layout, archive or repository.
+        place: Address,
         /// What was named.
         digest: Digest,
         /// Its media type, as stated.
         media_type: MediaType,
     },
     /// Several images qualify.
-    #[error("{} has several images that qualify: {}; name one", .place.display(), listed(.choices, "none"))]
+    #[error("{place} has several images that qualify: {}; name one", listed(.choices, "none"))]
     Ambiguous {
-        /// The layout or archive.
-        place: PathBuf,
+        /// The layout, archive or repository.
+        place: Address,
         /// What could be named instead.
         choices: Vec<String>,
     },
     /// Indexes are nested too deep, or too many documents would have to be read.
-    #[error("{digest} in {} has {reason}", .place.display())]
+    #[error("{digest} in {place} has {reason}")]
     TooMuch {
-        /// The layout or archive.
-        place: PathBuf,
+        /// The layout, archive or repository.
+        place: Address,
         /// The index.
         digest: Digest,
         /// What there is too much of.
         reason: &'static str,
+    },
+    /// A place that is no file, such as a registry, failed: it cannot be reached, refuses, or answers what it must not.
+    #[error("cannot use {place}")]
+    Remote {
+        /// The repository, or what was asked of it.
+        place: Address,
+        /// Why, in the words and the type of whoever speaks to it.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// `index.json` cannot be read.
     #[error(transparent)]

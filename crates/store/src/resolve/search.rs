@@ -23,11 +23,11 @@ pub(super) fn find<S: ImageSource + ?Sized>(source: &S, query: &Query<'_>) -> Re
     let candidates = std::mem::take(&mut search.candidates);
     let Some((_, first)) = named.first() else {
         let foreign = search.foreign(index.value(), |_, _| true);
-        return Err(foreign.unwrap_or_else(|| ResolveError::Empty(source.location().to_owned())));
+        return Err(foreign.unwrap_or_else(|| ResolveError::Empty(source.location())));
     };
     if candidates.is_empty() && !first.media_type.is_index() {
         let (digest, media_type) = (first.digest.clone(), first.media_type.clone());
-        return Err(ResolveError::NotAnImage { place: source.location().to_owned(), digest, media_type });
+        return Err(ResolveError::NotAnImage { place: source.location(), digest, media_type });
     }
     choose(source, query, candidates)
 }
@@ -58,7 +58,7 @@ impl<S: ImageSource + ?Sized> Search<'_, S> {
                 }
                 let tagged = with_tag(index.descriptors(), tag);
                 if tagged.is_empty() {
-                    let (place, wanted) = (self.source.location().to_owned(), tag.clone());
+                    let (place, wanted) = (self.source.location(), tag.clone());
                     return Err(ResolveError::NoSuchTag { place, wanted, tags: tags(index) });
                 }
                 Ok(tagged.into_iter().map(pair).collect())
@@ -71,7 +71,7 @@ impl<S: ImageSource + ?Sized> Search<'_, S> {
                 }
                 let foreign = self.foreign(index, |_, foreign| foreign.digest() == Some(digest));
                 Err(foreign.unwrap_or_else(|| ResolveError::NoSuchDigest {
-                    place: self.source.location().to_owned(),
+                    place: self.source.location(),
                     wanted: digest.clone(),
                     digests: index.descriptors().map(|entry| entry.digest.to_string()).collect(),
                 }))
@@ -84,7 +84,7 @@ impl<S: ImageSource + ?Sized> Search<'_, S> {
         let foreign = index.manifests.iter().filter_map(|entry| Some((entry, entry.foreign()?)));
         let (entry, foreign) = foreign.into_iter().find(|(entry, foreign)| fits(entry, foreign))?;
         let (entry, reason) = (foreign.label(entry), foreign.reason().to_owned());
-        Some(ResolveError::Foreign { place: self.source.location().to_owned(), entry, reason })
+        Some(ResolveError::Foreign { place: self.source.location(), entry, reason })
     }
 
     fn locate(
@@ -192,7 +192,7 @@ impl<S: ImageSource + ?Sized> Search<'_, S> {
     }
 
     fn too_much(&self, descriptor: &Descriptor, reason: &'static str) -> ResolveError {
-        let (place, digest) = (self.source.location().to_owned(), descriptor.digest.clone());
+        let (place, digest) = (self.source.location(), descriptor.digest.clone());
         ResolveError::TooMuch { place, digest, reason }
     }
 }
@@ -202,7 +202,7 @@ fn choose<S: ImageSource + ?Sized>(
     query: &Query<'_>,
     candidates: Vec<Candidate>,
 ) -> Result<Resolved, ResolveError> {
-    let place = || source.location().to_owned();
+    let place = || source.location();
     let platforms = names(candidates.iter().map(|candidate| candidate.platform.to_string()));
     let mut fitting: Vec<Candidate> = candidates
         .into_iter()
