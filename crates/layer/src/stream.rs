@@ -18,17 +18,17 @@ use crate::threads::{join, start};
 /// Enough that no stage waits for long, in MiB.
 const BLOCKS: usize = 8;
 
-/// Hands `input` to `consume`, which reads it to its end, and returns the digest of what it read.
+/// Hands `input` to `consume`, which reads it to its end, and returns what `hasher` makes of what it read.
 ///
 /// What is at most one block is done by the calling thread alone.
 pub(crate) fn hashed<T, E>(
     mut input: impl Read + Send,
+    mut hasher: Hasher,
     consume: impl FnOnce(&mut dyn BufRead) -> Result<T, E>,
 ) -> Result<(T, DiffId), E> {
     let mut first = Block::new();
     let filled = first.fill(&mut input);
     if filled.is_ok() && !first.is_full() {
-        let mut hasher = Hasher::sha256();
         hasher.update(first.filled());
         let value = consume(&mut first.filled())?;
         return Ok((value, DiffId(hasher.finish())));
@@ -40,11 +40,12 @@ pub(crate) fn hashed<T, E>(
         let (hashed, to_consume) = channel();
         let (begin, task) = channel();
         let read = move || task.recv().map(|(input, first)| read_blocks(input, first, &empty, &read));
-        let started = start(scope, read).and_then(|_| start(scope, move || hash_blocks(&to_hash, &hashed)));
-        let Ok(hasher) = started else {
+        let empty_hasher = hasher.clone();
+        let hash = move || hash_blocks(hasher, &to_hash, &hashed);
+        let Ok(hasher) = start(scope, read).and_then(|_| start(scope, hash)) else {
             // A reader that was started has nothing to do, and ends.
             drop(begin);
-            return hashed_alone(input, first, consume);
+            return hashed_alone(input, empty_hasher, first, consume);
         };
         for _ in 1..BLOCKS {
             let _sent = give_back.send(Block::new());
@@ -62,11 +63,11 @@ pub(crate) fn hashed<T, E>(
 /// Does as [`hashed`] by the calling thread alone.
 fn hashed_alone<T, E>(
     input: impl Read,
+    hasher: Hasher,
     first: Filled,
     consume: impl FnOnce(&mut dyn BufRead) -> Result<T, E>,
 ) -> Result<(T, DiffId), E> {
-    let mut blocks =
-        OneBlock { input, next: Some(first), current: Block::new(), position: 0, hasher: Hasher::sha256() };
+    let mut blocks = OneBlock { input, next: Some(first), current: Block::new(), position: 0, hasher };
     let value = consume(&mut blocks)?;
     Ok((value, DiffId(blocks.hasher.finish())))
 }
@@ -123,8 +124,7 @@ fn read_blocks(mut input: impl Read, first: Filled, empty: &Receiver<Block>, rea
     }
 }
 
-fn hash_blocks(blocks: &Receiver<Filled>, hashed: &Sender<Filled>) -> DiffId {
-    let mut hasher = Hasher::sha256();
+fn hash_blocks(mut hasher: Hasher, blocks: &Receiver<Filled>, hashed: &Sender<Filled>) -> DiffId {
     for block in blocks {
         if let Ok(block) = &block {
             hasher.update(block.filled());
@@ -197,8 +197,12 @@ mod tests {
                 let mut read = Vec::new();
                 stream.read_to_end(&mut read).map(|_| read)
             };
-            let (read, diff_id) = shortage::with(left, || hashed(content.as_slice(), consume)).unwrap();
-            assert!(read == content && diff_id == DiffId(dhow_oci::Digest::of(&content)), "{left} threads");
+            for empty in [Hasher::sha256(), Hasher::sha512()] {
+                let mut expected = empty.clone();
+                expected.update(&content);
+                let (read, diff_id) = shortage::with(left, || hashed(content.as_slice(), empty, consume)).unwrap();
+                assert!(read == content && diff_id == DiffId(expected.finish()), "{left} threads");
+            }
         }
     }
 
@@ -213,7 +217,7 @@ mod tests {
         let content = content();
         for (left, good) in [0, 1, 2].into_iter().flat_map(|left| [(left, 0), (left, content.len())]) {
             let consume = |stream: &mut dyn BufRead| io::copy(stream, &mut io::sink());
-            let result = shortage::with(left, || hashed(content[..good].chain(Broken), consume));
+            let result = shortage::with(left, || hashed(content[..good].chain(Broken), Hasher::sha256(), consume));
             assert_eq!(result.unwrap_err().kind(), io::ErrorKind::ConnectionReset, "{left} threads, {good} bytes");
         }
     }

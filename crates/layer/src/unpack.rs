@@ -100,7 +100,7 @@ pub enum UnpackError {
 /// What is in the directory already counts as that of older layers, so several layers may be unpacked into it one after the
 /// other.
 ///
-/// Checks nothing but the tar itself: the caller compares the diffID. On failure what was unpacked so
+/// Checks nothing but the tar itself: the caller states which diffID it expects, and compares. On failure what was unpacked so
 /// far stays.
 pub fn unpack(
     input: impl Read + Send,
@@ -116,7 +116,7 @@ pub fn unpack(
     let location = || destination.host_path(directory);
     let mut unpacker = Unpacker::new(handle, options)
         .map_err(|source| PathError::new(Operation::ReadDirectory, location(), source))?;
-    let (size, diff_id) = hashed(tar, |tar| unpack_members(tar, &mut unpacker, options))?;
+    let (size, diff_id) = hashed(tar, options.hasher(), |tar| unpack_members(tar, &mut unpacker, options))?;
     options.work.bytes_hashed.add(size);
     let Unpacker { entries, attributes, skipped, without_capabilities, owners, .. } = unpacker;
     Ok(Unpacked { diff_id, size, entries, attributes, skipped, without_capabilities, owners })

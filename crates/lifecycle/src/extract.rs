@@ -69,7 +69,11 @@ pub(crate) fn extract(
 ) -> Result<(), ExtractError> {
     let Destination { root, layers, directory } = *destination;
     let scratch = Scratch::create(root, layers)?;
-    let options = UnpackOptions { encoding: Encoding::of(media_type), ..UnpackOptions::lifecycle(work) };
+    let options = UnpackOptions {
+        encoding: Encoding::of(media_type),
+        expected: Some(expected),
+        ..UnpackOptions::lifecycle(work)
+    };
     let found = unpack(reader, root, &scratch.path, &options)?.diff_id;
     if found != *expected {
         return Err(ExtractError::OtherContent { expected: expected.clone(), found });

@@ -4,7 +4,7 @@ use dhow_fs::{Root, Work};
 use dhow_layer::{Compression, Entry, Owner, PackOptions};
 use serde_json::json;
 
-use crate::support::{Base, Layer, Media, World, write_image};
+use crate::support::{Base, Image, Layer, Media, World, write_image};
 
 fn layer(entries: &[Entry]) -> Layer {
     let work = Work::default();
@@ -75,4 +75,25 @@ fn a_builders_files_that_were_deleted_are_none() {
     let build = |builder: &str| world.dhow(["build", "oci:app", "--path", "source", "--builder", builder]).run();
     assert_ne!(build("oci:with").code, Some(0));
     build("oci:without").success();
+}
+
+#[test]
+fn layers_may_be_known_by_sha512() {
+    let world = World::with_script("");
+    let base = Base::with_builder(&world);
+    let more = layer(&[file("newer", "base\n")]);
+    base.write_run_image(&base.repository("example.test/run/1"), "1", &[base.busybox()], Media::Sha512);
+    base.write_run_image(&world.path("newer"), "1", &[base.busybox(), more], Media::Sha512);
+    world.dhow(["build", "oci:app", "--path", "source", "--builder", "oci:builder"]).run().success();
+    let ids = |image: &Image| image.config["rootfs"]["diff_ids"].as_array().unwrap().clone();
+    let built = ids(&Image::read(world.path("app"), "latest"));
+    let kind = |id: &serde_json::Value| id.as_str().unwrap().split(':').next().unwrap().to_owned();
+    assert_eq!(built.iter().map(kind).take(2).collect::<Vec<_>>(), ["sha512", "sha256"], "{built:?}");
+    world.dhow(["run", "oci:app", "--", "true"]).run().success();
+    world.dhow(["rebase", "oci:app", "--run-image", "oci:newer:1", "--force"]).run().success();
+    let moved = ids(&Image::read(world.path("app"), "latest"));
+    assert_eq!((moved.len(), &moved[2..]), (built.len() + 1, &built[1..]));
+    let outcome = world.dhow(["run", "oci:app", "--", "cat", "/newer"]).run().success();
+    assert_eq!(outcome.stdout, "base\n");
+    world.dhow(["layout", "check", "app"]).run().success();
 }

@@ -1,6 +1,7 @@
 //! How a layer is unpacked.
 
 use dhow_fs::Work;
+use dhow_oci::{DiffId, Hasher};
 
 use crate::{Encoding, Limits, Stack};
 
@@ -49,6 +50,8 @@ pub enum Rules {
 pub struct UnpackOptions<'a> {
     /// The encoding that the blob must have, if not any.
     pub encoding: Option<Encoding>,
+    /// The diffID that the caller will compare: the tar is hashed by its algorithm, else by SHA-256.
+    pub expected: Option<&'a DiffId>,
     /// What is done with whiteouts.
     pub whiteouts: Whiteouts<'a>,
     /// What is done with owners.
@@ -66,12 +69,18 @@ impl<'a> UnpackOptions<'a> {
     pub fn image(work: &'a Work) -> Self {
         Self {
             encoding: None,
+            expected: None,
             whiteouts: Whiteouts::Apply,
             owners: Owners::Ignore,
             rules: Rules::Image,
             limits: Limits::default(),
             work,
         }
+    }
+
+    /// Returns a hasher of the algorithm of the diffID that is expected.
+    pub(crate) fn hasher(&self) -> Hasher {
+        self.expected.map_or_else(Hasher::sha256, |expected| expected.0.hasher())
     }
 
     /// Returns options for a layer that the lifecycle restores.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use dhow_cnb::CacheMetadata;
 use dhow_cnb::label::CACHE_METADATA;
 use dhow_fs::{Operation, PathError, Root, Work};
-use dhow_oci::{DiffId, Hasher, MediaType};
+use dhow_oci::{DiffId, MediaType};
 
 use super::{CacheError, CacheReadError, CachedLayer, LayerCache, NewLayer, ReuseError};
 use crate::go_error::{GoPathError, words};
@@ -88,7 +88,7 @@ impl LayerCache for DirectoryCache<'_> {
     fn verify(&self, diff_id: &DiffId) -> Result<(), CacheReadError> {
         let path = tar(COMMITTED, diff_id);
         let mut file = self.open_tar(diff_id)?;
-        let mut hasher = Hasher::sha256();
+        let mut hasher = diff_id.0.hasher();
         let mut buffer = vec![0; BLOCK];
         loop {
             let count = file

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dhow_cnb::CacheMetadata;
 use dhow_cnb::label::CACHE_METADATA;
 use dhow_layer::decompress;
-use dhow_oci::{DiffId, Hasher, Image, ImageConfig, LayerRef, MediaType, Platform};
+use dhow_oci::{DiffId, Image, ImageConfig, LayerRef, MediaType, Platform};
 use dhow_store::{BlobSink, BlobSource, Completeness, Layout, Presence};
 
 use super::{CacheError, CacheReadError, CachedLayer, LayerCache, NewLayer, ReuseError};
@@ -66,7 +66,7 @@ impl LayerCache for LayoutCache {
         let layer = self.cached(diff_id)?;
         let fail = |source| CacheReadError::Decompress { diff_id: diff_id.clone(), source };
         let (_encoding, mut tar) = decompress(self.layout.open(&layer.descriptor)?).map_err(fail)?;
-        let mut hasher = Hasher::sha256();
+        let mut hasher = diff_id.0.hasher();
         let mut buffer = vec![0; 1024 * 1024];
         loop {
             let count = tar.read(&mut buffer).map_err(fail)?;

@@ -296,15 +296,19 @@ impl Unpacking<'_> {
             Owned::AsImage => Owners::Set,
             Owned::Squashed => Owners::Note,
             Owned::Mapped(map) => {
-                let unpacked = mapped::unpack(counted, map, below, family, directory.name());
+                let unpacked = mapped::unpack(counted, map, below, family, directory.name(), &layer.diff_id);
                 let (found, lost) = unpacked.map_err(|error| of_mapped(named(), error))?;
                 return self.take(named(), found, lost);
             }
         };
         let below = Stack::open(below)?;
         let root = Root::open(directory.path())?;
-        let options =
-            UnpackOptions { whiteouts: Whiteouts::Overlay(&below), owners, ..UnpackOptions::image(self.work) };
+        let options = UnpackOptions {
+            expected: Some(&layer.diff_id),
+            whiteouts: Whiteouts::Overlay(&below),
+            owners,
+            ..UnpackOptions::image(self.work)
+        };
         let unpacked = dhow_layer::unpack(counted, &root, Path::new("/"), &options)
             .map_err(|source| RootfsError::Unpack { layer: named(), source })?;
         let lost = Lost { devices: unpacked.skipped, capabilities: unpacked.without_capabilities };

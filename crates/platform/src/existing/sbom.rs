@@ -57,7 +57,8 @@ pub fn download_sbom(opened: &Opened, directory: &Path) -> Result<Vec<PathBuf>, 
     let root = Root::open(temporary.path())?;
     let work = Work::default();
     let blob = opened.blobs().open(&layer.descriptor)?;
-    let unpacked = dhow_layer::unpack(blob, &root, Path::new("/"), &UnpackOptions::image(&work))?;
+    let options = UnpackOptions { expected: Some(&expected), ..UnpackOptions::image(&work) };
+    let unpacked = dhow_layer::unpack(blob, &root, Path::new("/"), &options)?;
     if unpacked.diff_id != expected {
         return Err(SbomError::OtherLayer { found: unpacked.diff_id, expected });
     }

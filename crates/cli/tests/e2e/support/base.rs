@@ -168,6 +168,8 @@ impl<'a> Base<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Media {
     Oci,
+    /// As `Oci`, with layers that the config knows by SHA-512.
+    Sha512,
     Docker,
 }
 
@@ -217,7 +219,9 @@ pub(crate) fn write_image(
         digest
     };
     let [of_manifest, of_config, of_layer] = match media {
-        Media::Oci => ["oci.image.manifest.v1+json", "oci.image.config.v1+json", "oci.image.layer.v1.tar"],
+        Media::Oci | Media::Sha512 => {
+            ["oci.image.manifest.v1+json", "oci.image.config.v1+json", "oci.image.layer.v1.tar"]
+        }
         Media::Docker => [
             "docker.distribution.manifest.v2+json",
             "docker.container.image.v1+json",
@@ -228,7 +232,7 @@ pub(crate) fn write_image(
     let mut descriptors = Vec::new();
     let mut diff_ids = Vec::new();
     for layer in layers {
-        diff_ids.push(sha256(&layer.tar));
+        diff_ids.push(if media == Media::Sha512 { sha512(&layer.tar) } else { sha256(&layer.tar) });
         let bytes = if media == Media::Docker { gzip(layout, &layer.tar) } else { layer.tar.clone() };
         descriptors.push(json!({ "mediaType": of_layer, "digest": put(&bytes), "size": bytes.len() }));
     }
@@ -248,7 +252,7 @@ pub(crate) fn write_image(
         "config": { "mediaType": of_config, "digest": put(&config), "size": config.len() },
         "layers": descriptors,
     });
-    if media == Media::Oci {
+    if media != Media::Docker {
         manifest["annotations"] = annotations.clone();
     }
     let manifest = serde_json::to_vec(&manifest).unwrap();
@@ -263,6 +267,12 @@ pub(crate) fn write_image(
     write(&layout.join("index.json"), index.to_string());
     write(&layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#);
     digest
+}
+
+fn sha512(bytes: &[u8]) -> String {
+    let mut hasher = dhow_oci::Hasher::sha512();
+    hasher.update(bytes);
+    hasher.finish().to_string()
 }
 
 fn gzip(layout: &Path, bytes: &[u8]) -> Vec<u8> {

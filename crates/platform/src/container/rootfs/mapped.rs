@@ -42,8 +42,8 @@ pub(super) enum MappedError {
     Said(String),
 }
 
-/// Unpacks a layer into the directory `name` of `family`, on top of `below`, topmost first. Returns its diffID, and what of
-/// it could not be made.
+/// Unpacks a layer into the directory `name` of `family`, on top of `below`, topmost first. Returns its diffID,
+/// by the algorithm of the one that is expected, and what of it could not be made.
 ///
 /// Removes first what killed commands left in `family`.
 pub(super) fn unpack(
@@ -52,6 +52,7 @@ pub(super) fn unpack(
     below: &[PathBuf],
     family: &Path,
     name: &str,
+    expected: &DiffId,
 ) -> Result<(DiffId, Lost), MappedError> {
     let program = std::env::current_exe().map_err(|error| MappedError::Sandbox(SandboxError::Start(error)))?;
     let mut mounts = vec![Mount::read_only(program, PROGRAM), Mount::read_write(family, FAMILY)];
@@ -63,7 +64,7 @@ pub(super) fn unpack(
         mounts,
         identity: Identity { uid: 0, gid: 0, supplementary: Vec::new() },
         id_map: map.clone(),
-        argv: vec![PROGRAM.into(), name.into(), below.len().to_string().into()],
+        argv: vec![PROGRAM.into(), name.into(), below.len().to_string().into(), expected.to_string().into()],
         env: Vec::new(),
         cwd: "/".into(),
         hostname: "dhow".to_owned(),
@@ -113,17 +114,22 @@ pub fn unpack_if_asked() {
     }
     let name = words.next().unwrap_or_default();
     let below = words.next().and_then(|word| word.to_str()?.parse().ok()).unwrap_or_default();
-    let answer = inside(Path::new(&name), below).map_err(|error| error.to_string());
+    let expected = words.next().and_then(|word| word.to_str()?.parse().ok().map(DiffId));
+    let answer = inside(Path::new(&name), below, expected.as_ref()).map_err(|error| error.to_string());
     let written = serde_json::to_vec(&answer).map(|bytes| io::stdout().write_all(&bytes));
     std::process::exit(i32::from(!matches!(written, Ok(Ok(())))));
 }
 
-fn inside(name: &Path, below: usize) -> Result<Answer, Box<dyn std::error::Error>> {
+fn inside(name: &Path, below: usize, expected: Option<&DiffId>) -> Result<Answer, Box<dyn std::error::Error>> {
     TemporaryDirectory::sweep(Path::new(FAMILY));
     let below = Stack::open((0..below).map(|number| format!("{BELOW}/{number}")))?;
     let work = Work::default();
-    let options =
-        UnpackOptions { whiteouts: Whiteouts::Overlay(&below), owners: Owners::Set, ..UnpackOptions::image(&work) };
+    let options = UnpackOptions {
+        expected,
+        whiteouts: Whiteouts::Overlay(&below),
+        owners: Owners::Set,
+        ..UnpackOptions::image(&work)
+    };
     let root = Root::open(&Path::new(FAMILY).join(name))?;
     let unpacked = dhow_layer::unpack(io::stdin(), &root, Path::new("/"), &options).map_err(with_cause)?;
     let names = |paths: &[PathBuf]| paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
