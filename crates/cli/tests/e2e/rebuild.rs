@@ -152,6 +152,42 @@ fn the_mode_of_a_buildpacks_directory_comes_and_goes_as_in_a_clean_build() {
 }
 
 #[test]
+fn a_layer_that_is_taken_over_from_the_image_before_is_as_in_a_clean_build() {
+    let taking = r#"
+layer=$CNB_LAYERS_DIR/once
+if ! grep -qs 'key = "same"' "$layer.toml"; then
+    echo "making once"
+    mkdir "$layer"
+    echo once >"$layer/file"
+fi
+printf '[types]\nlaunch = true\n[metadata]\nkey = "same"\n' >"$layer.toml"
+"#;
+    let world = World::with_script(taking);
+    let user: &[&str] = &["--uid", "2000", "--gid", "2001"];
+    let same: &[&str] = &[];
+    let changes = [
+        ("", same),
+        ("chmod 711 \"$CNB_LAYERS_DIR\"", same),
+        ("chmod 511 \"$CNB_LAYERS_DIR\"; chmod 700 /layers", same),
+        ("", same),
+        ("", user),
+        ("", same),
+    ];
+    for (number, (line, further)) in changes.into_iter().enumerate() {
+        world.write("source/build.sh", format!("{taking}\n{line}\n"));
+        let further = [&["--format", "json"], further].concat();
+        let rebuild = || world.build("oci:app", "source", &further).success();
+        let rebuilt = rebuild();
+        assert_eq!(rebuilt.stderr.contains("making once"), number == 0, "{number}");
+        let clean = world.build(&format!("oci:clean-{number}"), "source", &further).success();
+        assert_eq!(rebuilt.digest(), clean.digest(), "{number} {line} {further:?}");
+        let again = rebuild();
+        assert_eq!(again.digest(), clean.digest(), "{number}");
+        assert_nothing_done(&work(&again));
+    }
+}
+
+#[test]
 fn a_kept_tree_that_was_removed_or_tampered_with_does_not_change_the_image() {
     let world = world("");
     let first = build(&world).digest();

@@ -2,6 +2,7 @@
 
 mod decide;
 mod kept;
+mod previous;
 mod sbom;
 
 use std::num::NonZero;
@@ -20,6 +21,7 @@ use crate::go_error::GoPathError;
 use crate::layers_directory::{LayersDirectory, LayersDirectoryError};
 use crate::{Level, Log};
 use decide::{Data, Decision, Facts, Source, decide};
+pub use previous::unpack_layer;
 
 /// A layers tree that was kept since the last build.
 pub trait KeptTree: Sync {

@@ -237,6 +237,9 @@ mod tests {
         assert_eq!(other_times(&fixture), Vec::<PathBuf>::new());
         std::fs::write(workspace.join("passing"), "x").unwrap();
         std::fs::remove_file(workspace.join("passing")).unwrap();
+        assert_eq!(other_times(&fixture), [PathBuf::new()]);
+        assert_eq!(fixture.copy().unwrap().copied, 0);
+        assert_eq!(other_times(&fixture), Vec::<PathBuf>::new());
         std::fs::File::open(workspace.join("Cargo.toml")).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
         assert_eq!(fixture.copy().unwrap().copied, 1);
         assert_eq!(other_times(&fixture), Vec::<PathBuf>::new());

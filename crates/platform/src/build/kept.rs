@@ -84,6 +84,13 @@ impl<'a> KeptTrees<'a> {
         known
     }
 
+    /// Tells whether the layer `diff_id` was made of `directory`, which may be gone, for this user and below directories as
+    /// they are now.
+    pub(crate) fn is_made_as_now(&self, directory: &Path, diff_id: &DiffId) -> bool {
+        let made = self.state.recorded::<KnownTree>(directory).filter(|made| made.diff_id == *diff_id);
+        made.is_some_and(|made| made.context == self.context && Some(made.parents) == self.parents(directory))
+    }
+
     /// Records what `directory` is now, in place of what was found out about it before.
     fn record(&self, directory: &Path, known: KnownTree) -> Result<(), PathError> {
         self.state.record(self.root, directory, &known)?;
@@ -345,6 +352,20 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_that_is_gone_was_made_for_a_user_and_below_directories_of_a_mode() {
+        let fixture = Fixture::new();
+        let is_made = |owner, diff_id: &DiffId| fixture.trees(owner).is_made_as_now(Path::new(DIRECTORY), diff_id);
+        assert!(!is_made((1000, 1000), &packed().diff_id));
+        fixture.trees((1000, 1000)).record_exported(&[of_buildpack()], &[]).unwrap();
+        fixture.root.remove_all(Path::new(DIRECTORY)).unwrap();
+        assert!(is_made((1000, 1000), &packed().diff_id));
+        assert!(!is_made((1000, 1001), &packed().diff_id));
+        assert!(!is_made((1000, 1000), &DiffId(Digest::of(b"another"))));
+        fixture.root.set_mode(Path::new("/layers/x_bp"), 0o711).unwrap();
+        assert!(!is_made((1000, 1000), &packed().diff_id));
+    }
+
+    #[test]
     fn a_layer_behind_a_link_is_not_what_was_recorded() {
         let fixture = Fixture::new();
         fixture.trees((1000, 1000)).record_exported(&[of_buildpack()], &[]).unwrap();
@@ -373,5 +394,17 @@ mod tests {
         assert_eq!(app(&slices(&["a"]), (1000, 1000)), Some(vec![packed()]));
         fixture.root.write(Path::new("/workspace/file"), b"CONTENT", 0o644).unwrap();
         assert_eq!(app(&slices(&["a"]), (1000, 1000)), None);
+    }
+    #[test]
+    fn an_app_below_a_directory_of_another_mode_is_another_tar_of_the_same_files() {
+        let fixture = Fixture::new();
+        let workspace = Path::new("/above/app");
+        fixture.root.create_directories(workspace, 0o755).unwrap();
+        let trees = || KeptTrees::new(&fixture.state, &fixture.root, (1000, 1000), workspace, Digest::of(b"launcher"));
+        trees().record_exported(&[exported(LayerSource::App { slice: 1, of: 1 })], &[]).unwrap();
+        for (mode, is_known) in [(0o711, false), (0o755, true)] {
+            fixture.root.set_mode(Path::new("/above"), mode).unwrap();
+            assert_eq!(trees().app(workspace, &[]).is_some(), is_known, "{mode:o}");
+        }
     }
 }

@@ -17,6 +17,7 @@ mod sandboxed;
 mod startable;
 mod state;
 mod steps;
+mod taken_over;
 
 use std::sync::Arc;
 

@@ -31,6 +31,7 @@ use super::run_image::RunImage;
 use super::sandboxed::{Program, Sandboxed};
 use super::state::BuildState;
 use super::steps::{Build, launcher, open_cache, open_state, previous_name, threads, with_causes};
+use super::taken_over::TakenOver;
 use super::{PLATFORM_API, builder, generated, machine, output, project, run_image};
 use crate::app::Source;
 use crate::container::{Caller, caller};
@@ -199,6 +200,14 @@ impl<'a> Phases<'a> {
         let output = output::open(&request.output, state, work, verified)?;
         let metadata = files::read_build_metadata(root, &Path::new(places::LAYERS).join("config/metadata.toml"))?;
         self.build.require_startable(group, &metadata, self.run_image)?;
+        let taken = TakenOver {
+            root,
+            kept: &self.kept,
+            previous: past.previous.as_ref(),
+            recorded: &past.analyzed.metadata,
+            work,
+        };
+        taken.unpack(&group.buildpacks, &EventLog(events));
         let packing = Packing::new(root, Owner { uid: builder.uid.into(), gid: builder.gid.into() }, work);
         let made = Making {
             phases: self,
