@@ -85,8 +85,28 @@ pub(crate) fn extract(
     if let Some(parent) = directory.parent() {
         root.create_directories(parent, 0o777)?;
     }
-    Ok(root.rename(&unpacked, directory)?)
+    move_closed(root, &unpacked, directory)
 }
+
+/// Moves a file or directory. A directory that denies writing to its owner is moved, too.
+fn move_closed(root: &Root, from: &Path, to: &Path) -> Result<(), ExtractError> {
+    let stat = root.symlink_metadata(from)?;
+    let is_closed = stat.kind == FileKind::Directory && !lets_owner(stat.mode);
+    if is_closed {
+        root.set_mode(from, stat.mode | OWNER)?;
+    }
+    root.rename(from, to)?;
+    if is_closed {
+        root.set_mode(to, stat.mode)?;
+    }
+    Ok(())
+}
+
+fn lets_owner(mode: u32) -> bool {
+    mode & OWNER == OWNER
+}
+
+const OWNER: u32 = 0o700;
 
 /// A directory in the layers directory that is removed with all that is in it when dropped.
 struct Scratch<'a> {
@@ -102,13 +122,18 @@ impl<'a> Scratch<'a> {
         Ok(Self { root, path: layers.join(directory.name()), _directory: directory })
     }
 
-    /// Returns where `path` was unpacked, if it is there and no link is on the way to it.
+    /// Returns where `path` was unpacked, if it is there and no link is on the way to it. The way is opened to its owner:
+    /// the layer may have been packed below directories that deny it.
     fn plain(&self, path: &Path) -> Option<PathBuf> {
         let mut unpacked = self.path.clone();
         let mut kind = FileKind::Directory;
         for part in path.components().filter(|part| matches!(part, Component::Normal(_))) {
             if kind != FileKind::Directory {
                 return None;
+            }
+            let above = self.root.symlink_metadata(&unpacked).ok()?;
+            if !lets_owner(above.mode) {
+                self.root.set_mode(&unpacked, above.mode | OWNER).ok()?;
             }
             unpacked.push(part);
             kind = self.root.symlink_metadata(&unpacked).ok()?.kind;

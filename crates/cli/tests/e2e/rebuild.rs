@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Base, Image, Outcome, World};
+use crate::support::{Base, Image, Outcome, World, is_root};
 
 /// Makes 30 MB of layers of every kind, touching nothing that is there already.
 const LAYERS: &str = r#"
@@ -149,6 +149,44 @@ fn the_mode_of_a_buildpacks_directory_comes_and_goes_as_in_a_clean_build() {
     let [open, passable, closed] = ["drwxr-xr-x", "drwx--x--x", "drwx------"];
     let expected = [[open, open], [open, passable], [open, open], [open, closed], [closed, open], [open, open]];
     assert_eq!(modes, expected);
+}
+
+#[test]
+fn layers_that_their_owner_may_not_write_to_are_restored_without_root() {
+    let closing = r#"
+for layer in cached taken; do
+    mkdir -p "$CNB_LAYERS_DIR/$layer/below"
+    echo $layer >"$CNB_LAYERS_DIR/$layer/below/file"
+    chmod 555 "$CNB_LAYERS_DIR/$layer/below" "$CNB_LAYERS_DIR/$layer"
+done
+printf '[types]\nlaunch = true\ncache = true\n' >"$CNB_LAYERS_DIR/cached.toml"
+printf '[types]\nlaunch = true\n' >"$CNB_LAYERS_DIR/taken.toml"
+chmod 555 "$CNB_LAYERS_DIR"
+"#;
+    let keeping = r#"
+cat "$CNB_LAYERS_DIR/cached/below/file"
+printf '[types]\nlaunch = true\ncache = true\n' >"$CNB_LAYERS_DIR/cached.toml"
+printf '[types]\nlaunch = true\n' >"$CNB_LAYERS_DIR/taken.toml"
+"#;
+    let world = World::with_script(closing);
+    let build = |image: &str| match is_root() {
+        true => {
+            let owned = std::process::Command::new("chown").args(["-R", "54321:54321"]).arg(world.root()).status();
+            assert!(owned.unwrap().success());
+            world.build_command(image, "source", &[]).by_user(54_321).run()
+        }
+        false => world.build(image, "source", &[]),
+    };
+    build("oci:app").success();
+    world.write("source/build.sh", keeping);
+    fs::remove_dir_all(kept_tree(&world).parent().unwrap()).unwrap();
+    build("oci:app").success().says("cached\n").does_not_say("Skipping").does_not_say("warning");
+    let image = Image::read(world.path("app"), "latest");
+    assert_eq!(image.mode("/layers/test_script"), "drwxr-xr-x");
+    for layer in ["cached", "taken"] {
+        assert_eq!(image.mode(&format!("/layers/test_script/{layer}")), "dr-xr-xr-x");
+        assert_eq!(image.content(&format!("/layers/test_script/{layer}/below/file")), format!("{layer}\n"));
+    }
 }
 
 #[test]
