@@ -152,6 +152,20 @@ fn the_mode_of_a_buildpacks_directory_comes_and_goes_as_in_a_clean_build() {
 }
 
 #[test]
+fn what_a_buildpack_makes_of_the_layers_directory_is_handed_down_to_nobody() {
+    let world = World::with_script("true");
+    let extra = world.extra_buildpack();
+    fs::write(extra.join("bin/build"), "#!/bin/sh\nchmod 2777 /layers\n").unwrap();
+    let layer =
+        "mkdir -p $CNB_LAYERS_DIR/x\nprintf '[types]\\nlaunch = true\\ncache = true\\n' >$CNB_LAYERS_DIR/x.toml";
+    world.script_app("source", layer);
+    let buildpacks = ["--buildpack", "extra", "--buildpack", "from=builder:test/script"];
+    let first = world.build("oci:app", "source", &buildpacks).success().digest();
+    assert_eq!(world.build("oci:app", "source", &buildpacks).success().digest(), first);
+    assert_eq!(Image::read(world.path("app"), "latest").mode("/layers/test_script"), "drwxr-xr-x");
+}
+
+#[test]
 fn layers_that_their_owner_may_not_write_to_are_restored_without_root() {
     let closing = r#"
 for layer in cached taken; do

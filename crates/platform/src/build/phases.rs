@@ -177,7 +177,7 @@ impl<'a> Phases<'a> {
         let kept: Vec<&Path> =
             restored.layers.iter().filter(|layer| layer.kept).map(|layer| layer.directory.as_path()).collect();
         generated::set_aside(root)?;
-        self.build.hand_over_layers(&kept)?;
+        self.build.hand_over_layers(group, &kept)?;
         self.remember(self.kept.record_restored(&restored));
         Ok(cache)
     }

@@ -93,12 +93,17 @@ impl Build<'_> {
 
     /// Gives what this process made below the layers directory to the buildpacks' user, and makes its top readable.
     ///
-    /// Layers in `kept` are as they were found, so a look at each of their files would tell nothing.
-    pub(super) fn hand_over_layers(&self, kept: &[&Path]) -> Result<(), BuildError> {
+    /// Layers in `kept` are as they were found, so a look at each of their files would tell nothing. The directories of all
+    /// buildpacks of the group are made, as those are there of which something is restored: else what a buildpack made of
+    /// the layers directory (setgid) would be handed down to some.
+    pub(super) fn hand_over_layers(&self, group: &Group, kept: &[&Path]) -> Result<(), BuildError> {
         let real = Root::open(&self.state.root_path())?;
         let layers = Path::new(places::LAYERS);
-        real.create_directories(layers, 0o755)?;
-        real.set_mode(layers, 0o755)?;
+        let own = group.buildpacks.iter().map(|buildpack| layers.join(buildpack.id.escaped()));
+        for directory in std::iter::once(layers.to_owned()).chain(own) {
+            real.create_directories(&directory, 0o755)?;
+            real.set_mode(&directory, 0o755)?;
+        }
         let Some(owner) = self.owner_to_set() else { return Ok(()) };
         let mut foreign = Vec::new();
         real.walk(layers, |entry| {
