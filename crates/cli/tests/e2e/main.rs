@@ -31,6 +31,7 @@ mod pack_flags;
 mod project_descriptor;
 mod rebase;
 mod rebuild;
+mod rebuilds;
 mod reproducible;
 mod root_file_system;
 mod run;
