@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dhow_fs::{PathError, Root, Work};
 use dhow_layer::{Compression, Entry, Owner, PackError, PackOptions, WalkError};
 use dhow_oci::{Descriptor, DiffId};
-use dhow_store::{BlobError, BlobSink};
+use dhow_store::{BlobError, Staging};
 
 use crate::go_error::GoPathError;
 
@@ -114,7 +114,7 @@ impl Content {
     }
 
     /// Packs the layer into a blob of `sink`, in one pass over the files.
-    pub fn pack(&self, packing: &Packing<'_>, sink: &dyn BlobSink) -> Result<PackedLayer, ContentError> {
+    pub fn pack(&self, packing: &Packing<'_>, sink: &dyn Staging) -> Result<PackedLayer, ContentError> {
         let entries = self.entries(packing)?;
         let mut writer = sink.stage()?.without_hashing();
         let packed = dhow_layer::pack(packing.root, &entries, &mut writer, &packing.options(packing.compression))?;

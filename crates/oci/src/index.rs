@@ -1,5 +1,7 @@
 //! Image indexes (image-spec `image-index.md`), `index.json` of a layout among them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::object::{Unknown, object};
@@ -45,6 +47,20 @@ impl Index {
     /// Returns the entries that are understood, in order.
     pub fn descriptors(&self) -> impl DoubleEndedIterator<Item = &Descriptor> + Clone {
         self.manifests.iter().filter_map(Entry::descriptor)
+    }
+
+    /// Returns the kind of artifact that this is the index of; `None` for an index of images.
+    #[must_use]
+    pub fn artifact_type(&self) -> Option<String> {
+        self.unknown.get("artifactType")?.read::<Option<String>>().ok()?.filter(|text| !text.is_empty())
+    }
+
+    /// Returns the annotations of the index itself. Those that are no text are left out.
+    #[must_use]
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        let stated =
+            self.unknown.get("annotations").and_then(|raw| raw.read::<BTreeMap<String, Option<String>>>().ok());
+        stated.unwrap_or_default().into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
     }
 
     /// Parses an index whose own name does not matter, such as `index.json`; see [`Index::parse_as`].
@@ -107,6 +123,18 @@ mod tests {
             Entry::from(added).text()
         );
         assert_eq!(String::from_utf8_lossy(edited.bytes()), written);
+    }
+
+    #[test]
+    fn an_index_tells_of_which_artifact_it_is_and_its_annotations() {
+        let index = |rest: &str| parse(&format!(r#"{{"schemaVersion":2,"manifests":[]{rest}}}"#)).unwrap();
+        let stated = index(r#","artifactType":"application/x","annotations":{"a":"b","c":null}"#);
+        assert_eq!(stated.value().artifact_type().as_deref(), Some("application/x"));
+        assert_eq!(stated.value().annotations(), [("a".to_owned(), "b".to_owned())].into());
+        for rest in ["", r#","artifactType":null,"annotations":null"#, r#","artifactType":"","annotations":7"#] {
+            let index = index(rest);
+            assert_eq!((index.value().artifact_type(), index.value().annotations().len()), (None, 0), "{rest}");
+        }
     }
 
     #[test]

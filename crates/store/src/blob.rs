@@ -23,19 +23,27 @@ pub trait BlobSource: Send + Sync {
     fn address(&self, descriptor: &Descriptor) -> Address;
 }
 
-/// Takes blobs in.
+/// Takes in blobs whose digests are known.
 pub trait BlobSink: Send + Sync {
-    /// Begins a blob whose digest is not known yet.
-    fn stage(&self) -> Result<BlobWriter, BlobError>;
+    /// Tells whether the blob is here, reading and hashing nothing. What is, is kept from being collected while this value
+    /// lives, where there is such a thing.
+    fn held(&self, descriptor: &Descriptor) -> Result<Held, BlobError>;
 
     /// Stores `bytes`. Storing what is stored is success.
     fn store(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, BlobError>;
 
-    /// Takes a blob over from `from` by the cheapest means: nothing if it is here, hard link, reflink, verified copy.
+    /// Takes a blob over from `from` by the cheapest means: nothing if it is here; hard link or reflink of its file, or a
+    /// mount from another repository, by the [address](BlobSource::address) that `from` gives; verified copy.
     ///
     /// What is here afterwards has been read, now or earlier, and is what `descriptor` names. A damaged blob that was here
-    /// is replaced.
+    /// is replaced. Called by several threads at once, never for one blob.
     fn adopt(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError>;
+}
+
+/// Takes in what is being made: a layout, where every export begins.
+pub trait Staging: BlobSink {
+    /// Begins a blob whose digest is not known yet.
+    fn stage(&self) -> Result<BlobWriter, BlobError>;
 
     /// Tells whether the blob is here and is what `descriptor` names. Reads it if that is not known.
     fn is_whole(&self, descriptor: &Descriptor) -> Result<bool, BlobError>;
@@ -50,6 +58,17 @@ pub enum Presence {
     Absent,
 }
 
+/// Whether a sink has a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It is here and known to be what its descriptor names: nothing has to be done.
+    Whole,
+    /// It seems to be here. Adopting it finds out, and replaces it if it is damaged.
+    Unverified,
+    /// It is not.
+    Absent,
+}
+
 /// How a blob came into a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adopted {
@@ -57,6 +76,8 @@ pub enum Adopted {
     Present,
     /// By hard link or reflink.
     Linked,
+    /// From another repository of the same registry, which moved it by itself.
+    Mounted,
     /// By reading, verifying and writing it.
     Copied,
 }

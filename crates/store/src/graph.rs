@@ -30,6 +30,8 @@ pub struct Copied {
     pub present: usize,
     /// The number of blobs that were linked.
     pub linked: usize,
+    /// The number of blobs that a registry took from another of its repositories.
+    pub mounted: usize,
     /// The number of blobs that were read and written, documents among them.
     pub copied: usize,
     /// The blobs that the source lacks; empty unless the copy may be sparse.
@@ -121,6 +123,7 @@ pub fn move_blobs<'a>(
         match to.adopt(from, descriptor)? {
             Adopted::Present => copied.present += 1,
             Adopted::Linked => copied.linked += 1,
+            Adopted::Mounted => copied.mounted += 1,
             Adopted::Copied => copied.copied += 1,
         }
     }

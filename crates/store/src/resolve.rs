@@ -1,29 +1,39 @@
-//! Finding one image in a layout or archive: by tag or digest, then by platform.
+//! Finding one image: by tag or digest, then by platform.
 
+mod documents;
 mod error;
+mod named;
 mod search;
 
-use dhow_oci::{Descriptor, Document, Image, Index, Platform, Reference, Selector, annotation};
+use dhow_oci::{Descriptor, Image, Platform, Reference, Selector, annotation};
 
+pub(crate) use documents::Documents;
 pub use error::ResolveError;
+pub(crate) use named::{named, tags};
 
 use crate::document::{read_config, read_manifest};
 use crate::layout::SPARSE;
-use crate::{Address, BlobSource, Completeness, LayoutError};
+use crate::{Address, BlobSource, Completeness};
 
-/// A place with an `index.json`: a layout or an archive of one.
+/// A place that names images: a layout, an archive of one, or a repository of a registry.
 pub trait ImageSource: BlobSource {
     /// Returns where it is, for messages.
     fn location(&self) -> Address;
 
-    /// Returns its `index.json`.
-    fn index(&self) -> Result<Document<Index>, LayoutError>;
+    /// Returns what is named so, indexes and manifests of any kind, in order of preference; never nothing.
+    ///
+    /// In an `index.json` a tag names the entries with exactly that `ref.name`; if there is none, those whose `ref.name` or
+    /// containerd name is a full reference with that tag. A digest names what is listed, also below other indexes. A
+    /// registry is asked once; [`Wanted::Preferably`] is for it what [`Wanted::Exactly`] is.
+    ///
+    /// # Errors
+    /// If nothing is named so: an error for which [`ResolveError::is_not_found`] holds.
+    fn named(&self, wanted: Wanted<'_>) -> Result<Vec<Named>, ResolveError>;
 
     /// Finds the manifest of one image, through nested indexes and Docker manifest lists.
     ///
-    /// A tag names the entries with exactly that `ref.name`; if there is none, those whose `ref.name` or
-    /// containerd name is a full reference with that tag. Entries that state no platform are looked at
-    /// through their config; those that are not understood are passed over. Of several that serve the platform, one of the very variant wins, then the first.
+    /// Entries that state no platform are looked at through their config; those that are not understood are passed over.
+    /// Of several that serve the platform, one of the very variant wins, then the first.
     fn find(&self, query: &Query<'_>) -> Result<Resolved, ResolveError> {
         search::find(self, query)
     }
@@ -64,7 +74,7 @@ pub struct Query<'a> {
     pub platform: Option<&'a Platform>,
 }
 
-/// How an image is chosen among the entries of `index.json`.
+/// How an image is chosen among what a place names.
 #[derive(Clone, Copy, Debug)]
 pub enum Wanted<'a> {
     /// The only one.
@@ -81,6 +91,23 @@ impl<'a> Query<'a> {
     pub fn new(selector: Option<&'a Selector>, platform: &'a Platform) -> Self {
         let wanted = selector.map_or(Wanted::Only, Wanted::Exactly);
         Self { wanted, platform: Some(platform) }
+    }
+}
+
+/// What a tag or digest names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// A manifest or index.
+    pub descriptor: Descriptor,
+    /// The entry of `index.json` that leads to it; at a place without one, the descriptor itself.
+    pub entry: Descriptor,
+}
+
+impl Named {
+    /// Returns a descriptor that is an entry itself.
+    #[must_use]
+    pub fn by_itself(descriptor: &Descriptor) -> Self {
+        Self { descriptor: descriptor.clone(), entry: descriptor.clone() }
     }
 }
 

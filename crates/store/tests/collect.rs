@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{Scratch, blob, image, store_documents, store_image, store_index, tag, tree, work, write_index};
 use dhow_oci::{Descriptor, Digest, Document, Image, Index, LayerRef, Manifest, MediaType};
-use dhow_store::{BlobSink, BlobSource, Completeness, ImageSource, Layout, LayoutError, Presence, Query};
+use dhow_store::{BlobSink, BlobSource, Completeness, ImageSource, Layout, LayoutError, Presence, Query, Staging};
 use proptest::prelude::*;
 
 fn collect(path: &Path) -> dhow_store::GcReport {

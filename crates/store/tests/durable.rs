@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{Scratch, blob, image, store_documents, store_image, tag, work};
 use dhow_fs::Work;
 use dhow_oci::{DiffId, LayerRef, MediaType};
-use dhow_store::{Adopted, BlobSink, Completeness, Layout};
+use dhow_store::{Adopted, BlobSink, Completeness, Layout, Staging};
 
 /// The index, and the directory of blobs.
 const NAMES: u64 = 2;

@@ -13,7 +13,7 @@ use dhow_fs::{Lock, LockMode, Root};
 use dhow_oci::{Descriptor, DiffId, Digest, Index, LayerRef, MediaType, Selector};
 use dhow_store::{
     Adopted, BlobError, BlobSink, BlobSource, Completeness, ImageSource, Layout, LayoutError, Presence, Query, SPARSE,
-    copy_graph,
+    Staging, copy_graph,
 };
 
 fn mode(path: &std::path::Path) -> u32 {

@@ -9,7 +9,7 @@ use std::io::Write;
 use common::{Scratch, blob, platform, sha512, store_sha512, work};
 use dhow_oci::{Digest, Document, Image, ImageConfig, MediaType, Selector};
 use dhow_store::{
-    Archive, BlobError, BlobSink, BlobSource, Completeness, ImageSource, Layout, Presence, Query, archive, copy_graph,
+    Archive, BlobError, BlobSource, Completeness, ImageSource, Layout, Presence, Query, Staging, archive, copy_graph,
 };
 
 #[test]

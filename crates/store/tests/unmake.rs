@@ -7,7 +7,7 @@ use std::fs;
 
 use common::{Scratch, store_image, tag, work};
 use dhow_oci::MediaType;
-use dhow_store::{BlobSink, Layout};
+use dhow_store::{BlobSink, Layout, Staging};
 
 fn prepare(scratch: &Scratch) -> Layout {
     Layout::prepare(&scratch.path("above/layout"), &work()).unwrap()

@@ -11,7 +11,7 @@ use common::{Scratch, blob, image, store_documents, store_image, tag, work};
 use dhow_fs::{Work, WorkReport};
 use dhow_oci::{Descriptor, DiffId, Digest, Image, LayerRef, MediaType};
 use dhow_store::{
-    Adopted, BlobError, BlobSink, BlobSource, BlobWriter, Completeness, Gathered, Layout, Presence, Verified,
+    Adopted, BlobError, BlobSink, BlobSource, Completeness, Gathered, Held, Layout, Presence, Staging, Verified,
     copy_graph,
 };
 
@@ -116,8 +116,8 @@ fn what_was_modified_in_the_tick_of_its_reading_is_read_again() {
 struct Recorder<'a>(&'a Layout, Mutex<Vec<Digest>>);
 
 impl BlobSink for Recorder<'_> {
-    fn stage(&self) -> Result<BlobWriter, BlobError> {
-        self.0.stage()
+    fn held(&self, descriptor: &Descriptor) -> Result<Held, BlobError> {
+        self.0.held(descriptor)
     }
     fn store(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, BlobError> {
         self.0.store(bytes, media_type)
@@ -125,9 +125,6 @@ impl BlobSink for Recorder<'_> {
     fn adopt(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError> {
         self.1.lock().unwrap().push(descriptor.digest.clone());
         self.0.adopt(from, descriptor)
-    }
-    fn is_whole(&self, descriptor: &Descriptor) -> Result<bool, BlobError> {
-        self.0.is_whole(descriptor)
     }
 }
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use dhow_cnb::launch::{Bom, Metadata};
 use dhow_cnb::{GroupElement, LifecycleMetadata, PlatformRules, ProjectMetadata, RunImageNames};
 use dhow_oci::Image;
-use dhow_store::{BlobSink, BlobSource, Completeness};
+use dhow_store::{BlobSource, Completeness, Staging};
 
 pub use apply::export;
 pub use cache::{AddError, CacheInput, CachedDirectory, WriteCacheError, write_cache};
@@ -47,9 +47,9 @@ use crate::content::Packing;
 use crate::image::SourceImage;
 
 /// A place to read blobs from and write them to: where an image is made.
-pub trait BlobStore: BlobSource + BlobSink {}
+pub trait BlobStore: BlobSource + Staging {}
 
-impl<T: BlobSource + BlobSink> BlobStore for T {}
+impl<T: BlobSource + Staging> BlobStore for T {}
 
 /// What an export works from.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use dhow_fs::{Root, Work};
 use dhow_layer::{Entry, PackError, PackOptions};
 use dhow_oci::{Descriptor, Image, LayerRef, MediaType, Oversized, Reference, annotation};
-use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError};
+use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError, Staging};
 
 /// When images made here say that they were made: the time of every entry of their layers.
 pub(crate) const CREATED: &str = "1980-01-01T00:00:01Z";

@@ -13,7 +13,7 @@ use dhow_fs::{Operation, PathError, Root, Work};
 use dhow_layer::{ImportOptions, Imported, PackOptions, ReadError};
 use dhow_lifecycle::export::{REPRODUCIBLE_TIME, rfc3339};
 use dhow_oci::{ContainerConfig, Descriptor, History, Image, ImageConfig, LayerRef, Platform, Reference};
-use dhow_store::{BlobError, BlobSink, Completeness, Layout, LayoutError};
+use dhow_store::{BlobError, Completeness, Layout, LayoutError, Staging};
 
 pub use format::OtherFormat;
 #[cfg(feature = "fuzzing")]

@@ -10,16 +10,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_fs::{FileKind, LockError, Operation, PathError, Root, Work};
-use dhow_oci::{Descriptor, Document, Index};
+use dhow_oci::{Descriptor, Digest, Document, Index};
 use dhow_tar::ReadError;
 
 pub use write::{update, write};
 
 use crate::blob::is_document;
 use crate::layout::{INDEX_LIMIT, require_version};
+use crate::resolve::{named, tags};
 use crate::staging::in_layout;
 use crate::verify::VerifiedReader;
-use crate::{Address, BlobError, BlobSource, CopyError, ImageSource, LayoutError, Presence};
+use crate::{
+    Address, BlobError, BlobSource, CopyError, ImageSource, LayoutError, Named, Presence, Referrers, ResolveError,
+    Tags, Wanted, referrers,
+};
 use members::{Catalogue, Member};
 
 /// The largest `oci-layout` file that is read.
@@ -189,7 +193,26 @@ impl ImageSource for Archive {
         Address::from(self.path())
     }
 
-    fn index(&self) -> Result<Document<Index>, LayoutError> {
+    fn named(&self, wanted: Wanted<'_>) -> Result<Vec<Named>, ResolveError> {
+        named(self, self.location(), self.index()?.value(), wanted)
+    }
+}
+
+impl Tags for Archive {
+    fn tags(&self) -> Result<Vec<String>, ResolveError> {
+        Ok(tags(self.index()?.value()))
+    }
+}
+
+impl Referrers for Archive {
+    fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, ResolveError> {
+        referrers::in_index(self, self.location(), self.index()?.value(), subject)
+    }
+}
+
+impl Archive {
+    /// Returns `index.json`.
+    pub fn index(&self) -> Result<Document<Index>, LayoutError> {
         let path = self.path.join("index.json");
         let bytes = match self.small("index.json", INDEX_LIMIT.0) {
             Ok(bytes) => bytes,

@@ -13,7 +13,7 @@ use super::{Archive, ArchiveError, Slice};
 use crate::graph::walk;
 use crate::layout::{SPARSE, marker};
 use crate::staging::{FILE_MODE, in_layout};
-use crate::{BlobError, BlobSource, Completeness, CopyError, ImageSource};
+use crate::{BlobError, BlobSource, Completeness, CopyError};
 
 /// Writes everything that `root` names as an archive at `output`, which appears whole or not at all.
 ///

@@ -12,7 +12,7 @@ use super::{Layout, Session, exclude_gc};
 use crate::blob::is_document;
 use crate::staging::{ensure_blob_directory, in_layout, write_error};
 use crate::verify::{BLOCK, VerifiedReader, read_through};
-use crate::{Address, Adopted, BlobError, BlobSink, BlobSource, BlobWriter, Presence, read_document};
+use crate::{Address, Adopted, BlobError, BlobSource, BlobWriter, Presence, Staging, read_document};
 
 impl Layout {
     pub(super) fn take_over(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError> {

@@ -8,7 +8,7 @@ use dhow_oci::{Descriptor, Digest, Document, Entry, Index, Reading, annotation};
 
 use super::{Layout, LayoutError, found, instant, session};
 use crate::staging::FILE_MODE;
-use crate::{Completeness, graph};
+use crate::{Completeness, Expected, graph};
 
 /// The annotation of a descriptor in `index.json` whose image's layers are left out on purpose: `true`.
 pub const SPARSE: &str = "dev.dhow.sparse";
@@ -21,15 +21,6 @@ const ATTEMPTS: usize = 100;
 
 /// How often a tag is written again because another program, without lock, wrote an index that it had read before.
 const REWRITES: usize = 5;
-
-/// What a name must name for its change to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// Whatever it is: the new image takes its place.
-    Anything,
-    /// The image that the new one was made from: this digest, or nothing.
-    Just(Option<Digest>),
-}
 
 impl Expected {
     /// Expects that the name names what it names in `index`.

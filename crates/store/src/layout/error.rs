@@ -135,7 +135,8 @@ fn and_blobs(count: usize) -> String {
     }
 }
 
-fn or_nothing(digest: &Option<Digest>) -> &str {
+/// Returns the digest, or the word for none.
+pub(crate) fn or_nothing(digest: &Option<Digest>) -> &str {
     digest.as_ref().map_or("nothing", Digest::as_str)
 }
 

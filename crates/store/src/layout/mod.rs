@@ -12,6 +12,7 @@ mod edit;
 mod error;
 mod gc;
 mod instant;
+mod names;
 mod recover;
 mod session;
 mod unmake;
@@ -26,8 +27,9 @@ use dhow_oci::{Descriptor, Document, Image, Index, Limit, MediaType};
 pub use check::Finding;
 use create::{Made, VERSION};
 pub(crate) use create::{marker, require_version};
-pub use edit::{Expected, SPARSE};
+pub use edit::SPARSE;
 pub use error::LayoutError;
+pub(crate) use error::or_nothing;
 pub use gc::GcReport;
 pub(crate) use session::{Session, exclude_gc};
 
@@ -35,7 +37,7 @@ use crate::blob::is_document;
 use crate::staging::{blob_path, in_layout, write_error};
 use crate::verified::Verified;
 use crate::verify::VerifiedReader;
-use crate::{Address, Adopted, BlobError, BlobSink, BlobSource, BlobWriter, ImageSource, Presence};
+use crate::{Address, Adopted, BlobError, BlobSink, BlobSource, BlobWriter, Held, Presence, Staging};
 
 /// The largest `index.json` that is read.
 pub(crate) const INDEX_LIMIT: Limit = Limit(64 * 1024 * 1024);
@@ -236,9 +238,15 @@ impl BlobSource for Layout {
 }
 
 impl BlobSink for Layout {
-    fn stage(&self) -> Result<BlobWriter, BlobError> {
-        let writer = BlobWriter::create(&self.root, self.session()?, Some(Arc::clone(&self.work)))?;
-        Ok(writer.noting(Some(Arc::clone(&self.verified))))
+    fn held(&self, descriptor: &Descriptor) -> Result<Held, BlobError> {
+        if !self.claim(descriptor)? {
+            return Ok(Held::Absent);
+        }
+        // A document costs no more to compare than to ask about.
+        let is_known = !is_document(&descriptor.media_type)
+            && found(self.root.symlink_metadata(&in_layout(&descriptor.digest)))?
+                .is_some_and(|stat| self.verified.knows(&stat, &descriptor.digest));
+        Ok(if is_known { Held::Whole } else { Held::Unverified })
     }
 
     fn store(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, BlobError> {
@@ -249,6 +257,13 @@ impl BlobSink for Layout {
 
     fn adopt(&self, from: &dyn BlobSource, descriptor: &Descriptor) -> Result<Adopted, BlobError> {
         self.take_over(from, descriptor)
+    }
+}
+
+impl Staging for Layout {
+    fn stage(&self) -> Result<BlobWriter, BlobError> {
+        let writer = BlobWriter::create(&self.root, self.session()?, Some(Arc::clone(&self.work)))?;
+        Ok(writer.noting(Some(Arc::clone(&self.verified))))
     }
 
     fn is_whole(&self, descriptor: &Descriptor) -> Result<bool, BlobError> {
@@ -285,16 +300,6 @@ impl Layout {
     /// Tells whether the blob's bytes are these.
     fn holds(&self, descriptor: &Descriptor, bytes: &[u8]) -> bool {
         self.root.read(&in_layout(&descriptor.digest), descriptor.size).is_ok_and(|held| held == bytes)
-    }
-}
-
-impl ImageSource for Layout {
-    fn location(&self) -> Address {
-        Address::from(self.path())
-    }
-
-    fn index(&self) -> Result<Document<Index>, LayoutError> {
-        Self::index(self)
     }
 }
 

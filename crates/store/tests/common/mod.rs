@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dhow_fs::Work;
 use dhow_oci::{Descriptor, DiffId, Digest, Document, Image, ImageConfig, Index, LayerRef, MediaType, Platform};
-use dhow_store::{BlobSink, Completeness, Layout};
+use dhow_store::{BlobSink, Completeness, Layout, Staging};
 
 pub fn work() -> Arc<Work> {
     Arc::new(Work::default())
