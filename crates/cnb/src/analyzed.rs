@@ -101,7 +101,7 @@ impl AnalyzedRunImage {
 
 fn read_metadata(fields: &Fields<'_>) -> Result<LifecycleMetadata, TomlError> {
     let layer = |key: &str| -> Result<Option<LayerSha>, TomlError> {
-        fields.table(key)?.map(|layer| Ok(LayerSha { sha: layer.text("sha")? })).transpose()
+        fields.table(key)?.map(|layer| Ok(LayerSha::of_text(layer.text("sha")?))).transpose()
     };
     let run_image = fields.table("run-image")?.map(|fields| -> Result<_, TomlError> {
         Ok(RunImageForRebase {
@@ -118,7 +118,7 @@ fn read_metadata(fields: &Fields<'_>) -> Result<LifecycleMetadata, TomlError> {
         Ok(StackMetadata { run_image: names.transpose()?.unwrap_or_default() })
     });
     Ok(LifecycleMetadata {
-        app: fields.tables("app", |layer| Ok(LayerSha { sha: layer.text("sha")? }))?,
+        app: fields.tables("app", |layer| Ok(LayerSha::of_text(layer.text("sha")?)))?,
         sbom: layer("sbom")?,
         buildpacks: fields.tables("buildpacks", read_buildpack)?,
         config: layer("config")?.unwrap_or_default(),
@@ -188,7 +188,7 @@ fn write_stack(stack: &StackMetadata) -> Table {
 impl From<&LayerSha> for Node {
     fn from(layer: &LayerSha) -> Self {
         let mut table = Table::new();
-        table.set("sha", &layer.sha);
+        table.set("sha", layer.text());
         table.into()
     }
 }

@@ -46,12 +46,27 @@ pub const EXTENSION_LAYERS: &str = "io.buildpacks.extension.layers";
 /// The label of a builder with the order of its image extensions.
 pub const EXTENSION_ORDER: &str = "io.buildpacks.buildpack.order-extensions";
 
-/// A layer by the digest of its plain tar; empty if there is none.
+/// A layer by the digest of its plain tar. In JSON, one that there is not has an empty text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LayerSha {
-    /// The diffID, as `sha256:…`.
-    pub sha: String,
+    /// The diffID, as `sha256:…`; `None` if there is no such layer.
+    #[serde(with = "empty_as_none")]
+    pub sha: Option<String>,
+}
+
+impl LayerSha {
+    /// Returns what a text means that is empty if there is no layer.
+    #[must_use]
+    pub fn of_text(text: String) -> Self {
+        Self { sha: Some(text).filter(|text| !text.is_empty()) }
+    }
+
+    /// Returns the text that is empty if there is no layer.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.sha.as_deref().unwrap_or_default()
+    }
 }
 
 /// The label `io.buildpacks.lifecycle.metadata`: which layer is what.
@@ -239,6 +254,19 @@ pub(crate) fn empty_as_null<S: serde::Serializer, T: Serialize>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     if values.is_empty() { serializer.serialize_none() } else { values.serialize(serializer) }
+}
+
+/// A text that is empty for none.
+mod empty_as_none {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
+    }
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ fn previous(input: &AnalyzeInput<'_>, log: &dyn Log) -> (LifecycleMetadata, Opti
 }
 
 fn restore_sbom(input: &AnalyzeInput<'_>, metadata: &LifecycleMetadata, log: &dyn Log) -> Result<(), AnalyzeError> {
-    let sha = metadata.sbom.as_ref().map(|layer| layer.sha.as_str()).filter(|sha| !sha.is_empty());
+    let sha = metadata.sbom.as_ref().and_then(|layer| layer.sha.as_deref());
     if let Some(kept) = input.kept {
         let directory = input.layers.join("sbom/launch");
         let wanted = sha.and_then(|sha| sha.parse().ok());

@@ -178,10 +178,7 @@ impl Prepared<'_> {
     /// The programs of a group run in parallel. A program runs once, even if several groups have it.
     pub fn detect(&self, log: &dyn Log) -> Result<Detected, DetectError> {
         let mut doer = run::Detector::new(&self.input, &self.analyzed, log);
-        let result = walk::walk(&self.order, &mut doer).map_err(|error| match error {
-            DetectError::BuildpackFailed(_) => DetectError::BuildpackFailed(doer.failed()),
-            other => other,
-        });
+        let result = walk::walk(&self.order, &mut doer);
         // When nothing passed, everyone is told what was tried: it says why.
         for (level, message) in doer.into_story() {
             log.log(if result.is_ok() { level } else { level.max(Level::Info) }, &message);

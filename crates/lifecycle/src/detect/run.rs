@@ -54,21 +54,6 @@ impl<'a> Detector<'a> {
         self.story
     }
 
-    /// Returns the buildpacks that failed, by id.
-    pub(super) fn failed(&self) -> Vec<FailedBuildpack> {
-        let failed = |(key, outcome): (&Key, &Outcome)| match (&outcome.error, &outcome.answer) {
-            (Some(error), _) => Some(FailedBuildpack { buildpack: key.clone(), reason: error.clone() }),
-            (None, Answer::Error(Some(code))) => {
-                Some(FailedBuildpack { buildpack: key.clone(), reason: ending_words(Ending::Code(*code)) })
-            }
-            (None, Answer::Error(None)) => {
-                Some(FailedBuildpack { buildpack: key.clone(), reason: "ended by a signal".to_owned() })
-            }
-            (None, Answer::Pass(_) | Answer::Fail) => None,
-        };
-        self.outcomes.iter().filter_map(failed).collect()
-    }
-
     fn module(&mut self, element: &OrderElement) -> Result<Arc<Module>, DetectError> {
         let key = key(element);
         if let Some(module) = self.modules.get(&key) {
@@ -158,6 +143,20 @@ impl Doer for Detector<'_> {
         let members: Vec<Member> = group.iter().filter_map(|element| self.member(element)).collect();
         let story = &mut self.story;
         judge(&members, &mut |level, message| story.push((level, message)))
+    }
+
+    fn failed(&self) -> Vec<FailedBuildpack> {
+        let failed = |(key, outcome): (&Key, &Outcome)| match (&outcome.error, &outcome.answer) {
+            (Some(error), _) => Some(FailedBuildpack { buildpack: key.clone(), reason: error.clone() }),
+            (None, Answer::Error(Some(code))) => {
+                Some(FailedBuildpack { buildpack: key.clone(), reason: ending_words(Ending::Code(*code)) })
+            }
+            (None, Answer::Error(None)) => {
+                Some(FailedBuildpack { buildpack: key.clone(), reason: "ended by a signal".to_owned() })
+            }
+            (None, Answer::Pass(_) | Answer::Fail) => None,
+        };
+        self.outcomes.iter().filter_map(failed).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use dhow_cnb::{Order, OrderElement};
 
-use super::{DetectError, Detected};
+use super::{DetectError, Detected, FailedBuildpack};
 
 /// What the walk needs to know of a module, and whom it asks to judge a group.
 pub(super) trait Doer {
@@ -13,6 +13,8 @@ pub(super) trait Doer {
     fn look_up(&mut self, element: &OrderElement) -> Result<Found, DetectError>;
     /// Runs what needs to run of a group and judges it.
     fn try_group(&mut self, group: &[OrderElement]) -> Verdict;
+    /// Returns the buildpacks that ended with an error.
+    fn failed(&self) -> Vec<FailedBuildpack>;
 }
 
 /// A module as far as the walk is concerned.
@@ -41,7 +43,7 @@ pub(super) fn walk(order: &Order, doer: &mut dyn Doer) -> Result<Detected, Detec
     match try_order(&order, &[], &[], Optional::No, doer)? {
         Verdict::Passed(detected) => Ok(detected),
         Verdict::Failed => Err(DetectError::NoGroup),
-        Verdict::BuildpackFailed => Err(DetectError::BuildpackFailed(Vec::new())),
+        Verdict::BuildpackFailed => Err(DetectError::BuildpackFailed(doer.failed())),
     }
 }
 
@@ -168,6 +170,12 @@ mod tests {
                 false => Verdict::Failed,
             }
         }
+
+        fn failed(&self) -> Vec<FailedBuildpack> {
+            let failed = |group: &&String| group.contains("broken");
+            let failed = self.tried.iter().filter(failed);
+            failed.map(|group| FailedBuildpack { buildpack: group.clone(), reason: String::new() }).collect()
+        }
     }
 
     /// Groups are separated by `|`, elements by blanks; `?` marks an optional one.
@@ -217,7 +225,8 @@ mod tests {
     #[test]
     fn an_error_in_any_group_is_remembered() {
         let mut script = Script::default();
-        assert!(matches!(walk(&order("broken | a"), &mut script), Err(DetectError::BuildpackFailed(_))));
+        let Err(DetectError::BuildpackFailed(failed)) = walk(&order("broken | a"), &mut script) else { panic!() };
+        assert_eq!(failed.len(), 1);
     }
 
     #[test]

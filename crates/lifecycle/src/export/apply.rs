@@ -317,7 +317,7 @@ impl Slot {
 }
 
 fn sha(layer: &ExportedLayer) -> LayerSha {
-    LayerSha { sha: layer.layer.diff_id.to_string() }
+    LayerSha { sha: Some(layer.layer.diff_id.to_string()) }
 }
 
 /// Returns the old bill of materials of the buildpacks' `build.toml` files, which old reports hold.

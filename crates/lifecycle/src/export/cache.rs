@@ -108,7 +108,7 @@ pub fn write_cache(
                 continue;
             }
             let recorded = before.buildpack(&buildpack.id).and_then(|layers| layers.layers.get(&layer.name));
-            let recorded = recorded.map_or("", |recorded| recorded.sha.as_str());
+            let recorded = recorded.map(|recorded| recorded.sha.as_str()).filter(|sha| !sha.is_empty());
             let exported = if file.launch { input.exported.of_directory(&layer.path) } else { None };
             let known = exported.or_else(|| input.known.directory(&layer.identifier, &layer.path));
             match add_or_reuse(input, cache, &layer.identifier, &layer.path, known, recorded, log) {
@@ -125,9 +125,9 @@ pub fn write_cache(
     if input.rules.sbom_layers && input.packing.root.is_directory(&sbom) {
         let id = "buildpacksio/lifecycle:cache.sbom";
         let known = input.known.directory(id, &sbom);
-        let diff_id = add_or_reuse(input, cache, id, &sbom, known, &before.sbom.sha, log);
+        let diff_id = add_or_reuse(input, cache, id, &sbom, known, before.sbom.sha.as_deref(), log);
         let diff_id = diff_id.map_err(WriteCacheError::Sbom)?;
-        metadata.sbom.sha = diff_id.to_string();
+        metadata.sbom.sha = Some(diff_id.to_string());
         cached.push(CachedDirectory { directory: sbom, diff_id });
     }
     cache.commit(&metadata).map_err(WriteCacheError::Commit)?;
@@ -144,19 +144,19 @@ fn add_or_reuse(
     id: &str,
     directory: &Path,
     known: Option<PackedLayer>,
-    recorded: &str,
+    recorded: Option<&str>,
     log: &dyn Log,
 ) -> Result<DiffId, AddError> {
     let content = Content::directory(directory);
     let diff_id = match known.as_ref().map(|known| known.diff_id.clone()).or_else(|| input.known.diff_id(directory)) {
         Some(diff_id) => Some(diff_id),
-        None if recorded.is_empty() => None,
+        None if recorded.is_none() => None,
         None => {
             Some(content.diff_id(input.packing).map_err(|source| AddError::Content { layer: id.to_owned(), source })?)
         }
     };
     let mut is_reused = false;
-    if let Some(diff_id) = diff_id.as_ref().filter(|diff_id| diff_id.0.as_str() == recorded) {
+    if let Some(diff_id) = diff_id.as_ref().filter(|diff_id| Some(diff_id.0.as_str()) == recorded) {
         match cache.reuse(diff_id) {
             Ok(()) => {
                 is_reused = true;

@@ -117,7 +117,7 @@ pub(super) fn sbom_slot(directory: &Path, previous: &LifecycleMetadata) -> Slot 
         id: "buildpacksio/lifecycle:launch.sbom".to_owned(),
         source: LayerSource::Sbom(directory.to_owned()),
         created_by: "Software Bill-of-Materials".to_owned(),
-        recorded: previous.sbom.iter().map(|layer| layer.sha.clone()).collect(),
+        recorded: previous.sbom.iter().filter_map(|layer| layer.sha.clone()).collect(),
         content: Some(Content::directory(directory)),
     }
 }
@@ -131,7 +131,7 @@ pub(super) fn app_slots(slices: usize, previous: &LifecycleMetadata) -> Vec<Slot
             0 => "Application Layer".to_owned(),
             _ => format!("Application Slice: {slice}"),
         },
-        recorded: previous.app.iter().map(|layer| layer.sha.clone()).collect(),
+        recorded: previous.app.iter().filter_map(|layer| layer.sha.clone()).collect(),
         content: None,
     };
     (1..=slices + 1).map(slot).collect()
@@ -142,7 +142,7 @@ pub(super) fn launcher_slot(previous: &LifecycleMetadata) -> Slot {
         id: "buildpacksio/lifecycle:launcher".to_owned(),
         source: LayerSource::Launcher,
         created_by: "Buildpacks Application Launcher".to_owned(),
-        recorded: vec![previous.launcher.sha.clone()],
+        recorded: previous.launcher.sha.iter().cloned().collect(),
         content: None,
     }
 }
@@ -152,7 +152,7 @@ pub(super) fn config_slot(directory: &Path, previous: &LifecycleMetadata) -> Slo
         id: "buildpacksio/lifecycle:config".to_owned(),
         source: LayerSource::Config(directory.to_owned()),
         created_by: "Buildpacks Launcher Config".to_owned(),
-        recorded: vec![previous.config.sha.clone()],
+        recorded: previous.config.sha.iter().cloned().collect(),
         content: Some(Content::directory(directory)),
     }
 }
@@ -162,7 +162,7 @@ pub(super) fn process_types_slot(types: Vec<String>, content: Content, previous:
         id: "buildpacksio/lifecycle:process-types".to_owned(),
         source: LayerSource::ProcessTypes(types),
         created_by: "Buildpacks Process Types".to_owned(),
-        recorded: vec![previous.process_types.sha.clone()],
+        recorded: previous.process_types.sha.iter().cloned().collect(),
         content: Some(content),
     }
 }

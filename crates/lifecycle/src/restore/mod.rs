@@ -138,15 +138,15 @@ pub fn restore(input: &RestoreInput<'_>, log: &dyn Log) -> Result<Restored, Rest
         write_metadata(input, decision, log)?;
     }
     let jobs = jobs(input, &decisions, &cache, log)?;
-    let restores_sbom = input.rules.sbom_layers && !cache.sbom.sha.is_empty();
-    if restores_sbom {
+    let cached_sbom = cache.sbom.sha.as_deref().filter(|_| input.rules.sbom_layers);
+    if cached_sbom.is_some() {
         log.log(Level::Info, "Restoring data for SBOM from cache");
     }
     let layers = run(input, jobs, log)?;
     // Without layers they are left out too. The message above is printed all the same.
     if input.rules.sbom_layers && !input.skip_layers {
-        if restores_sbom {
-            sbom::extract_cached(input, &cache.sbom.sha, log)?;
+        if let Some(sha) = cached_sbom {
+            sbom::extract_cached(input, sha, log)?;
         }
         sbom::restore_to_buildpacks(input, log)?;
     }

@@ -46,7 +46,7 @@ pub enum SbomError {
 pub fn download_sbom(opened: &Opened, directory: &Path) -> Result<Vec<PathBuf>, SbomError> {
     let text = opened.image.config().value().label(label::LIFECYCLE_METADATA).ok_or(SbomError::None)?;
     let metadata = LifecycleMetadata::parse(text).map_err(|_| SbomError::Label)?;
-    let sha = metadata.sbom.map(|layer| layer.sha).filter(|sha| !sha.is_empty()).ok_or(SbomError::None)?;
+    let sha = metadata.sbom.and_then(|layer| layer.sha).ok_or(SbomError::None)?;
     let expected: DiffId = sha.parse().map_err(|_| SbomError::Label)?;
     let layers = opened.image.layers();
     let layer = layers.iter().find(|layer| layer.diff_id == expected).ok_or(SbomError::None)?;
