@@ -83,8 +83,8 @@ impl Buildpack {
 
     pub(super) fn change_mode(&mut self, random: &mut Random) -> String {
         let which = random.below(3);
-        // The buildpack after this one writes to the layers directory and the workspace.
-        let modes = if which == 0 { MODES } else { &MODES[..MODES.len() - 1] };
+        // The builder still moves layers in the buildpack's directory, and the next buildpack writes to the others.
+        let modes = &MODES[..MODES.len() - 1];
         self.modes[which] = if random.once_in(3) { None } else { Some(*random.pick(modes)) };
         let shown = self.modes.map(|mode| mode.map_or("-".to_owned(), |mode| format!("{mode:o}")));
         format!("{}: modes of its directory, layers and workspace: {}", self.name, shown.join(" "))
