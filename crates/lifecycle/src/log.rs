@@ -15,6 +15,11 @@ pub trait Log: Sync {
     /// Takes one message.
     fn log(&self, level: Level, message: &str);
 
+    /// Takes a message that is told however quiet the log is; the level decides about its prefix.
+    fn tell(&self, level: Level, message: &str) {
+        self.log(level, message);
+    }
+
     /// Takes a message that helps to find out why.
     fn debug(&self, message: &str) {
         self.log(Level::Debug, message);

@@ -102,9 +102,12 @@ impl<W: Write> Terminal<W> {
 
 impl<W: Write + Send> Log for Terminal<W> {
     fn log(&self, level: Level, message: &str) {
-        if !self.shows(level) {
-            return;
+        if self.shows(level) {
+            self.tell(level, message);
         }
+    }
+
+    fn tell(&self, level: Level, message: &str) {
         match level {
             Level::Debug | Level::Info => self.line(message),
             Level::Warn => self.line(&format!("{}{message}", self.painted(WARNING, "Warning: "))),

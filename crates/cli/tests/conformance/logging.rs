@@ -34,6 +34,29 @@ fn messages_below_the_log_level_are_left_out() {
     });
 }
 
+/// The reference writes what it kept of a detection past the level that is asked for.
+#[test]
+fn why_no_group_passed_is_written_at_every_log_level() {
+    on_every_platform_api(|api| {
+        let buildpacks = [
+            buildpack("a/one").detect("echo one looked; exit 100"),
+            buildpack("a/two").detect("echo two looked"),
+            buildpack("a/three").detect("echo three looked; exit 7"),
+        ];
+        let mut bench = Bench::with(api, &buildpacks);
+        let told = "======== Output: a/one@1 ========\none looked\n\
+                    ======== Output: a/two@1 ========\ntwo looked\n\
+                    ======== Output: a/three@1 ========\nthree looked\n\
+                    ======== Results ========\nfail: a/one@1\npass: a/two@1\nerr:  a/three@1 (7)\n";
+        for level in ["debug", "info", "warn", "error", "fatal"] {
+            bench.set("CNB_LOG_LEVEL", level);
+            let outcome = bench.run("detector", &[]);
+            assert_ne!(outcome.exit, 0, "{level}");
+            assert!(outcome.stdout.contains(told), "{level}: {}", outcome.stdout);
+        }
+    });
+}
+
 #[test]
 fn errors_are_written_at_every_log_level_but_fatal() {
     on_every_platform_api(|api| {

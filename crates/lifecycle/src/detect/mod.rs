@@ -179,9 +179,12 @@ impl Prepared<'_> {
     pub fn detect(&self, log: &dyn Log) -> Result<Detected, DetectError> {
         let mut doer = run::Detector::new(&self.input, &self.analyzed, log);
         let result = walk::walk(&self.order, &mut doer);
-        // When nothing passed, everyone is told what was tried: it says why.
         for (level, message) in doer.into_story() {
-            log.log(if result.is_ok() { level } else { level.max(Level::Info) }, &message);
+            match &result {
+                Ok(_) => log.log(level, &message),
+                // When nothing passed, everyone is told what was tried, at every level: it says why.
+                Err(_) => log.tell(level, &message),
+            }
         }
         if matches!(result, Err(DetectError::NoGroup | DetectError::BuildpackFailed(_))) {
             log.log(Level::Error, "No buildpack groups passed detection.");
