@@ -76,6 +76,24 @@ fn an_imported_base_is_the_same_however_the_tar_is_compressed() {
 }
 
 #[test]
+fn a_user_that_a_base_does_not_know_is_refused_by_name_and_told_by_id() {
+    let world = World::new();
+    fs::write(world.path("rootfs.tar"), &Base::of(&world).busybox().tar).unwrap();
+    let import = |user: &str| world.dhow(["import", "rootfs.tar", "oci:base", "--user", user]).run();
+    for (user, missing) in
+        [("nosuch", "user `nosuch` is not in the image's /etc/passwd"), ("cnb:nosuch", "group `nosuch`")]
+    {
+        let outcome = import(user).exits(1).says(missing);
+        assert!(outcome.error_and_hint().0.contains(user), "{}", outcome.stderr);
+        assert!(!world.path("base").exists());
+    }
+    for known in ["cnb", "1000", "cnb:1000", "1000:77", "root", "0"] {
+        import(known).success().does_not_say("passwd");
+    }
+    import("1234:77").success().says("add the line `cnb:x:1234:77::/home/cnb:/bin/sh`");
+}
+
+#[test]
 fn a_builder_made_by_dhow_builds_an_app_that_runs() {
     let world = world();
     world.dhow(["layout", "check", "builder"]).run().success();

@@ -15,8 +15,8 @@ use super::output::check_apart;
 use super::project::{Project, Wanted};
 use super::request::BuildRequest;
 use crate::container::{
-    Caller, LowerDirectories, Owned, Writer, home_of, hosts_files, is_place_of_image, lower_directories, numeric_id,
-    writable_parts,
+    Caller, LowerDirectories, Owned, Writer, home_of, hosts_files, is_place_of_image, lower_directories, missing_entry,
+    numeric_id, writable_parts,
 };
 use crate::embedded::{self, BUILDPACKS, HOME, HostFacts, HostSystem, NameResolution, SystemMount};
 use crate::{Events, Location, Network, open};
@@ -218,6 +218,9 @@ fn of_image(
         environment.push((key.to_owned(), value.to_owned()));
     }
     let passwd = file("/etc/passwd")?.unwrap_or_default();
+    if let Some(words) = missing_entry(uid, gid, &passwd) {
+        events.warn(&format!("builder {name}: {words}"));
+    }
     if let Some(home) = home_of(uid, &passwd) {
         environment.retain(|(existing, _)| existing != "HOME");
         environment.push(("HOME".to_owned(), home));

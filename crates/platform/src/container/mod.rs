@@ -17,6 +17,8 @@ pub use rootfs::{NamedLayer, RootfsError, unpack_if_asked};
 pub use scratch::ScratchExceeded;
 pub(crate) use scratch::ScratchSpace;
 pub use user::UserError;
-pub(crate) use user::{ACCOUNTS_LIMIT, User, home_of, is_root as is_root_user, numeric_id, resolve as resolve_user};
+pub(crate) use user::{
+    ACCOUNTS_LIMIT, User, home_of, is_root as is_root_user, missing_entry, numeric_id, resolve as resolve_user,
+};
 pub use volume::{Access, Volume, VolumeError};
 pub(crate) use writable::{Writer, writable_parts};

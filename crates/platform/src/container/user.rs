@@ -75,6 +75,19 @@ pub(crate) fn home_of(uid: u32, passwd: &str) -> Option<String> {
     home.filter(|home| home.starts_with('/')).map(str::to_owned)
 }
 
+/// Returns a warning with the line to add if `/etc/passwd` has no entry for a user: then programs know neither its name
+/// nor its home, and Java's home is `?`.
+pub(crate) fn missing_entry(uid: u32, gid: u32, passwd: &str) -> Option<String> {
+    let has_id = |line: &str| line.split(':').nth(2).and_then(numeric_id) == Some(uid);
+    if uid == 0 || passwd.lines().any(has_id) {
+        return None;
+    }
+    Some(format!(
+        "/etc/passwd has no entry for user {uid}, so programs find no home for it; add the line \
+         `cnb:x:{uid}:{gid}::/home/cnb:/bin/sh`"
+    ))
+}
+
 /// Tells whether a text names root. An image can give that name to another user, whose id then tells.
 pub(crate) fn is_root(text: &str) -> bool {
     let user = text.split(':').next().unwrap_or_default();

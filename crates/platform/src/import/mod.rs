@@ -1,5 +1,6 @@
 //! `dhow import`: a base image from the tar of a root filesystem.
 
+mod accounts;
 mod format;
 mod os_release;
 
@@ -20,6 +21,7 @@ pub use format::OtherFormat;
 pub(crate) use os_release::distribution;
 
 use crate::author::{WriteError, write_image};
+use crate::container::UserError;
 use crate::events::Counted;
 use crate::{Event, Events, Medium, Place, Progress};
 
@@ -104,6 +106,16 @@ pub enum ImportError {
     /// The user cannot be one.
     #[error("`{0}` is not a user; expected UID[:GID] or NAME[:GROUP]")]
     User(String),
+    /// The root filesystem does not have the user, or the group.
+    #[error("cannot import {} for user `{user}`", .path.display())]
+    UnknownUser {
+        /// The tar.
+        path: PathBuf,
+        /// The user, as it was given.
+        user: String,
+        /// What is missing.
+        source: UserError,
+    },
     /// The image cannot be written.
     #[error("cannot write the image to {}", .path.display())]
     Write {
@@ -168,13 +180,23 @@ pub fn import_from(
     let tar = Counted::new(Cursor::new(start).chain(tar), progress, events);
     let layout = Layout::prepare(path, work).map_err(layout_error)?;
     let pack = PackOptions::new(work);
-    let options = ImportOptions { pack, keep: &os_release::may_be, keep_limit: os_release::LONGEST };
+    let keep = |path: &Path| os_release::may_be(path) || accounts::may_be(path);
+    let options = ImportOptions { pack, keep: &keep, keep_limit: os_release::LONGEST.max(accounts::LONGEST) };
     let mut writer = layout.stage().map_err(blob_error)?.without_hashing();
     let Imported { packed, entries, tree, .. } = dhow_layer::import(tar, &mut writer, &options)
         .map_err(|source| ImportError::of_layer(request.rootfs, source))?;
     events.emit(Event::ProgressEnd);
     if entries == 0 {
         return Err(ImportError::Empty(request.rootfs.to_owned()));
+    }
+    if let Some(user) = request.user {
+        let missing = accounts::check(user, &tree);
+        let missing = missing.map_err(|source| ImportError::UnknownUser {
+            path: request.rootfs.to_owned(),
+            user: user.to_owned(),
+            source,
+        })?;
+        missing.into_iter().for_each(|words| events.warn(&words));
     }
     writer.finish_known(&packed.digest, packed.size).map_err(blob_error)?;
     let os_release = os_release::PATHS.iter().find_map(|path| tree.read(Path::new(path)));
