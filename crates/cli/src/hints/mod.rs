@@ -136,6 +136,7 @@ fn of_rebase(error: &RebaseError, invocation: &Invocation) -> Option<String> {
     match error {
         RebaseError::App { name, source } => of_open(source, name, Role::App, invocation),
         RebaseError::RunImage { name, source } => of_open(source, name, Role::RunImage, invocation),
+        RebaseError::OtherBase { base, .. } => Some(invocation.with(&["--run-image"], Some(base))),
         RebaseError::NoRunImage(_) => Some(invocation.with(&["--run-image"], Some("oci:run"))),
         RebaseError::Unfit(UnfitError::Unfit(_)) => Some(invocation.with(&["--force"], None)),
         RebaseError::Path(path) => of_path(path),

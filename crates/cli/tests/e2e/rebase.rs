@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufReader, Read};
 
 use dhow_fs::{Lock, LockMode, Root};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Base, Image, World, await_line};
 
@@ -39,6 +39,27 @@ fn a_rebase_reads_no_layer_that_was_read_before_and_links_no_damaged_one() {
     fs::write(&path, bytes).unwrap();
     rebase().exits(1).says("is corrupt: its bytes have the digest");
     assert_eq!(Image::read(world.path("app"), "latest").digest(), before);
+}
+
+#[test]
+fn a_rebase_tells_both_bases_and_goes_to_no_other_base_unless_it_is_named() {
+    let world = World::with_script(APP);
+    world.build("oci:app", "source", &["--env", "SEED=1"]).success();
+    let outcome = world.dhow(["rebase", "oci:app"]).run().success();
+    let base = Image::read(Base::of(&world).repository("example.test/run/1"), "1").digest().to_owned();
+    outcome.says(&format!("Moving oci:app from base example.test/run:1@{base} to base example.test/run:1@{base}\n"));
+    // What the label names is there, and is not what the app is based on.
+    fs::write(world.path("rootfs.tar"), &Base::of(&world).busybox().tar).unwrap();
+    let reference = format!("example.test/other:1@sha256:{}", "0".repeat(64));
+    let label = json!({"runImage": {"topLayer": "", "image": "example.test/run:1", "reference": reference}});
+    let flags = ["--label", &format!("io.buildpacks.lifecycle.metadata={label}")];
+    world.dhow(["import", "rootfs.tar", "oci:moved"]).args(flags).run().success();
+    let before = Image::read(world.path("moved"), "latest").digest().to_owned();
+    let outcome = world.dhow(["rebase", "oci:moved"]).run().exits(1).does_not_say("Moving");
+    let (error, hint) = outcome.error_and_hint();
+    assert!(error.contains("is based on example.test/other:1, and its label names example.test/run:1"), "{error}");
+    assert_eq!(hint, Some("dhow rebase oci:moved --run-image example.test/other:1"));
+    assert_eq!(Image::read(world.path("moved"), "latest").digest(), before);
 }
 
 #[test]

@@ -16,6 +16,23 @@ pub fn run_image_names(file: &RunFile, image: &str) -> RunImageNames {
     file.images.iter().find(is_meant).or(file.images.first()).cloned().unwrap_or_default()
 }
 
+/// Tells whether one of the names is that of the image to which `reference` of a label leads.
+///
+/// A reference that has no name, as an image has that was made in a daemon, could be any of them.
+#[must_use]
+pub fn is_named(names: &RunImageNames, reference: &str) -> bool {
+    let Some((image, _)) = reference.split_once('@') else { return true };
+    let is_meant = |name: &str| is_same(name, image) || is_of_same_repository(name, image);
+    std::iter::once(&names.image).chain(&names.mirrors).any(|name| is_meant(name))
+}
+
+/// What is made from a registry is recorded without its tag.
+fn is_of_same_repository(name: &str, image: &str) -> bool {
+    let last = image.rsplit('/').next().unwrap_or_default();
+    let (Ok(name), Ok(image)) = (name.parse::<Reference>(), image.parse::<Reference>()) else { return false };
+    !last.contains(':') && name.name == image.name
+}
+
 fn is_same(name: &str, image: &str) -> bool {
     if name == image {
         return true;
@@ -33,6 +50,26 @@ mod tests {
 
     fn names(image: &str, mirrors: &[&str]) -> RunImageNames {
         RunImageNames { image: image.to_owned(), mirrors: mirrors.iter().map(|mirror| (*mirror).to_owned()).collect() }
+    }
+
+    #[test]
+    fn a_reference_is_that_of_a_name_with_or_without_its_tag() {
+        let names = names("golden/base:2", &["example.org/golden/base:2"]);
+        let table = [
+            ("golden/base:2@sha256:0", true),
+            ("index.docker.io/golden/base@sha256:0", true),
+            ("example.org/golden/base:2@sha256:0", true),
+            ("/layout-repo/example.org/golden/base/2@sha256:0", true),
+            ("0123456789", true),
+            ("sha256:0123456789", true),
+            ("golden/base:1@sha256:0", false),
+            ("example.org/golden/other@sha256:0", false),
+            ("localhost:5000/golden/base@sha256:0", false),
+            ("/layout-repo/example.org/golden/base/1@sha256:0", false),
+        ];
+        for (reference, expected) in table {
+            assert_eq!(is_named(&names, reference), expected, "{reference}");
+        }
     }
 
     #[test]

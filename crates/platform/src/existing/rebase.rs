@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dhow_cnb::{LifecycleMetadata, PlatformApi, PlatformRules, label};
 use dhow_fs::{PathError, Root, Work, WorkReport};
-use dhow_lifecycle::export::{Output, Publication, PublishError, publish};
+use dhow_lifecycle::export::{Output, Publication, PublishError, is_named, publish};
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::rebase::{RebaseError as UnfitError, RebaseInput, rebase as rebase_image};
 use dhow_oci::{Digest, Platform, Selector};
@@ -77,6 +77,16 @@ pub enum RebaseError {
     /// The app image does not say what it is based on.
     #[error("image {0} does not name its run image")]
     NoRunImage(String),
+    /// The app image is on another base than its label names.
+    #[error("image {image} is based on {base}, and its label names {named} for a rebase: which one is meant?")]
+    OtherBase {
+        /// The app image.
+        image: String,
+        /// What it is based on, without the digest.
+        base: String,
+        /// The first name in its label.
+        named: String,
+    },
     /// What the app image names is no name of an image.
     #[error("image {image} names its run image `{name}`, which is no name of an image")]
     BadRunImage {
@@ -153,6 +163,8 @@ fn rebase_once(
     let input = RebaseInput { app: &app, base: &base, base_name: &base_name, force: request.force, rules: &rules };
     let rebased = rebase_image(&input, &log)?;
 
+    let (old_base, new_base) = (&rebased.old_reference, base.reference());
+    events.info(&format!("Moving {} from base {old_base} to base {new_base}", request.name));
     let layout = Layout::open(&request.image.path, &work)?.remembering(verified);
     let wants_base = opened.resolved.completeness() == Completeness::Full && base.absent_layers()?.is_empty();
     let completeness = if wants_base { Completeness::Full } else { Completeness::Sparse };
@@ -170,7 +182,7 @@ fn rebase_once(
     Ok(RebaseReport {
         digest: published.digest,
         old_base: rebased.old_reference,
-        new_base: base.reference(),
+        new_base,
         replaced: rebased.replaced,
         base_layers: rebased.base_layers.len(),
         kept: rebased.app_layers.len(),
@@ -199,7 +211,7 @@ fn source_image(opened: &Opened, name: &str) -> SourceImage {
 }
 
 /// Returns where the new run image is: the one that is given, or the first of those that the app's label names which is
-/// there, names on the app image's own registry first.
+/// there, names on the app image's own registry first, as a build chooses. The app's own base must be among them.
 fn run_image(request: &RebaseRequest, app: &Opened) -> Result<Location, RebaseError> {
     if let Some(location) = &request.run_image {
         return Ok(location.clone());
@@ -208,6 +220,11 @@ fn run_image(request: &RebaseRequest, app: &Opened) -> Result<Location, RebaseEr
     let no_name = || RebaseError::NoRunImage(request.name.clone());
     let metadata = LifecycleMetadata::parse(text).map_err(|_| no_name())?;
     let names = metadata.run_image_names(&PlatformRules::of(PlatformApi::V0_15)).ok_or_else(no_name)?;
+    let reference = &metadata.run_image.reference;
+    if !is_named(&names, reference) {
+        let base = reference.split('@').next().unwrap_or_default().to_owned();
+        return Err(RebaseError::OtherBase { image: request.name.clone(), base, named: names.image });
+    }
     let registry = request.image.reference.as_ref().map_or("", |reference| reference.name.registry.as_str());
     let location = |name: &str| {
         Location::named_by_image(name)
