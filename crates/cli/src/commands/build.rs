@@ -124,7 +124,7 @@ fn place(text: &str, layout_repository: &Path) -> Result<Place, Failure> {
 /// A word is another name in the same layout; anything with a transport, a slash or a tag is a place.
 fn tag(text: &str, layout_repository: &Path) -> Result<Tag, Failure> {
     if text.contains(['/', ':', '@']) {
-        return Ok(Tag::Elsewhere(destination(text, layout_repository)?));
+        return Ok(Tag::Elsewhere { place: destination(text, layout_repository)?, name: text.to_owned() });
     }
     if !dhow_oci::annotation::is_ref_name(text) {
         return Err(Failure::new(format!("`{text}` is neither a tag nor an image")));

@@ -32,6 +32,33 @@ fn an_archive_keeps_its_other_images_and_each_can_be_a_previous_image() {
 }
 
 #[test]
+fn every_tag_of_a_build_is_there_and_in_the_report_in_one_notation() {
+    let world = world();
+    let built = |image: &str, tags: &[&str]| {
+        let tags = tags.iter().flat_map(|tag| ["--tag", tag]);
+        let further: Vec<&str> = tags.chain(["--report-output-dir", "out", "--format", "json"]).collect();
+        let built = world.build(image, "source", &further).success().json();
+        let report: toml::Table = fs::read_to_string(world.path("out/report.toml")).unwrap().parse().unwrap();
+        let names: Vec<String> = report["image"]["tags"].clone().try_into().unwrap();
+        assert_eq!(built["tags"], serde_json::json!(names));
+        for name in &names {
+            let found = world.dhow(["inspect", name, "--format", "json"]).run().success().json();
+            assert_eq!(found["digest"], built["digest"], "{name}");
+        }
+        names
+    };
+    let further = ["v2", "oci:other", "oci-archive:more.tar:x", "example.test/team/app:7"];
+    let words =
+        ["oci-archive:a.tar", "oci-archive:a.tar:v2", "oci:other", "oci-archive:more.tar:x", "example.test/team/app:7"];
+    assert_eq!(built("oci-archive:a.tar", &further), words);
+    let index = stdout_of(&world, "tar", &["xOf", "a.tar", "index.json"]);
+    assert_eq!(index.matches("org.opencontainers.image.ref.name").count(), 2, "{index}");
+    assert_eq!(built("oci:b:v1", &["v2", "oci-archive:a.tar:v3"]), ["oci:b:v1", "oci:b:v2", "oci-archive:a.tar:v3"]);
+    let index = stdout_of(&world, "tar", &["xOf", "a.tar", "index.json"]);
+    assert_eq!(index.matches("org.opencontainers.image.ref.name").count(), 3, "{index}");
+}
+
+#[test]
 fn a_file_that_is_no_archive_is_not_overwritten() {
     let world = world();
     world.write("letter", "dear");

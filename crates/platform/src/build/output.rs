@@ -53,7 +53,7 @@ pub(crate) fn check_apart(request: &BuildRequest, source: &Opened, what: &'stati
     let destinations = std::iter::once(&request.output).chain(request.tags.iter().filter_map(Tag::place));
     let same_layout = request.tags.iter().filter_map(|further| match further {
         Tag::SameLayout(word) => Some(Place { selector: Some(Selector::Tag(word.clone())), ..request.output.clone() }),
-        Tag::Elsewhere(_) => None,
+        Tag::Elsewhere { .. } => None,
     });
     let is_taken = destinations.cloned().chain(same_layout).any(|place| in_its_place(&place));
     if is_taken { Err(BuildError::OverInput { what, path: source.path.clone(), tag: tag.clone() }) } else { Ok(()) }

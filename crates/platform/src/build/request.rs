@@ -116,7 +116,12 @@ pub enum Tag {
     /// Another name in the same layout.
     SameLayout(String),
     /// Another place.
-    Elsewhere(Place),
+    Elsewhere {
+        /// The place.
+        place: Place,
+        /// The words in which the user named it.
+        name: String,
+    },
 }
 
 impl Tag {
@@ -124,7 +129,7 @@ impl Tag {
     pub(crate) fn place(&self) -> Option<&Place> {
         match self {
             Self::SameLayout(_) => None,
-            Self::Elsewhere(place) => Some(place),
+            Self::Elsewhere { place, .. } => Some(place),
         }
     }
 }

@@ -217,14 +217,20 @@ impl Build<'_> {
         let request = self.request;
         let tag = request.output.output_tag();
         let mut others: Vec<(Arc<Layout>, String, String)> = Vec::new();
-        let mut archives: Vec<&Place> = Vec::new();
-        for other in &request.tags {
-            match other {
-                Tag::SameLayout(word) => others.push((Arc::clone(output), word.clone(), word.clone())),
-                Tag::Elsewhere(place) if place.medium == Medium::Archive => archives.push(place),
-                Tag::Elsewhere(place) => {
+        let mut archives: Vec<(&Path, String, String)> = Vec::new();
+        let mut names = vec![request.output_name.clone()];
+        for further in &request.tags {
+            let (place, tag, name) = match further {
+                Tag::SameLayout(word) => (&request.output, word.clone(), request.output.named(word)),
+                Tag::Elsewhere { place, name } => (place, place.output_tag(), name.clone()),
+            };
+            names.push(name.clone());
+            match (place.medium, further) {
+                (Medium::Archive, _) => archives.push((&place.path, tag, name)),
+                (Medium::Layout, Tag::SameLayout(_)) => others.push((Arc::clone(output), tag, name)),
+                (Medium::Layout, Tag::Elsewhere { .. }) => {
                     let layout = output::open_layout(&place.path, self.work, self.verified)?;
-                    others.push((layout, place.output_tag(), place.path.display().to_string()));
+                    others.push((layout, tag, name));
                 }
             }
         }
@@ -241,7 +247,7 @@ impl Build<'_> {
             base_layers: run_image.image.image.layers().len(),
             bom: &exported.build_bom,
         };
-        let published = publish(&publication, &targets, log)?;
+        let mut published = publish(&publication, &targets, log)?;
         if exported.completeness == Completeness::Sparse {
             let base: Vec<Digest> =
                 run_image.image.image.layers().into_iter().map(|layer| layer.descriptor.digest).collect();
@@ -254,12 +260,14 @@ impl Build<'_> {
             }
         }
         if request.output.medium == Medium::Archive {
-            archives.push(&request.output);
+            archives.insert(0, (&request.output.path, tag.clone(), request.output_name.clone()));
         }
-        for place in archives {
-            let (path, tag) = (place.path.clone(), place.output_tag());
-            archive::update(output.as_ref(), &published.entry, &tag, exported.completeness, &path, self.work)
-                .map_err(|source| BuildError::Archive { path, source })?;
+        for (path, tag, name) in archives {
+            archive::update(output.as_ref(), &published.entry, &tag, exported.completeness, path, self.work)
+                .map_err(|source| BuildError::Archive { path: path.to_owned(), source })?;
+            if name != request.output_name {
+                self.events.info(&format!("      {name}"));
+            }
         }
         if request.output.medium == Medium::Archive {
             // What earlier images of the archive were made of serves nobody any more.
@@ -270,6 +278,7 @@ impl Build<'_> {
 
     /// Fails if a process could not start on the embedded run image, of which all contents are known.
     pub(super) fn require_startable(
+        published.report.tags = names;
         &self,
         group: &Group,
         metadata: &Metadata,

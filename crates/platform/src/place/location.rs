@@ -182,6 +182,16 @@ impl LayoutLocation {
 }
 
 impl Place {
+    /// Returns the words for what has `tag` in this layout or archive, as they can be parsed again.
+    #[must_use]
+    pub fn named(&self, tag: &str) -> String {
+        let location = LayoutLocation { path: self.path.clone(), selector: Some(Selector::Tag(tag.to_owned())) };
+        match self.medium {
+            Medium::Layout => Location::Layout(location).to_string(),
+            Medium::Archive => Location::Archive(location).to_string(),
+        }
+    }
+
     /// Returns the tag under which an image written here is listed.
     #[must_use]
     pub fn output_tag(&self) -> String {
