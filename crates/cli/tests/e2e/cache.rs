@@ -50,6 +50,22 @@ fn a_limit_removes_the_longest_unused_after_a_build_and_never_its_own() {
 }
 
 #[test]
+fn a_cached_layer_with_a_fifo_stops_no_later_build() {
+    let script = "layer=$CNB_LAYERS_DIR/tool\n[ -d $layer ] && echo found || echo absent\nrm -rf $layer\n\
+                  mkdir -p $layer\nmkfifo $layer/pipe\necho x >$layer/file\n\
+                  printf '[types]\\ncache = true\\nlaunch = true\\n' >$layer.toml\n";
+    let world = World::with_script(script);
+    let first = world.build("oci:app", "source", &[]).success().says("absent\n").digest();
+    assert_eq!(world.build("oci:app", "source", &[]).success().digest(), first);
+    for tree in fs::read_dir(world.path("home/.cache/dhow/builds")).unwrap() {
+        fs::remove_dir_all(tree.unwrap().path().join("root")).unwrap();
+    }
+    let outcome = world.build("oci:app", "source", &[]).success().says("absent\n");
+    let outcome = outcome.says("Skipping restore for layer test/script:tool");
+    assert_eq!(outcome.digest(), first);
+}
+
+#[test]
 fn what_a_running_build_uses_is_not_removed() {
     let world = World::with_script(&format!("{LAYER}echo started\nwhile [ ! -f /signals/go ]; do sleep 0.02; done\n"));
     fs::create_dir(world.path("signals")).unwrap();

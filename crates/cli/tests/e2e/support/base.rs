@@ -31,6 +31,7 @@ const PROGRAMS: &[&str] = &[
     "ln",
     "ls",
     "mkdir",
+    "mkfifo",
     "mount",
     "mv",
     "printf",
