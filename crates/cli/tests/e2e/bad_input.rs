@@ -223,12 +223,8 @@ fn a_layer_of_the_run_image_that_a_look_finds_damaged_fails_before_any_buildpack
 }
 
 #[test]
-fn an_empty_or_absent_app_is_named() {
+fn an_absent_app_is_named() {
     let world = World::with_script("true");
-    fs::create_dir(world.path("empty")).unwrap();
-    let outcome = world.build("oci:app", "empty", &[]).exits(1);
-    let (error, _) = outcome.error_and_hint();
-    assert!(error.contains("empty"), "{error}");
     let outcome = world.build("oci:app", "absent", &[]).exits(1);
     assert!(outcome.stderr.contains("absent"), "{}", outcome.stderr);
     world.write("text", "neither directory nor zip");

@@ -132,6 +132,27 @@ fn an_app_with_a_procfile_gets_its_processes() {
 }
 
 #[test]
+fn cargos_results_and_the_history_are_no_part_of_a_cargo_app() {
+    tool("cargo");
+    let world = World::new();
+    stdout_of(&world, "cp", &["-a", example().to_str().unwrap(), "source"]);
+    // What the example excludes itself would be left out in any case.
+    fs::remove_file(world.path("source/project.toml")).unwrap();
+    let _ = fs::remove_dir_all(world.path("source/target"));
+    let build = || world.dhow(["build", "oci:app", "--path", "source"]).run().success();
+    build().does_not_say("left out");
+    let before = Image::read(world.path("app"), "latest").digest().to_owned();
+    world.write("source/target/debug/large", "x");
+    world.write("source/.git/config", "[remote]");
+    build().says("left out target, .git: Cargo needs nothing of them");
+    assert_eq!(Image::read(world.path("app"), "latest").digest(), before);
+    world.write("source/project.toml", "[_]\nschema-version = \"0.2\"\n[io.buildpacks]\nexclude = [\"!/.git\"]\n");
+    build().says("left out target: Cargo").says("The image will hold .git (1 kB)");
+    let files = Image::read(world.path("app"), "latest").files();
+    assert!(files.contains_key("/workspace/.git/config") && !files.contains_key("/workspace/target/debug/large"));
+}
+
+#[test]
 fn a_process_that_could_not_start_on_the_minimal_run_image_is_refused_before_anything_is_written() {
     let world = World::new();
     world.write("source/script", "#!/bin/sh\necho hello\n");

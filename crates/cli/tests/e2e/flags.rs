@@ -76,8 +76,38 @@ fn images_inside_of_the_app_directory_are_no_part_of_the_app() {
     let first = digest();
     build().says("./build.sh \n").says("left out source/out/app: dhow writes there").says("source/app.tar");
     assert_eq!(digest(), first);
-    // Only what this build writes is left out: another image may be what the app is about.
-    world.build("oci:elsewhere", "source", &[]).success().says("./out/app/index.json").does_not_say("left out");
+    // Nor is what earlier builds wrote there, unless the author lists it.
+    let other = || world.build("oci:elsewhere", "source", &[]).success();
+    other().says("./build.sh \n").says("left out app.tar, out/app: image layouts and archives are no part of an app");
+    assert_eq!(Image::read(world.path("elsewhere"), "latest").digest(), first);
+    world.write("source/project.toml", "[build]\ninclude = [\"/build.sh\", \"/out\"]\n");
+    other().says("./build.sh ./out/app/blobs/").says("./out/app/index.json").does_not_say("left out");
+}
+
+#[test]
+fn each_image_that_is_built_into_its_own_app_is_as_the_first() {
+    let world = World::with_script("true");
+    let images = ["oci:source/out1", "oci:source/out2", "oci-archive:source/out3.tar", "oci:source/out4"];
+    let digests = images.map(|image| world.build(image, "source", &[]).success().digest());
+    assert_eq!(digests, [(); 4].map(|()| digests[0].clone()));
+    // What is no image of that form is the app's.
+    world.write("source/a.tar", [0; 1024]);
+    world.write("source/oci-layout", "{}");
+    let outcome = world.build("oci:app", "source", &[]).success();
+    outcome.says("left out out1, out2, out3.tar, out4: ").does_not_say("The image will hold");
+    let files = Image::read(world.path("app"), "latest").files();
+    assert!(files.contains_key("/workspace/a.tar") && files.contains_key("/workspace/oci-layout"));
+}
+
+#[test]
+fn an_app_without_files_is_built() {
+    let world = World::with_script("true");
+    fs::create_dir(world.path("empty")).unwrap();
+    let extra = world.extra_buildpack();
+    for _ in 0..2 {
+        world.build("oci:app", "empty", &["--buildpack", extra.to_str().unwrap()]).success().says("the extra one");
+    }
+    world.dhow(["run", "oci:app", "--", "ls", "/workspace"]).run().success().answers("");
 }
 
 #[test]
@@ -92,6 +122,29 @@ fn a_zip_is_built_as_the_directory_is() {
     let workspace = |name: &str| Image::read(world.path(name), "latest").content("/workspace/web.txt");
     assert_eq!(workspace("zipped"), workspace("app"));
     drop((of_directory, of_zip));
+}
+
+#[test]
+fn the_project_descriptor_in_a_zip_counts_as_one_in_a_directory() {
+    let world = World::with_script("true");
+    let build = |descriptor: &str| {
+        let mut archive = Zip::default();
+        archive.add("build.sh", b"echo GREETING=${GREETING:-unset}; find . -type f | sort | tr '\\n' ' '");
+        archive.add("secret.key", b"secret");
+        archive.add("./project.toml", descriptor.as_bytes());
+        fs::write(world.path("app.zip"), archive.finish()).unwrap();
+        world.build("oci:app", "app.zip", &[])
+    };
+    let schema = "[_]\nschema-version = \"0.2\"\n[io.buildpacks]\n";
+    let exclude = "exclude = [\"*.key\"]\n[[io.buildpacks.build.env]]\nname = \"GREETING\"\nvalue = \"zipped\"\n";
+    build(&format!("{schema}{exclude}")).success().says("GREETING=zipped\n./build.sh ./project.toml ");
+    assert!(!Image::read(world.path("app"), "latest").files().contains_key("/workspace/secret.key"));
+    build(schema).success().says("GREETING=unset\n./build.sh ./project.toml ./secret.key ");
+    // A relative path is relative to the archive's directory: nothing in an archive has a path.
+    world.extra_buildpack();
+    build(&format!("{schema}[[io.buildpacks.group]]\nuri = \"./extra\"\n")).success().says("the extra one");
+    let outcome = build("[_]\nschema-version = \"9.9\"\n").exits(1).does_not_say("DETECTING");
+    assert!(outcome.stderr.contains("app.zip/project.toml"), "{}", outcome.stderr);
 }
 
 #[test]

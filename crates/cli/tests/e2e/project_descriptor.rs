@@ -40,6 +40,29 @@ fn only_included_files_are_in_build_and_image() {
 }
 
 #[test]
+fn what_is_large_or_may_be_secret_is_told_with_the_lines_that_leave_it_out() {
+    let world = world();
+    for file in ["source/.env", "source/web/key.pem", "source/.git/config"] {
+        world.write(file, "x");
+    }
+    let outcome = world.build("oci:app", "source", &[]).success();
+    let words =
+        "The image will hold .git (1 kB), largest first; and .env, secret.key, web/key.pem, which may be secret.";
+    let outcome = outcome.says(words);
+    let lines: Vec<&str> = outcome.stderr.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    let first = lines.iter().position(|line| *line == "[_]").unwrap();
+    world.write("source/project.toml", lines[first..first + 4].join("\n"));
+    let outcome = world.build("oci:app", "source", &[]).success();
+    outcome.says("files: ./build.sh ./docs/guide.md ./kept.txt ./project.toml\n").does_not_say("The image will hold");
+    // With a descriptor, the line takes the place of the one that is there.
+    world.write("source/.env.local", "x");
+    let outcome = world.build("oci:app", "source", &[]).success();
+    outcome
+        .says("  exclude = [\"/.git\", \"/.env\", \"/secret.key\", \"/web/key.pem\", \"/.env.local\"]\n")
+        .does_not_say("schema-version");
+}
+
+#[test]
 fn build_variables_are_given_and_flags_beat_them() {
     let world = world();
     world.write(
@@ -70,6 +93,26 @@ fn an_inline_script_is_a_buildpack() {
     let image = Image::read(world.path("app"), "latest");
     let build = image.json_label("io.buildpacks.build.metadata");
     assert_eq!(build["buildpacks"][0]["id"], "inline/one");
+}
+
+#[test]
+fn of_two_inline_scripts_with_one_id_the_first_runs_and_each_has_its_own() {
+    let world = world();
+    let inline = |version: &str| {
+        format!(
+            "[[io.buildpacks.group]]\nid = \"inline/one\"\nversion = \"{version}\"\n\
+             [io.buildpacks.group.script]\napi = \"0.10\"\ninline = \"echo this is version {version}\"\n"
+        )
+    };
+    for (first, second) in [("1", "2"), ("2", "1")] {
+        let descriptor = format!("[_]\nschema-version = \"0.2\"\n{}{}", inline(first), inline(second));
+        world.write("source/project.toml", descriptor);
+        let outcome = world.build("oci:app", "source", &[]).success();
+        outcome.says(&format!("this is version {first}\n")).does_not_say(&format!("this is version {second}\n"));
+        let build = Image::read(world.path("app"), "latest").json_label("io.buildpacks.build.metadata");
+        assert_eq!(build["buildpacks"].as_array().unwrap().len(), 1);
+        assert_eq!(build["buildpacks"][0]["version"], first);
+    }
 }
 
 #[test]

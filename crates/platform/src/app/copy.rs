@@ -331,11 +331,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_source_is_refused() {
+    fn an_empty_source_is_copied_and_empties_the_workspace() {
         let fixture = Fixture::new();
+        fixture.copy().unwrap();
         std::fs::remove_dir_all(fixture.app()).unwrap();
         std::fs::create_dir(fixture.app()).unwrap();
-        assert!(matches!(fixture.copy(), Err(CopyError::Empty(_))));
+        assert_eq!(fixture.copy().unwrap(), Copied { removed: 3, ..Copied::default() });
+        assert_eq!(fixture.copy().unwrap(), Copied::default());
+        fixture.assert_equal();
     }
 
     #[test]

@@ -8,7 +8,9 @@ use dhow_fs::{FileKind, Operation, PathError, Root, Step, WalkEntry, file_clock_
 
 use super::error::{CopyError, LARGEST_APP};
 use super::filter::{Filter, Verdict};
+use super::images;
 use super::indexed_entry::IndexedEntry;
+use super::remarkable::Remarkable;
 use super::stat_index::StatIndex;
 use super::workspace::{Copied, Workspace, has_other_time};
 
@@ -34,17 +36,22 @@ impl Directory<'_> {
         let fail = |source| CopyError::Source { path: path.to_owned(), source };
         let source = Root::open(path).map_err(fail)?;
         let now = file_clock_ns();
-        let wanted = self.wanted(&source).map_err(fail)?;
-        if wanted.entries.is_empty() {
-            return Err(match wanted.something_left_out {
-                true => CopyError::Filtered(path.to_owned()),
-                false => CopyError::Empty(path.to_owned()),
-            });
+        let mut wanted = self.wanted(&source).map_err(fail)?;
+        // A directory without files is an app: buildpacks may need none.
+        if wanted.entries.is_empty() && wanted.something_left_out {
+            return Err(CopyError::Filtered(path.to_owned()));
         }
+        let images = match self.filter.lists_what_enters() {
+            true => Vec::new(),
+            false => images::among(&source, &wanted.entries),
+        };
+        wanted.entries.retain(|entry| !images.iter().any(|image| entry.path.starts_with(image)));
+        let remarkable = Remarkable::of(&source, &wanted.entries);
         wanted.check_size()?;
         let origin = format!("{path:?}");
         let before = workspace.load_indexes(&origin);
-        let mut copied = Copied { skipped: wanted.skipped, apart: wanted.apart, ..Copied::default() };
+        let mut copied =
+            Copied { skipped: wanted.skipped, apart: wanted.apart, images, remarkable, ..Copied::default() };
         let present = workspace.present(&mut copied)?;
         let has_other_times = has_other_time(&workspace.root.metadata(workspace.path)?)
             || present.iter().any(|entry| has_other_time(&entry.stat));

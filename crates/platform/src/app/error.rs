@@ -13,9 +13,6 @@ pub(super) const LARGEST_APP: u64 = Limits::DEFAULT.bytes;
 /// Why the app's source could not be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// There is nothing in the source.
-    #[error("the app directory {} is empty", .0.display())]
-    Empty(PathBuf),
     /// The filter leaves nothing.
     #[error("no file of {} passes the `include` and `exclude` of its project descriptor", .0.display())]
     Filtered(PathBuf),
@@ -82,6 +79,17 @@ pub enum ZipSourceError {
     /// A link says nothing, or more than a link can.
     #[error("entry `{0}` is a link without a proper target")]
     Link(String),
+    /// A link stands where a file is read.
+    #[error("entry `{0}` is a link; a file is expected")]
+    Linked(String),
+    /// A file is larger than what is read of it.
+    #[error("entry `{entry}` has more than {limit} bytes")]
+    Long {
+        /// The entry.
+        entry: String,
+        /// The limit.
+        limit: u64,
+    },
     /// Entries share data, so that the archive unpacks to far more than it is.
     #[error("entries of the archive overlap")]
     Overlap,

@@ -58,9 +58,30 @@ impl Filter {
         Ok(Self { rule, text: format!("include {include:?} exclude {exclude:?}") })
     }
 
+    /// As [`new`](Self::new), where `defaults` are left out unless the descriptor says what is included, or excludes their
+    /// opposite.
+    pub fn with_defaults(include: &[String], defaults: &[&str], exclude: &[String]) -> Result<Self, FilterError> {
+        if !include.is_empty() {
+            return Self::new(include, exclude);
+        }
+        let defaults = defaults.iter().map(|pattern| (*pattern).to_owned());
+        let all: Vec<String> = defaults.chain(exclude.iter().cloned()).collect();
+        Self::new(include, &all)
+    }
+
+    /// Tells whether somebody listed what enters the workspace.
+    pub(super) fn lists_what_enters(&self) -> bool {
+        matches!(self.rule, Rule::Only(_))
+    }
+
     /// Returns a text that tells this filter from every other.
     pub(super) fn as_written(&self) -> &str {
         &self.text
+    }
+
+    /// Tells whether a directory enters the workspace as a whole.
+    pub fn keeps_directory(&self, path: &Path) -> bool {
+        self.verdict(path, true) == Verdict::Keep
     }
 
     /// Decides about a path below the source's top.
@@ -123,6 +144,21 @@ mod tests {
             let found = filter(include, exclude).verdict(Path::new(path), is_directory);
             assert_eq!(found, expected, "include {include:?} exclude {exclude:?} path {path}");
         }
+    }
+
+    #[test]
+    fn defaults_are_left_out_unless_the_descriptor_says_otherwise() {
+        let verdict = |include: &[&str], exclude: &[&str], path: &str| {
+            let owned = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>();
+            let filter = Filter::with_defaults(&owned(include), &["/target", "/.git"], &owned(exclude)).unwrap();
+            filter.verdict(Path::new(path), true)
+        };
+        assert_eq!(verdict(&[], &[], "target"), Verdict::Skip);
+        assert_eq!(verdict(&[], &["docs"], ".git"), Verdict::Skip);
+        assert_eq!(verdict(&[], &["docs"], "docs"), Verdict::Skip);
+        assert_eq!(verdict(&[], &[], "sub/target"), Verdict::Keep);
+        assert_eq!(verdict(&[], &["!/.git"], ".git"), Verdict::Keep);
+        assert_eq!(verdict(&["target"], &[], "target"), Verdict::Keep);
     }
 
     #[test]

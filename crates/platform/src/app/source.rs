@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use dhow_fs::{FileKind, PathError, Root};
 
+use super::error::ZipSourceError;
+use super::zip;
+
 /// The source of an app. It is only read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -24,6 +27,17 @@ pub enum SourceError {
         /// Why.
         source: PathError,
     },
+    /// A file in the source cannot be read.
+    #[error(transparent)]
+    File(PathError),
+    /// A file in the archive cannot be read.
+    #[error("cannot read the app's source {}", .path.display())]
+    Zip {
+        /// The archive.
+        path: PathBuf,
+        /// Why.
+        source: ZipSourceError,
+    },
     /// The path is a file of some other kind.
     #[error("{} is neither a directory nor a zip archive", .0.display())]
     Kind(PathBuf),
@@ -38,6 +52,19 @@ impl Source {
             FileKind::Directory => Ok(Self::Directory(path.to_owned())),
             FileKind::File if is_zip(&root, path).map_err(fail)? => Ok(Self::Zip(path.to_owned())),
             _ => Err(SourceError::Kind(path.to_owned())),
+        }
+    }
+
+    /// Returns the text of a file of the app, of at most `limit` bytes; `None` if there is none of this name.
+    pub fn read_to_string(&self, name: &str, limit: u64) -> Result<Option<String>, SourceError> {
+        match self {
+            Self::Directory(path) => match Root::host().and_then(|host| host.read_to_string(&path.join(name), limit)) {
+                Ok(text) => Ok(Some(text)),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(SourceError::File(error)),
+            },
+            Self::Zip(path) => zip::read_to_string(path, Path::new(name), limit)
+                .map_err(|source| SourceError::Zip { path: path.clone(), source }),
         }
     }
 

@@ -10,6 +10,7 @@ use dhow_fs::{FileKind, PathError, Root, Stat, Step, WalkEntry, Work};
 use dhow_lifecycle::export::REPRODUCIBLE_TIME;
 
 use super::error::CopyError;
+use super::remarkable::Remarkable;
 use super::stat_index::StatIndex;
 
 /// Where the app's copy is, and how it is made.
@@ -39,6 +40,10 @@ pub struct Copied {
     pub skipped: Vec<PathBuf>,
     /// Entries of the source that were left out because the build writes there.
     pub apart: Vec<PathBuf>,
+    /// Image layouts, and archives of them, that were left out.
+    pub images: Vec<PathBuf>,
+    /// What entered the workspace and might not be meant to.
+    pub remarkable: Remarkable,
 }
 
 impl Workspace<'_> {

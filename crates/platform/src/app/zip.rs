@@ -1,7 +1,7 @@
 //! Zip archives as the app's source.
 //!
 //! An archive is hostile until shown otherwise: every name is checked before anything is written, and nothing is written
-//! through a link, wherever that leads. One that did not change since its files were unpacked is not opened.
+//! through a link, wherever that leads. Of one that did not change since its files were unpacked, none is unpacked again.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -59,14 +59,12 @@ pub(super) fn copy(workspace: &Workspace<'_>, filter: &Filter, path: &Path) -> R
         .map_err(|source| fail(ZipSourceError::Malformed { what: "the archive".to_owned(), source }))?;
     refuse_overlap(&mut archive).map_err(fail)?;
     let every = plan(&mut archive).map_err(fail)?;
-    if every.is_empty() {
-        return Err(CopyError::Empty(path.to_owned()));
-    }
+    let holds_something = !every.is_empty();
     let planned: BTreeMap<_, _> = every
         .into_iter()
         .filter(|(path, entry)| filter.verdict(path, matches!(entry.kind, Kind::Directory)) == Verdict::Keep)
         .collect();
-    if planned.is_empty() {
+    if planned.is_empty() && holds_something {
         return Err(CopyError::Filtered(path.to_owned()));
     }
     let mut copied = Copied::default();
@@ -86,6 +84,35 @@ pub(super) fn copy(workspace: &Workspace<'_>, filter: &Filter, path: &Path) -> R
     }
     workspace.save_indexes(&origin, &StatIndex::of(vec![IndexedEntry::of(&archive_entry, now)]))?;
     Ok(copied)
+}
+
+/// Returns the text of an entry of at most `limit` bytes; `None` if there is none of this name. As when the archive is
+/// unpacked, the last of several counts.
+pub(super) fn read_to_string(path: &Path, name: &Path, limit: u64) -> Result<Option<String>, ZipSourceError> {
+    let file = Root::host().and_then(|root| root.open_file(path))?;
+    let malformed = |what: &str| {
+        let what = what.to_owned();
+        |source| ZipSourceError::Malformed { what, source }
+    };
+    let mut archive = ZipArchive::new(file).map_err(malformed("the archive"))?;
+    let is_meant = |position: &usize| {
+        let found = archive.name_for_index(*position).and_then(Result::ok);
+        let found = found.and_then(|found| checked_path(found.as_bytes()));
+        found.is_some_and(|found| found == name)
+    };
+    let Some(position) = (0..archive.len()).rev().find(is_meant) else { return Ok(None) };
+    let shown = name.display().to_string();
+    let entry = archive.by_index(position).map_err(malformed(&format!("entry `{shown}`")))?;
+    if entry.is_symlink() {
+        return Err(ZipSourceError::Linked(shown));
+    }
+    let mut text = String::new();
+    let content = |source| ZipSourceError::Content { entry: shown.clone(), source };
+    entry.take(limit + 1).read_to_string(&mut text).map_err(content)?;
+    match text.len() as u64 > limit {
+        true => Err(ZipSourceError::Long { entry: shown, limit }),
+        false => Ok(Some(text)),
+    }
 }
 
 fn refuse_overlap(archive: &mut ZipArchive<File>) -> Result<(), ZipSourceError> {
@@ -413,8 +440,9 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_archive_is_refused() {
-        assert!(matches!(Fixture::new(&[]).copy(), Err(CopyError::Empty(_))));
+    fn an_empty_archive_is_an_empty_app() {
+        let empty = Fixture::new(&[]);
+        assert_eq!((empty.copy().unwrap(), empty.copy().unwrap()), (Copied::default(), Copied::default()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod output;
 mod phase_failure;
 mod phases;
 mod project;
+mod remark;
 mod report;
 mod request;
 mod run_image;

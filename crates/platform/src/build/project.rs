@@ -26,6 +26,8 @@ pub(crate) struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Project {
     pub(crate) descriptor: ProjectDescriptor,
+    /// Whether there is one.
+    pub(crate) has_descriptor: bool,
     pub(crate) filter: Filter,
     pub(crate) builder: Option<Location>,
     pub(crate) buildpacks: Vec<Wanted>,
@@ -34,6 +36,10 @@ pub(crate) struct Project {
     /// Build-time variables; later ones win. [`SOURCE_DATE_EPOCH`] is among them.
     pub(crate) environment: Vec<(String, String)>,
 }
+
+/// What the embedded Cargo buildpack needs nothing of: Cargo's own results, which are made in a layer, and the history.
+/// An `exclude` that ends in `!/target` brings it back.
+const CARGO_LEAVES_OUT: [&str; 2] = ["/target", "/.git"];
 
 /// Tells tools which time to write instead of the clock's: that of the image, unless the user gives the variable.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -47,27 +53,25 @@ pub(crate) fn read(
     scratch: &Path,
     events: &dyn Events,
 ) -> Result<Project, BuildError> {
-    let path = match &request.descriptor {
-        Some(path) => path.clone(),
-        None => source.path().join(DESCRIPTOR),
+    let (path, text) = match &request.descriptor {
+        Some(path) => (path.clone(), Some(Root::host()?.read_to_string(path, DESCRIPTOR_LIMIT)?)),
+        None => (source.path().join(DESCRIPTOR), source.read_to_string(DESCRIPTOR, DESCRIPTOR_LIMIT)?),
     };
-    let descriptor = match Root::host()?.read_to_string(&path, DESCRIPTOR_LIMIT) {
-        Ok(text) => {
-            ProjectDescriptor::parse(&text).map_err(|source| BuildError::Descriptor { path: path.clone(), source })?
-        }
-        Err(error) if error.is_not_found() && request.descriptor.is_none() => ProjectDescriptor::default(),
-        Err(error) => return Err(error.into()),
-    };
+    let descriptor = text.as_deref().map_or_else(|| Ok(ProjectDescriptor::default()), ProjectDescriptor::parse);
+    let descriptor = descriptor.map_err(|source| BuildError::Descriptor { path: path.clone(), source })?;
     for warning in &descriptor.warnings {
         events.warn(&format!("{}: {warning}", path.display()));
     }
-    let filter = Filter::new(&descriptor.include, &descriptor.exclude)
-        .map_err(|source| BuildError::Filter { path: path.clone(), source })?;
-    let reader = Reader { path: &path, scratch };
+    // Of an archive, what is relative is relative to where the archive is: nothing in it can be named by a path.
+    let file = match (&request.descriptor, source) {
+        (None, Source::Zip(archive)) => archive,
+        _ => &path,
+    };
+    let reader = Reader { path: &path, directory: file.parent().unwrap_or(Path::new(".")), scratch };
     let builder = match (&request.builder, &descriptor.builder) {
         (Some(builder), _) => Some(builder.clone()),
         (None, Some(text)) => {
-            let location = Location::parse_in(text, reader.directory());
+            let location = Location::parse_in(text, reader.directory);
             Some(location.map_err(|error| reader.bad(format!("builder: {error}")))?)
         }
         (None, None) => request.default_builder.clone(),
@@ -80,6 +84,16 @@ pub(crate) fn read(
     } else {
         flagged(&request.buildpacks)
     };
+    let embedded = builder.is_none() && buildpacks.is_empty();
+    let is_cargo = embedded && source.read_to_string("Cargo.toml", DESCRIPTOR_LIMIT)?.is_some();
+    let filter = match is_cargo {
+        true => Filter::with_defaults(&descriptor.include, &CARGO_LEAVES_OUT, &descriptor.exclude),
+        false => Filter::new(&descriptor.include, &descriptor.exclude),
+    };
+    let filter = filter.map_err(|source| BuildError::Filter { path: path.clone(), source })?;
+    if is_cargo && let Source::Directory(directory) = source {
+        tell_left_out(directory, &filter, &descriptor, events);
+    }
     let mut pre_buildpacks = reader.wanted(&descriptor.pre_buildpacks)?;
     pre_buildpacks.extend(flagged(&request.pre_buildpacks));
     let mut post_buildpacks = reader.wanted(&descriptor.post_buildpacks)?;
@@ -90,11 +104,38 @@ pub(crate) fn read(
         let time = request.created.unwrap_or(REPRODUCIBLE_TIME).to_string();
         environment.push((SOURCE_DATE_EPOCH.to_owned(), time));
     }
-    Ok(Project { descriptor, filter, builder, buildpacks, pre_buildpacks, post_buildpacks, environment })
+    let has_descriptor = text.is_some();
+    Ok(Project {
+        descriptor,
+        has_descriptor,
+        filter,
+        builder,
+        buildpacks,
+        pre_buildpacks,
+        post_buildpacks,
+        environment,
+    })
+}
+
+/// Says what is left out that the descriptor does not name.
+fn tell_left_out(app: &Path, filter: &Filter, descriptor: &ProjectDescriptor, events: &dyn Events) {
+    let Ok(own) = Filter::new(&descriptor.include, &descriptor.exclude) else { return };
+    let names = CARGO_LEAVES_OUT.map(|pattern| pattern.trim_start_matches('/'));
+    let is_left_out = |name: &&str| {
+        let is_there = Root::host().is_ok_and(|host| host.is_directory(&app.join(name)));
+        is_there && !filter.keeps_directory(Path::new(name)) && own.keeps_directory(Path::new(name))
+    };
+    let left_out: Vec<&str> = names.into_iter().filter(is_left_out).collect();
+    if !left_out.is_empty() {
+        let text = format!("left out {}: Cargo needs nothing of them", left_out.join(", "));
+        events.info(&text);
+    }
 }
 
 struct Reader<'a> {
     path: &'a Path,
+    /// To which paths in the descriptor are relative.
+    directory: &'a Path,
     scratch: &'a Path,
 }
 
@@ -125,7 +166,8 @@ impl Reader<'_> {
                 })
             }
             ProjectBuildpackSource::Inline { id, version, script } => {
-                let directory = self.scratch.join(id.escaped());
+                // Of one id, each version has a script of its own.
+                let directory = self.scratch.join(id.escaped()).join(version.as_str());
                 let host = Root::host()?;
                 for file in script.files(id, version) {
                     let path = directory.join(file.path);
@@ -141,12 +183,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Relative paths of a descriptor are relative to it.
     fn beside(&self, path: &Path) -> PathBuf {
-        self.directory().join(path)
-    }
-
-    fn directory(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("."))
+        self.directory.join(path)
     }
 }

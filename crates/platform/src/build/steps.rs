@@ -1,7 +1,7 @@
 //! The steps of a build, each of which does one thing.
 
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use super::run_image::RunImage;
 use super::sandboxed::{Program, Sandboxed};
 use super::startable::Contents;
 use super::state::BuildState;
-use super::{output, project};
+use super::{output, project, remark};
 use crate::app::{AppCopy, Source};
 use crate::cache::{BuildAbout, PruneMode, PrunePolicy, prune};
 use crate::container::Caller;
@@ -71,6 +71,15 @@ impl Build<'_> {
         for path in &copied.apart {
             self.events.info(&format!("left out {}: dhow writes there", source.path().join(path).display()));
         }
+        if !copied.images.is_empty() {
+            let found = listed(&copied.images);
+            let text = format!(
+                "left out {found}: image layouts and archives are no part of an app unless `include` of project.toml \
+                 lists them"
+            );
+            self.events.warn(&text);
+        }
+        remark::tell(&copied.remarkable, project, self.events);
         for path in &copied.skipped {
             self.events.warn(&format!("left out {}: neither file, directory nor link", path.display()));
         }
@@ -269,6 +278,7 @@ impl Build<'_> {
                 self.events.info(&format!("      {name}"));
             }
         }
+        published.report.tags = names;
         if request.output.medium == Medium::Archive {
             // What earlier images of the archive were made of serves nobody any more.
             let _collected = output.gc(Duration::ZERO);
@@ -278,7 +288,6 @@ impl Build<'_> {
 
     /// Fails if a process could not start on the embedded run image, of which all contents are known.
     pub(super) fn require_startable(
-        published.report.tags = names;
         &self,
         group: &Group,
         metadata: &Metadata,
@@ -330,6 +339,11 @@ impl Build<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns paths for a message.
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Makes a directory or a file for a mount, and the directories above it.
