@@ -81,32 +81,6 @@ fn a_layout_whose_making_was_cut_short_is_finished() {
 }
 
 #[test]
-fn an_index_that_is_missing_empty_or_cut_for_an_instant_is_waited_for() {
-    type Harm = fn(&Path);
-    let harms: [Harm; 3] = [
-        |index| std::fs::remove_file(index).unwrap(),
-        |index| std::fs::write(index, "").unwrap(),
-        |index| {
-            let bytes = std::fs::read(index).unwrap();
-            std::fs::write(index, &bytes[..bytes.len() / 2]).unwrap();
-        },
-    ];
-    for harm in harms {
-        let scratch = Scratch::new();
-        let (layout, index) = with_app(&scratch);
-        let (path, whole) = (layout.path().to_owned(), std::fs::read(&index).unwrap());
-        harm(&index);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                std::thread::sleep(Duration::from_millis(15));
-                std::fs::write(&index, whole).unwrap();
-            });
-            assert_eq!(names(&Layout::open(&path, &work()).unwrap()), ["app"]);
-        });
-    }
-}
-
-#[test]
 fn a_tag_takes_the_place_of_what_is_expected_and_of_nothing_else() {
     let scratch = Scratch::new();
     let layout = scratch.layout("layout");

@@ -141,7 +141,11 @@ impl Layout {
     ///
     /// One that is missing, empty or cut is looked at again a few times, within some 50 ms: another tool may be writing it.
     pub fn index(&self) -> Result<Document<Index>, LayoutError> {
-        let mut pauses = instant::pauses();
+        self.index_after(instant::pauses())
+    }
+
+    /// As [`Layout::index`], with one more look after each pause.
+    fn index_after(&self, mut pauses: impl Iterator<Item = ()>) -> Result<Document<Index>, LayoutError> {
         let bytes = loop {
             let last = match self.root.read(Path::new("/index.json"), INDEX_LIMIT.0) {
                 Ok(bytes) if is_json(&bytes) => break bytes,
@@ -314,5 +318,42 @@ fn found<T>(result: Result<T, PathError>) -> Result<Option<T>, PathError> {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use dhow_fs::AtomicFile;
+
+    use super::*;
+
+    /// The other tool writes the rest exactly while this one pauses for the last time.
+    #[test]
+    fn an_index_that_is_missing_empty_or_cut_for_an_instant_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::open_or_create(&directory.path().join("layout"), &Arc::default()).unwrap();
+        let path = layout.path().join("index.json");
+        let whole = layout.index().unwrap();
+        let host = Root::host().unwrap();
+        for left in [None, Some(0), Some(whole.bytes().len() / 2)] {
+            let number = Cell::new(0);
+            let pauses = |most: u32| {
+                (0..most).map(|pause| {
+                    number.set(pause + 1);
+                    if pause == 2 {
+                        AtomicFile::replace(&path, whole.bytes(), 0o644).unwrap();
+                    }
+                })
+            };
+            match left {
+                None => host.remove_file(&path).unwrap(),
+                Some(length) => AtomicFile::replace(&path, &whole.bytes()[..length], 0o644).unwrap(),
+            }
+            assert!(layout.index_after(pauses(2)).is_err(), "nobody waits for ever");
+            assert_eq!(layout.index_after(pauses(5)).unwrap().bytes(), whole.bytes());
+            assert_eq!(number.get(), 3, "what is whole is not waited for");
+        }
     }
 }
