@@ -164,10 +164,6 @@ impl<R: BufRead> BufRead for Tee<'_, '_, R> {
 
 impl<R: BufRead> Read for Tee<'_, '_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.fill_buf()?;
-        let count = bytes.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&bytes[..count]);
-        self.consume(count);
-        Ok(count)
+        dhow_tar::read_buffered(self, buffer)
     }
 }

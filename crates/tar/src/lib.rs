@@ -16,4 +16,4 @@ mod value;
 pub use block::BLOCK;
 pub use header::{Header, HeaderError};
 pub use member::{Member, MemberKind, Owner};
-pub use reader::{ReadError, ReadLimits, Reader};
+pub use reader::{ReadError, ReadLimits, Reader, read_buffered};

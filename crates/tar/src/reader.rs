@@ -6,6 +6,8 @@
 mod data;
 mod entry;
 
+pub use data::read_buffered;
+
 use std::io::{self, BufRead, Seek, SeekFrom};
 use std::path::PathBuf;
 

@@ -5,9 +5,10 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use dhow_tar::{Member, MemberKind, ReadError, ReadLimits, Reader};
+mod common;
 
-const LIMITS: ReadLimits = ReadLimits { entries: 1000, bytes: 64 << 30 };
+use common::{Entries, LIMITS, read_all};
+use dhow_tar::{MemberKind, ReadError, ReadLimits, Reader};
 
 fn header(name: &[u8], kind: u8, size: u64) -> [u8; 512] {
     let mut block = [0; 512];
@@ -53,24 +54,8 @@ fn end() -> Vec<u8> {
     vec![0; 1024]
 }
 
-type Entries = Vec<(Member, Vec<u8>)>;
-
 fn read(parts: &[Vec<u8>]) -> Result<Entries, ReadError> {
-    read_bytes(&parts.concat())
-}
-
-fn read_bytes(bytes: &[u8]) -> Result<Entries, ReadError> {
-    let mut reader = Reader::new(bytes, LIMITS);
-    let mut members = Vec::new();
-    while let Some(member) = reader.next_member()? {
-        let mut data = Vec::new();
-        match reader.read_to_end(&mut data) {
-            Ok(_) => members.push((member, data)),
-            Err(_) => break, // next_member says why
-        }
-    }
-    reader.finish()?;
-    Ok(members)
+    read_all(&parts.concat())
 }
 
 fn names(parts: &[Vec<u8>]) -> Vec<PathBuf> {

@@ -7,10 +7,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dhow_tar::{Member, MemberKind, ReadError, ReadLimits, Reader};
-use proptest::prelude::*;
+mod common;
 
-const LIMITS: ReadLimits = ReadLimits { entries: 1000, bytes: 64 << 30 };
+use common::{LIMITS, read_all};
+use dhow_tar::{MemberKind, ReadError, ReadLimits, Reader};
+use proptest::prelude::*;
 
 /// The ways in which GNU tar writes sparse files.
 const FORMATS: [(&str, &[&str]); 4] = [
@@ -32,20 +33,6 @@ fn gnu_tar(directory: &Path, options: &[&str], names: &[&str]) -> Vec<u8> {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
-}
-
-fn read(bytes: &[u8]) -> Result<Vec<(Member, Vec<u8>)>, ReadError> {
-    let mut reader = Reader::new(bytes, LIMITS);
-    let mut members = Vec::new();
-    while let Some(member) = reader.next_member()? {
-        let mut data = Vec::new();
-        match reader.read_to_end(&mut data) {
-            Ok(_) => members.push((member, data)),
-            Err(_) => break, // next_member says why
-        }
-    }
-    reader.finish()?;
-    Ok(members)
 }
 
 /// Files of 512 KiB and less, as stretches of data.
@@ -95,7 +82,7 @@ fn gnu_tar_s_sparse_files_are_read_in_all_formats() {
     let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
     for (format, options) in FORMATS {
         let tar = gnu_tar(directory.path(), options, &names);
-        let members = read(&tar).unwrap();
+        let members = read_all(&tar).unwrap();
         assert_eq!(members.len(), files.len(), "{format}");
         let mut sparse = Vec::new();
         for ((member, data), (name, bytes)) in members.iter().zip(&files) {
@@ -186,7 +173,7 @@ fn old(size: &str, pieces: &[(&str, &str)], goes_on: bool, stored: u64) -> Vec<u
 }
 
 fn reason(parts: &[Vec<u8>]) -> String {
-    match read(&parts.concat()).unwrap_err() {
+    match read_all(&parts.concat()).unwrap_err() {
         ReadError::Malformed { reason, .. } => reason.to_owned(),
         other => other.to_string(),
     }
@@ -260,7 +247,7 @@ fn hostile_maps_in_front_of_the_data_are_refused() {
         let bytes = [padded(map.as_bytes()), data.to_vec()].concat();
         [extension(), header(b'0', stored as u64, |_| {}), padded(&bytes)].concat()
     };
-    let (member, data) = read(&tar("1\n5\n4\n", b"data", 516)).unwrap().remove(0);
+    let (member, data) = read_all(&tar("1\n5\n4\n", b"data", 516)).unwrap().remove(0);
     assert_eq!((member.path, data.as_slice()), (PathBuf::from("real"), &b"\0\0\0\0\0data"[..]));
     let malformed = "a number in a sparse map is malformed";
     let cases = [
@@ -287,7 +274,7 @@ fn hostile_maps_of_the_oldest_format_are_refused() {
     let size = "00000000011\0";
     let zero = "00000000000\0";
     let four = "00000000004\0";
-    let (member, data) = read(&[old(size, &[("5", four)], false, 4), padded(b"data")].concat()).unwrap().remove(0);
+    let (member, data) = read_all(&[old(size, &[("5", four)], false, 4), padded(b"data")].concat()).unwrap().remove(0);
     assert_eq!((member.size, data.as_slice()), (9, &b"\0\0\0\0\0data"[..]));
     let on = "a sparse map goes on after its end";
     let cases = [
@@ -373,7 +360,7 @@ fn every_format() -> Vec<u8> {
 
 #[test]
 fn every_format_may_be_in_one_tar() {
-    let sizes: Vec<usize> = read(&every_format()).unwrap().iter().map(|(_, data)| data.len()).collect();
+    let sizes: Vec<usize> = read_all(&every_format()).unwrap().iter().map(|(_, data)| data.len()).collect();
     assert_eq!(sizes, [500, 9, 9, 9, 5]);
 }
 

@@ -114,10 +114,15 @@ impl<R: BufRead> BufRead for Reader<R> {
 
 impl<R: BufRead> Read for Reader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.fill_buf()?;
-        let count = bytes.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&bytes[..count]);
-        self.consume(count);
-        Ok(count)
+        read_buffered(self, buffer)
     }
+}
+
+/// Reads from what `input` has in its buffer: [`Read::read`] for whatever implements [`BufRead`] by itself.
+pub fn read_buffered(input: &mut impl BufRead, buffer: &mut [u8]) -> io::Result<usize> {
+    let bytes = input.fill_buf()?;
+    let count = bytes.len().min(buffer.len());
+    buffer[..count].copy_from_slice(&bytes[..count]);
+    input.consume(count);
+    Ok(count)
 }
