@@ -8,12 +8,14 @@ mod metadata;
 
 use dhow_cnb::label;
 use dhow_oci::{Document, Image, ImageConfig, ImageError, LayerRef, Manifest, MediaType, annotation};
+use dhow_store::{BlobSource, Completeness};
 
 pub use check::Unfit;
 pub use metadata::MetadataError;
 use metadata::RunImageMetadata;
 
 use crate::Log;
+use crate::export::Publication;
 use crate::image::SourceImage;
 
 /// What a rebase works from.
@@ -71,6 +73,14 @@ pub enum RebaseError {
     /// The result is no image.
     #[error("rebase app image")]
     Image(#[from] ImageError),
+}
+
+impl Rebased {
+    /// Returns what is published. `blobs` are the places of the app image's layers and of the new run image's.
+    #[must_use]
+    pub fn publication<'a>(&'a self, blobs: &'a [&'a dyn BlobSource], completeness: Completeness) -> Publication<'a> {
+        Publication { image: &self.image, blobs, completeness, base_layers: self.base_layers.len(), bom: &[] }
+    }
 }
 
 impl RebaseError {

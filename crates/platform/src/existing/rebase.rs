@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dhow_cnb::{LifecycleMetadata, PlatformApi, PlatformRules, label};
 use dhow_fs::{PathError, Root, Work, WorkReport};
-use dhow_lifecycle::export::{Output, Publication, PublishError, is_named, publish};
+use dhow_lifecycle::export::{Output, PublishError, is_named, publish};
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::rebase::{RebaseError as UnfitError, RebaseInput, rebase as rebase_image};
 use dhow_oci::{Digest, Platform, Selector};
@@ -168,13 +168,8 @@ fn rebase_once(
     let layout = Layout::open(&request.image.path, &work)?.remembering(verified);
     let wants_base = opened.resolved.completeness() == Completeness::Full && base.absent_layers()?.is_empty();
     let completeness = if wants_base { Completeness::Full } else { Completeness::Sparse };
-    let publication = Publication {
-        image: &rebased.image,
-        blobs: &[app.blobs.as_ref(), base.blobs.as_ref()],
-        completeness,
-        base_layers: rebased.base_layers.len(),
-        bom: &[],
-    };
+    let blobs = [app.blobs.as_ref(), base.blobs.as_ref()];
+    let publication = rebased.publication(&blobs, completeness);
     let tag = tag_of(&request.image, &opened);
     let expected = before.map_or(Expected::Anything, |index| Expected::as_in(index.value(), &tag));
     let target = Output { layout: &layout, tag: &tag, name: &request.name, expected: &expected };

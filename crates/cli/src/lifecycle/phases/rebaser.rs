@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dhow_cnb::{ExitCode, LifecycleMetadata, label};
-use dhow_lifecycle::export::{Output as OpenOutput, Publication, PublishError, Published, publish};
+use dhow_lifecycle::export::{Output as OpenOutput, PublishError, Published, publish};
 use dhow_lifecycle::files;
 use dhow_lifecycle::image::SourceImage;
 use dhow_lifecycle::rebase::{RebaseError, RebaseInput, rebase};
@@ -74,13 +74,8 @@ fn rebase_once(session: &Session<'_>, inputs: &RebaserInputs) -> Result<Result<P
     let targets: Vec<OpenOutput<'_>> = pairs
         .map(|((layout, output), (name, expected))| OpenOutput { layout, tag: &output.tag, name, expected })
         .collect();
-    let publication = Publication {
-        image: &rebased.image,
-        blobs: &[app.blobs.as_ref(), base.blobs.as_ref()],
-        completeness,
-        base_layers: rebased.base_layers.len(),
-        bom: &[],
-    };
+    let blobs = [app.blobs.as_ref(), base.blobs.as_ref()];
+    let publication = rebased.publication(&blobs, completeness);
     Ok(publish(&publication, &targets, session.terminal))
 }
 
