@@ -244,6 +244,13 @@ impl Root {
         self.metadata(path).is_ok_and(|stat| stat.kind == FileKind::File)
     }
 
+    /// Tells whether two paths lead to one place, links followed. Equal paths do, also where nothing is yet.
+    #[must_use]
+    pub fn is_same(&self, left: &Path, right: &Path) -> bool {
+        let identity = |path: &Path| self.metadata(path).ok().map(|stat| stat.identity());
+        left == right || identity(left).is_some_and(|of_left| identity(right) == Some(of_left))
+    }
+
     /// Returns the text of a symbolic link.
     pub fn read_link(&self, path: &Path) -> Result<PathBuf, PathError> {
         let (parent, name) = self.parent(path, Operation::ReadLink)?;

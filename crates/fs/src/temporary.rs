@@ -9,11 +9,11 @@ use rustix::io::Errno;
 
 use crate::remove::remove_at;
 use crate::unfinished::{lock_own, unique_name};
-use crate::{Operation, PathError, Root, sweep};
+use crate::{Operation, PathError, Root};
 
 /// A directory that is removed, with all that is in it, when dropped. Its name starts with `.dhow-`.
 ///
-/// It is locked until then. What a killed process left is removed by [`sweep`].
+/// It is locked until then. What a killed process left is removed by [`sweep`](crate::sweep).
 #[derive(Debug)]
 pub struct TemporaryDirectory {
     path: PathBuf,
@@ -42,11 +42,6 @@ impl TemporaryDirectory {
                 return Ok(Self { path: root.host_path(&place), parent, name, is_kept: false, _lock: lock });
             }
         }
-    }
-
-    /// Removes what killed processes left in `parent`, as [`sweep`] does, and returns how much.
-    pub fn sweep(parent: &Path) -> usize {
-        sweep(parent)
     }
 
     /// Returns the directory's path.
@@ -94,6 +89,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::sweep;
 
     #[test]
     fn a_directory_is_closed_to_others_and_gone_with_its_maker_whatever_is_in_it() {
@@ -103,7 +99,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o700);
         fs::create_dir_all(path.join("a/b")).unwrap();
         fs::set_permissions(path.join("a"), fs::Permissions::from_mode(0o0)).unwrap();
-        assert_eq!(TemporaryDirectory::sweep(parent.path()), 0);
+        assert_eq!(sweep(parent.path()), 0);
         drop(made);
         assert!(!path.exists());
     }
@@ -130,7 +126,7 @@ mod tests {
         std::thread::scope(|scope| {
             let sweeper = scope.spawn(|| {
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    TemporaryDirectory::sweep(directory.path());
+                    sweep(directory.path());
                 }
             });
             for _ in 0..500 {

@@ -180,3 +180,16 @@ fn a_file_over_the_limit_is_refused() {
     assert_eq!(root.read(Path::new("/file"), 5).unwrap(), b"12345");
     assert!(root.read(Path::new("/file"), 4).is_err());
 }
+
+#[test]
+fn paths_are_the_same_if_they_lead_to_one_place_or_are_equal() {
+    let (_directory, root) = scratch();
+    root.create_directories(Path::new("/a"), 0o755).unwrap();
+    root.create_directories(Path::new("/b"), 0o755).unwrap();
+    root.symlink(Path::new("a"), Path::new("/link")).unwrap();
+    let is_same = |left: &str, right: &str| root.is_same(Path::new(left), Path::new(right));
+    assert!(is_same("/a", "/link") && is_same("/link", "/a") && is_same("/none", "/none"));
+    for (left, right) in [("/a", "/b"), ("/none", "/other"), ("/a", "/none"), ("/none", "/a")] {
+        assert!(!is_same(left, right), "{left} {right}");
+    }
+}

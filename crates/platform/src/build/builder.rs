@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_cnb::{BuildpackId, BuildpackVersion, Order, OrderElement, OrderFile, RunFile, SystemFile, TomlError, places};
-use dhow_fs::{Root, TemporaryDirectory, Work, sync_filesystem};
+use dhow_fs::{Root, TemporaryDirectory, Work, sweep, sync_filesystem};
 use dhow_layer::Stack;
 use dhow_sandbox::Mount;
 
@@ -162,7 +162,7 @@ fn write_embedded(host: &Root, cache: &Path) -> Result<PathBuf, BuildError> {
         return Ok(destination);
     }
     host.create_directories(&parent, 0o755)?;
-    TemporaryDirectory::sweep(&parent);
+    sweep(&parent);
     let temporary = TemporaryDirectory::create_in(&parent)?;
     for buildpack in &BUILDPACKS {
         buildpack.write(host, temporary.path())?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dhow_fs::{FileKind, Operation, PathError, Root, Work, check_directory_writable, is_unfinished};
-use dhow_oci::{Selector, annotation};
+use dhow_oci::Selector;
 use dhow_store::{Archive, Layout, LayoutError, Verified};
 
 use super::error::BuildError;
@@ -44,19 +44,15 @@ pub(crate) fn check_writable(place: &Place, work: &Arc<Work>) -> Result<(), Buil
 /// Fails if the image would take the place of one that the build works from.
 pub(crate) fn check_apart(request: &BuildRequest, source: &Opened, what: &'static str) -> Result<(), BuildError> {
     let host = Root::host()?;
-    let identity = |path: &Path| host.metadata(path).ok().map(|stat| stat.identity());
-    let Some(tag) = source.resolved.entry.annotations.get(annotation::REF_NAME) else { return Ok(()) };
-    let in_its_place = |place: &Place| {
-        place.output_tag() == *tag
-            && identity(&source.path).is_some_and(|of_source| identity(&place.path) == Some(of_source))
-    };
+    let Some(tag) = source.resolved.entry.ref_name() else { return Ok(()) };
+    let in_its_place = |place: &Place| place.output_tag() == tag && host.is_same(&place.path, &source.path);
     let destinations = std::iter::once(&request.output).chain(request.tags.iter().filter_map(Tag::place));
     let same_layout = request.tags.iter().filter_map(|further| match further {
         Tag::SameLayout(word) => Some(Place { selector: Some(Selector::Tag(word.clone())), ..request.output.clone() }),
         Tag::Elsewhere { .. } => None,
     });
     let is_taken = destinations.cloned().chain(same_layout).any(|place| in_its_place(&place));
-    if is_taken { Err(BuildError::OverInput { what, path: source.path.clone(), tag: tag.clone() }) } else { Ok(()) }
+    if is_taken { Err(BuildError::OverInput { what, path: source.path.clone(), tag: tag.to_owned() }) } else { Ok(()) }
 }
 
 /// Opens the archive that is at the destination already, as its other images are kept. Another file is not overwritten.

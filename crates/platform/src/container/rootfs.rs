@@ -18,7 +18,9 @@ mod mapped;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{Lock, LockError, LockMode, PathError, Root, TemporaryDirectory, Work, sync_filesystem, sync_path};
+use dhow_fs::{
+    Lock, LockError, LockMode, PathError, Root, TemporaryDirectory, Work, sweep, sync_filesystem, sync_path,
+};
 use dhow_layer::{Owners, Stack, StatedOwners, UnpackError, UnpackOptions, Whiteouts};
 use dhow_oci::{DiffId, Digest, Image, LayerRef, chain_ids};
 use dhow_sandbox::{IdMap, SandboxError};
@@ -238,6 +240,14 @@ fn runs(layers: usize, most: usize) -> Vec<Range<usize>> {
     runs
 }
 
+/// Where the layers of one directory are unpacked, on top of what.
+enum Way<'a> {
+    /// By this process.
+    Here { below: Stack, owners: Owners },
+    /// In a container, which opens the directories by itself.
+    Container { map: &'a IdMap, below: &'a [PathBuf], family: &'a Path },
+}
+
 /// What unpacking needs, and what it could not make.
 struct Unpacking<'a> {
     blobs: &'a dyn BlobSource,
@@ -258,11 +268,16 @@ impl Unpacking<'_> {
     ) -> Result<(), RootfsError> {
         let host = Root::host()?;
         host.create_directories(family, 0o700)?;
-        TemporaryDirectory::sweep(family);
+        sweep(family);
         let temporary = TemporaryDirectory::create_in(family)?;
         host.set_mode(temporary.path(), 0o755)?;
+        let way = match self.owned {
+            Owned::AsImage => Way::Here { below: Stack::open(below)?, owners: Owners::Set },
+            Owned::Squashed => Way::Here { below: Stack::open(below)?, owners: Owners::Note },
+            Owned::Mapped(map) => Way::Container { map, below, family },
+        };
         for layer in layers {
-            self.unpack_layer(layer, below, family, &temporary)?;
+            self.unpack_layer(layer, &way, &temporary)?;
         }
         sync_filesystem(temporary.path())?;
         match host.rename(temporary.path(), directory) {
@@ -281,8 +296,7 @@ impl Unpacking<'_> {
     fn unpack_layer(
         &mut self,
         layer: &LayerRef,
-        below: &[PathBuf],
-        family: &Path,
+        way: &Way<'_>,
         directory: &TemporaryDirectory,
     ) -> Result<(), RootfsError> {
         let descriptor = &layer.descriptor;
@@ -292,27 +306,26 @@ impl Unpacking<'_> {
         let progress = Progress { action: "unpacking", subject: &subject, done: 0, total: Some(descriptor.size) };
         let blob = self.blobs.open(descriptor).map_err(|source| RootfsError::Blob { layer: named(), source })?;
         let counted = Counted::new(blob, progress, self.events);
-        let owners = match self.owned {
-            Owned::AsImage => Owners::Set,
-            Owned::Squashed => Owners::Note,
-            Owned::Mapped(map) => {
-                let unpacked = mapped::unpack(counted, map, below, family, directory.name(), &layer.diff_id);
-                let (found, lost) = unpacked.map_err(|error| of_mapped(named(), error))?;
-                return self.take(named(), found, lost);
+        let (found, lost) = match way {
+            Way::Container { map, below, family } => {
+                mapped::unpack(counted, map, below, family, directory.name(), &layer.diff_id)
+                    .map_err(|error| of_mapped(named(), error))?
+            }
+            Way::Here { below, owners } => {
+                let root = Root::open(directory.path())?;
+                let options = UnpackOptions {
+                    expected: Some(&layer.diff_id),
+                    whiteouts: Whiteouts::Overlay(below),
+                    owners: *owners,
+                    ..UnpackOptions::image(self.work)
+                };
+                let unpacked = dhow_layer::unpack(counted, &root, Path::new("/"), &options)
+                    .map_err(|source| RootfsError::Unpack { layer: named(), source })?;
+                let lost = Lost { devices: unpacked.skipped, capabilities: unpacked.without_capabilities };
+                (unpacked.diff_id, lost)
             }
         };
-        let below = Stack::open(below)?;
-        let root = Root::open(directory.path())?;
-        let options = UnpackOptions {
-            expected: Some(&layer.diff_id),
-            whiteouts: Whiteouts::Overlay(&below),
-            owners,
-            ..UnpackOptions::image(self.work)
-        };
-        let unpacked = dhow_layer::unpack(counted, &root, Path::new("/"), &options)
-            .map_err(|source| RootfsError::Unpack { layer: named(), source })?;
-        let lost = Lost { devices: unpacked.skipped, capabilities: unpacked.without_capabilities };
-        self.take(named(), unpacked.diff_id, lost)
+        self.take(named(), found, lost)
     }
 
     fn take(&mut self, expected: NamedLayer, found: DiffId, lost: Lost) -> Result<(), RootfsError> {

@@ -14,7 +14,7 @@ mod watch;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
-use dhow_fs::{PathError, Root, TemporaryDirectory, takes_overlay_writes};
+use dhow_fs::{PathError, Root, TemporaryDirectory, sweep, takes_overlay_writes};
 use dhow_sandbox::{JobHandle, SandboxError, Scratch};
 
 pub use watch::ScratchExceeded;
@@ -31,7 +31,7 @@ impl ScratchSpace {
     pub(crate) fn create(cache: &Path) -> Result<Self, PathError> {
         let parent = cache.join("run");
         Root::host()?.create_directories(&parent, 0o700)?;
-        TemporaryDirectory::sweep(&parent);
+        sweep(&parent);
         Ok(Self { directory: TemporaryDirectory::create_in(&parent)?, directories: Cell::new(0) })
     }
 

@@ -37,23 +37,17 @@ pub(crate) fn resolve(text: &str, passwd: &str, group: &str) -> Result<User, Use
         None => (text, None),
     };
     let user = if user.is_empty() { "0" } else { user };
-    let entry = |matches: &dyn Fn(&[&str]) -> bool| {
-        passwd
-            .lines()
-            .map(|line| line.split(':').collect::<Vec<_>>())
-            .find(|fields| fields.len() >= 6 && matches(fields))
-    };
     let (uid, found) = match id(user)? {
-        Some(uid) => (uid, entry(&|fields| fields[2].parse() == Ok(uid))),
+        Some(uid) => (uid, accounts(passwd).find(|account| account.uid() == Some(uid))),
         None => {
-            let found = entry(&|fields| fields[0] == user).ok_or_else(|| UserError::UnknownUser(user.to_owned()))?;
-            let uid = numeric_id(found[2]).ok_or_else(|| UserError::UnknownUser(user.to_owned()))?;
-            (uid, Some(found))
+            let unknown = || UserError::UnknownUser(user.to_owned());
+            let found = accounts(passwd).find(|account| account.name == user).ok_or_else(unknown)?;
+            (found.uid().ok_or_else(unknown)?, Some(found))
         }
     };
     let gid = match group_text {
         None => match &found {
-            Some(fields) => numeric_id(fields[3]).ok_or_else(|| UserError::UnknownGroup(fields[3].to_owned()))?,
+            Some(Account { gid, .. }) => numeric_id(gid).ok_or_else(|| UserError::UnknownGroup((*gid).to_owned()))?,
             None => 0,
         },
         Some(text) => match id(text)? {
@@ -61,18 +55,37 @@ pub(crate) fn resolve(text: &str, passwd: &str, group: &str) -> Result<User, Use
             None => group_id(text, group)?,
         },
     };
-    let home = found.map(|fields| fields[5].to_owned()).filter(|home| !home.is_empty());
-    Ok(User { uid, gid, home: home.unwrap_or_else(|| "/".to_owned()) })
+    let home = found.map(|account| account.home).filter(|home| !home.is_empty());
+    Ok(User { uid, gid, home: home.unwrap_or("/").to_owned() })
 }
 
 /// Returns the home directory that `/etc/passwd` gives to a user, if it is an absolute path.
 pub(crate) fn home_of(uid: u32, passwd: &str) -> Option<String> {
-    let home = passwd.lines().find_map(|line| {
+    let account = accounts(passwd).find(|account| account.uid() == Some(uid))?;
+    account.home.starts_with('/').then(|| account.home.to_owned())
+}
+
+/// An entry of `/etc/passwd`, as it is written.
+struct Account<'a> {
+    name: &'a str,
+    uid: &'a str,
+    gid: &'a str,
+    home: &'a str,
+}
+
+impl Account<'_> {
+    fn uid(&self) -> Option<u32> {
+        numeric_id(self.uid)
+    }
+}
+
+/// Returns the entries of `/etc/passwd` in their order. A line that is none is left out.
+fn accounts(passwd: &str) -> impl Iterator<Item = Account<'_>> {
+    passwd.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
-        let [_, _, id, _, _, home, ..] = fields.as_slice() else { return None };
-        (numeric_id(id) == Some(uid)).then_some(*home)
-    });
-    home.filter(|home| home.starts_with('/')).map(str::to_owned)
+        let [name, _, uid, gid, _, home, ..] = fields[..] else { return None };
+        Some(Account { name, uid, gid, home })
+    })
 }
 
 /// Returns a warning with the line to add if `/etc/passwd` has no entry for a user: then programs know neither its name

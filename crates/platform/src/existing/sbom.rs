@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dhow_cnb::places;
 use dhow_cnb::{LifecycleMetadata, label};
-use dhow_fs::{PathError, Root, TemporaryDirectory, Work};
+use dhow_fs::{PathError, Root, TemporaryDirectory, Work, sweep};
 use dhow_layer::{UnpackError, UnpackOptions};
 use dhow_oci::DiffId;
 use dhow_store::BlobError;
@@ -52,7 +52,7 @@ pub fn download_sbom(opened: &Opened, directory: &Path) -> Result<Vec<PathBuf>, 
     let layer = layers.iter().find(|layer| layer.diff_id == expected).ok_or(SbomError::None)?;
     let host = Root::host()?;
     host.create_directories(directory, 0o755)?;
-    TemporaryDirectory::sweep(directory);
+    sweep(directory);
     let temporary = TemporaryDirectory::create_in(directory)?;
     let root = Root::open(temporary.path())?;
     let work = Work::default();

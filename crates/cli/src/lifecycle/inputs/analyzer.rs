@@ -7,7 +7,6 @@ use dhow_lifecycle::{Level, Log};
 
 use super::{CacheImage, Given, LayoutDirectory, images, run_image};
 use crate::lifecycle::failure::Failure;
-use dhow_cnb::ExitCode;
 
 /// What the analyzer works from.
 #[derive(Debug)]
@@ -26,11 +25,7 @@ pub(crate) struct AnalyzerInputs {
 
 impl AnalyzerInputs {
     pub(crate) fn resolve(given: &Given, root: &Root, log: &dyn Log) -> Result<Self, Failure> {
-        let [output] = given.positional.as_slice() else {
-            let text =
-                format!("failed to parse arguments: received {} arguments, but expected 1", given.positional.len());
-            return Err(Failure::new(ExitCode::Arguments, text));
-        };
+        let output = given.only_positional()?;
         let layouts = LayoutDirectory::resolve(given, root)?;
         let previous = given.optional("previous-image").unwrap_or(output);
         let run_image_name = run_image::resolve(given, root, output, log)?;

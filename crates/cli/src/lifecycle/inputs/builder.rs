@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use dhow_cnb::ExitCode;
-
 use super::Given;
 use crate::lifecycle::failure::Failure;
 
@@ -22,9 +20,7 @@ pub(crate) struct BuilderInputs {
 
 impl BuilderInputs {
     pub(crate) fn resolve(given: &Given) -> Result<Self, Failure> {
-        if !given.positional.is_empty() {
-            return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments: received unexpected arguments"));
-        }
+        given.check_no_positional()?;
         Ok(Self {
             analyzed: given.path("analyzed"),
             app: given.path("app"),

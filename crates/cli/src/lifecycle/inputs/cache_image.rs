@@ -59,20 +59,14 @@ impl CacheImage {
             let path = self.path.display();
             Err(Failure::input(format!("-cache-image and the {what} are the same: {path}")))
         };
-        if outputs.iter().any(|output| output.tag == self.tag && is_same(&output.layout, &self.path, root)) {
+        if outputs.iter().any(|output| output.tag == self.tag && root.is_same(&output.layout, &self.path)) {
             return same("app image");
         }
-        if is_same(run_image, &self.path, root) {
+        if root.is_same(run_image, &self.path) {
             return same("run image");
         }
         Ok(())
     }
-}
-
-/// Tells whether two paths lead to one directory.
-pub(super) fn is_same(left: &Path, right: &Path, root: &Root) -> bool {
-    let identity = |path: &Path| root.metadata(path).ok().map(|stat| stat.identity());
-    left == right || identity(left).is_some_and(|identity_of_left| identity(right) == Some(identity_of_left))
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
 //! Inputs of the creator: those of the five phases, which run one after the other.
 
-use dhow_cnb::ExitCode;
 use dhow_fs::Root;
 use dhow_lifecycle::Log;
 
 use super::analyzer::warn_of_launch_cache;
-use super::cache_image::is_same;
 use super::exporter::warn_of_parallel_without_cache;
 use super::restorer::warn_of_missing_cache;
 use super::{
@@ -27,11 +25,7 @@ pub(crate) struct CreatorInputs {
 
 impl CreatorInputs {
     pub(crate) fn resolve(given: &Given, root: &Root, log: &dyn Log) -> Result<Self, Failure> {
-        let [output] = given.positional.as_slice() else {
-            let text =
-                format!("failed to parse arguments: received {} arguments, but expected 1", given.positional.len());
-            return Err(Failure::new(ExitCode::Arguments, text));
-        };
+        let output = given.only_positional()?;
         let layouts = LayoutDirectory::resolve(given, root)?;
         let previous = given.optional("previous-image").unwrap_or(output);
         let run_image_name = run_image::resolve(given, root, output, log)?;
@@ -49,7 +43,7 @@ impl CreatorInputs {
         let cache_directory = given.optional_path("cache-dir");
         let outputs = layouts.outputs(&names)?;
         let run_image_layout = layouts.layout_of(&run_image_name)?;
-        if outputs.iter().any(|output| is_same(&output.layout, &run_image_layout, root)) {
+        if outputs.iter().any(|output| root.is_same(&output.layout, &run_image_layout)) {
             let path = run_image_layout.display();
             return Err(Failure::input(format!("the app image would replace its own run image: {path}")));
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dhow_cnb::{ExitCode, places};
+use dhow_cnb::places;
 use dhow_fs::Root;
 
 use super::Given;
@@ -24,9 +24,7 @@ pub(crate) struct DetectorInputs {
 
 impl DetectorInputs {
     pub(crate) fn resolve(given: &Given, root: &Root) -> Result<Self, Failure> {
-        if !given.positional.is_empty() {
-            return Err(Failure::new(ExitCode::Arguments, "failed to parse arguments: received unexpected arguments"));
-        }
+        given.check_no_positional()?;
         Ok(Self {
             analyzed: given.path("analyzed"),
             app: given.path("app"),

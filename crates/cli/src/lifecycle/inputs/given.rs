@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use dhow_cnb::{PlatformApi, PlatformRules};
+use dhow_cnb::{ExitCode, PlatformApi, PlatformRules};
 
 use super::super::failure::Failure;
 use super::super::go_flag::{Flag, Value};
@@ -23,6 +23,24 @@ impl Given {
     pub(crate) fn new(api: PlatformApi, flags: Vec<Flag>, positional: Vec<String>, working_directory: PathBuf) -> Self {
         let values = flags.into_iter().map(|flag| (flag.name, flag.value)).collect();
         Self { rules: PlatformRules::of(api), positional, values, working_directory }
+    }
+
+    /// Returns the positional argument of a program that takes one.
+    pub(crate) fn only_positional(&self) -> Result<&String, Failure> {
+        let [only] = self.positional.as_slice() else {
+            let number = self.positional.len();
+            let text = format!("failed to parse arguments: received {number} arguments, but expected 1");
+            return Err(Failure::new(ExitCode::Arguments, text));
+        };
+        Ok(only)
+    }
+
+    /// Fails if there are positional arguments, for a program that takes none.
+    pub(crate) fn check_no_positional(&self) -> Result<(), Failure> {
+        if self.positional.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(ExitCode::Arguments, "failed to parse arguments: received unexpected arguments"))
     }
 
     /// Returns a text.

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use dhow_fs::{Root, TemporaryDirectory, Work};
+use dhow_fs::{Root, Work, sweep};
 use dhow_layer::{Owners, Stack, UnpackError, UnpackOptions, Whiteouts};
 use dhow_oci::DiffId;
 use dhow_sandbox::{Access, IdMap, Identity, Job, Mount, Network, Privileges, RootFs, SandboxError, Streams};
@@ -121,7 +121,7 @@ pub fn unpack_if_asked() {
 }
 
 fn inside(name: &Path, below: usize, expected: Option<&DiffId>) -> Result<Answer, Box<dyn std::error::Error>> {
-    TemporaryDirectory::sweep(Path::new(FAMILY));
+    sweep(Path::new(FAMILY));
     let below = Stack::open((0..below).map(|number| format!("{BELOW}/{number}")))?;
     let work = Work::default();
     let options = UnpackOptions {
