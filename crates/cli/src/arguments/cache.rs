@@ -21,6 +21,9 @@ use crate::units::{parse_bytes, parse_duration};
 pub(crate) struct CacheArguments {
     #[command(subcommand)]
     pub(crate) command: Option<CacheCommand>,
+    /// Show what `dhow build --cache` keeps in this directory
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) cache: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -50,6 +53,9 @@ pub(crate) struct CachePruneArguments {
     /// Remove everything
     #[arg(long, conflicts_with_all = ["older_than", "max_size"])]
     pub(crate) all: bool,
+    /// Remove of what `dhow build --cache` keeps in this directory; the setting cache-limit is not for it
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) cache: Option<String>,
     /// Tell what would be removed, and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

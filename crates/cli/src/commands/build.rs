@@ -178,7 +178,7 @@ fn workspace(path: PathBuf) -> Result<PathBuf, Failure> {
 }
 
 /// Accepts a plain directory, and pack's `type=build;format=bind;source=DIRECTORY`.
-fn cache_directory(text: &str) -> Result<PathBuf, Failure> {
+pub(crate) fn cache_directory(text: &str) -> Result<PathBuf, Failure> {
     let given = given_cache_directory(text)?;
     std::path::absolute(&given)
         .map_err(|source| Failure::new(format!("--cache: `{}` is no directory", given.display())).because(source))

@@ -1,6 +1,6 @@
 //! `dhow cache`
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use dhow_platform::Events;
@@ -9,26 +9,45 @@ use serde_json::{Value, json};
 
 use crate::arguments::{CacheArguments, CacheCommand, CachePruneArguments, Format};
 use crate::commands::Context;
+use crate::commands::build::cache_directory;
 use crate::console::{answer, answer_json};
 use crate::failure::Failure;
 use crate::timestamp::rfc3339;
 use crate::units::{age, bytes};
 
 pub(crate) fn run(arguments: &CacheArguments, context: &Context<'_>) -> Result<(), Failure> {
-    let cache = context.settings.cache_directory();
     match &arguments.command {
-        Some(CacheCommand::Prune(arguments)) => remove(&cache, arguments, context),
-        None => show(&cache, arguments.format, context),
+        Some(CacheCommand::Prune(arguments)) => {
+            remove(&Cache::of(arguments.cache.as_deref(), context)?, arguments, context)
+        }
+        None => show(&Cache::of(arguments.cache.as_deref(), context)?, arguments.format),
     }
 }
 
-fn show(cache: &Path, format: Format, context: &Context<'_>) -> Result<(), Failure> {
-    let kept = list(cache)?;
+/// A directory in which things are kept, and how much at most.
+struct Cache {
+    directory: PathBuf,
+    limit: Option<u64>,
+}
+
+impl Cache {
+    /// Returns the directory that is given as to `dhow build --cache`, or the cache directory. The limit of the settings
+    /// is the latter's.
+    fn of(given: Option<&str>, context: &Context<'_>) -> Result<Self, Failure> {
+        Ok(match given {
+            Some(text) => Self { directory: cache_directory(text)?, limit: None },
+            None => Self { directory: context.settings.cache_directory(), limit: context.settings.cache_limit() },
+        })
+    }
+}
+
+fn show(cache: &Cache, format: Format) -> Result<(), Failure> {
+    let Cache { directory, limit } = cache;
+    let kept = list(directory)?;
     let total: u64 = kept.iter().map(|kept| kept.size).sum();
-    let limit = context.settings.cache_limit();
     match format {
         Format::Json => answer_json(&json!({
-            "directory": cache,
+            "directory": directory,
             "size": total,
             "limit": limit,
             "kept": kept.iter().map(json_of).collect::<Vec<_>>(),
@@ -36,25 +55,25 @@ fn show(cache: &Path, format: Format, context: &Context<'_>) -> Result<(), Failu
         Format::Text => {
             let rows: String = kept.iter().map(|kept| row(kept, SystemTime::now())).collect();
             let of_limit = limit.map_or_else(String::new, |limit| format!(" of {}", bytes(limit)));
-            answer(&format!("{rows}{:>9}{of_limit} in {}\n", bytes(total), cache.display()));
+            answer(&format!("{rows}{:>9}{of_limit} in {}\n", bytes(total), directory.display()));
         }
     }
     Ok(())
 }
 
-fn remove(cache: &Path, arguments: &CachePruneArguments, context: &Context<'_>) -> Result<(), Failure> {
+fn remove(cache: &Cache, arguments: &CachePruneArguments, context: &Context<'_>) -> Result<(), Failure> {
     let policy = match arguments.all {
         true => PrunePolicy::nothing(),
         false => PrunePolicy {
             older_than: arguments.older_than,
-            max_size: arguments.max_size.or_else(|| default_size(arguments, context)),
+            max_size: arguments.max_size.or_else(|| default_size(arguments, cache)),
         },
     };
     if policy == PrunePolicy::default() {
         return Err(Failure::new("nothing says what is to be removed").hint("dhow cache prune --older-than 30d"));
     }
     let mode = if arguments.dry_run { PruneMode::Tell } else { PruneMode::Remove };
-    let pruned = prune(cache, &policy, mode)?;
+    let pruned = prune(&cache.directory, &policy, mode)?;
     for kept in &pruned.in_use {
         context.console.say(&format!("{} is used by a running command, and stays", subject(kept)));
     }
@@ -66,8 +85,8 @@ fn remove(cache: &Path, arguments: &CachePruneArguments, context: &Context<'_>) 
 }
 
 /// Without any limit on the command line, that of the settings counts.
-fn default_size(arguments: &CachePruneArguments, context: &Context<'_>) -> Option<u64> {
-    arguments.older_than.is_none().then(|| context.settings.cache_limit()).flatten()
+fn default_size(arguments: &CachePruneArguments, cache: &Cache) -> Option<u64> {
+    cache.limit.filter(|_| arguments.older_than.is_none())
 }
 
 fn told(pruned: &Pruned, arguments: &CachePruneArguments) {

@@ -66,6 +66,24 @@ fn a_cached_layer_with_a_fifo_stops_no_later_build() {
 }
 
 #[test]
+fn what_is_kept_in_a_directory_of_the_users_is_shown_and_removed_there() {
+    let world = World::with_script(LAYER);
+    world.build("oci:app", "source", &["--cache", "mine"]).success();
+    assert_eq!(kept(&world), Vec::<String>::new());
+    let directory = world.path("mine");
+    let shown = world.dhow(["cache", "--cache", "mine"]).run().success();
+    shown.answers("build  oci:app\n").answers(&format!(" in {}\n", directory.display()));
+    let pack = "type=build;format=bind;source=mine";
+    let json = world.dhow(["cache", "--cache", pack, "--format", "json"]).run().success().json();
+    assert_eq!((&json["limit"], &json["kept"][0]["image"]), (&serde_json::Value::Null, &"oci:app".into()));
+    world.dhow(["cache", "prune", "--all"]).run().success();
+    assert!(directory.join("builds").read_dir().unwrap().count() == 1);
+    world.dhow(["cache", "prune", "--cache", "mine"]).run().exits(1).says("nothing says what is to be removed");
+    world.dhow(["cache", "prune", "--cache", "mine", "--all"]).run().success().answers("removed");
+    assert!(directory.join("builds").read_dir().unwrap().count() == 0);
+}
+
+#[test]
 fn what_a_running_build_uses_is_not_removed() {
     let world = World::with_script(&format!("{LAYER}echo started\nwhile [ ! -f /signals/go ]; do sleep 0.02; done\n"));
     fs::create_dir(world.path("signals")).unwrap();

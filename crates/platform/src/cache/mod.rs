@@ -3,6 +3,7 @@
 //! ```text
 //! <cache>/builds/<key>/                          what a build leaves for the next one of the same image
 //! <cache>/chains/<owners>/<algorithm>/<id>/      unpacked layers of images that containers run in
+//! <cache>/parts/<key>                            where an image, whose layers are unpacked, lets its user write
 //! <cache>/sizes.json                             how large each was when it was last looked at
 //! ```
 //!
@@ -16,9 +17,9 @@ mod sizes;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dhow_fs::{Lock, LockError, LockMode, Operation, PathError, Root, TemporaryDirectory, sweep};
+use dhow_fs::{Lock, LockError, LockMode, Operation, PathError, Root, Stat, TemporaryDirectory, sweep};
 
-use crate::container::map_of_several_users;
+use crate::container::{PARTS, map_of_several_users};
 pub use about::BuildAbout;
 pub use policy::PrunePolicy;
 use sizes::Sizes;
@@ -50,6 +51,13 @@ pub enum KeptKind {
     Build(Option<BuildAbout>),
     /// An unpacked layer, named by the digest of it and of those below it.
     Layer(String),
+}
+
+impl Kept {
+    /// Returns where a layer is and when it was last used; `None` of something else.
+    fn layer(&self) -> Option<(PathBuf, SystemTime)> {
+        matches!(self.what, KeptKind::Layer(_)).then(|| (self.path.clone(), self.last_used))
+    }
 }
 
 /// What a [`prune`] did.
@@ -102,6 +110,7 @@ pub fn list(cache: &Path) -> Result<Vec<Kept>, PathError> {
 pub fn prune(cache: &Path, policy: &PrunePolicy, mode: PruneMode) -> Result<Pruned, PathError> {
     let (kept, host) = (list(cache)?, Root::host()?);
     let mut pruned = Pruned { left: kept.iter().map(|kept| kept.size).sum(), ..Pruned::default() };
+    let layers: Vec<(PathBuf, SystemTime)> = kept.iter().filter_map(Kept::layer).collect();
     for kept in kept.into_iter().rev() {
         if !policy.removes(&kept, pruned.left, SystemTime::now()) {
             continue;
@@ -115,7 +124,26 @@ pub fn prune(cache: &Path, policy: &PrunePolicy, mode: PruneMode) -> Result<Prun
             Err(error) => pruned.failed.push((kept, error)),
         }
     }
+    if mode == PruneMode::Remove {
+        let left = layers.iter().filter(|(path, _)| host.exists(path));
+        remove_parts(&host, cache, left.map(|(_, last_used)| *last_used).min());
+    }
     Ok(pruned)
+}
+
+/// Removes what was last used before any layer that is still kept: the image of which it was found has no layers here.
+///
+/// It is small, and found again. So nobody is told, also not of what cannot be removed.
+fn remove_parts(host: &Root, cache: &Path, oldest_layer: Option<SystemTime>) {
+    let directory = cache.join(PARTS);
+    sweep(&directory);
+    for entry in host.read_directory(&directory).unwrap_or_default() {
+        let path = directory.join(&entry.name);
+        let is_left = |stat: Stat| oldest_layer.is_none_or(|oldest| last_used(&stat) < oldest);
+        if !dhow_fs::is_unfinished(&entry.name) && host.symlink_metadata(&path).is_ok_and(is_left) {
+            let _found_again = host.remove_all(&path);
+        }
+    }
 }
 
 enum Outcome {
@@ -166,9 +194,13 @@ fn remove_all(host: &Root, path: &Path) -> Result<(), PathError> {
 /// Returns what is at `path`; `None` if it is gone meanwhile.
 fn look(host: &Root, cache: &Path, path: PathBuf, what: KeptKind, sizes: &mut Sizes) -> Option<Kept> {
     let stat = host.symlink_metadata(&path).ok()?;
-    let since = Duration::from_nanos(u64::try_from(stat.ctime_ns).unwrap_or(0));
     let size = sizes.of(cache, &path, stat.ctime_ns);
-    Some(Kept { what, path, size, last_used: UNIX_EPOCH + since })
+    Some(Kept { what, path, size, last_used: last_used(&stat) })
+}
+
+/// Returns when something was last used. Whoever uses it touches it, and no program can set that time.
+fn last_used(stat: &Stat) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(u64::try_from(stat.ctime_ns).unwrap_or(0))
 }
 
 fn grandchildren(host: &Root, directory: &Path) -> Result<Vec<PathBuf>, PathError> {

@@ -111,3 +111,43 @@ fn what_is_used_again_is_measured_again() {
     host.touch(&directory).unwrap();
     assert!(list(cache.path()).unwrap()[0].size > before + 190_000);
 }
+
+#[test]
+fn layers_that_an_older_version_unpacked_are_listed_and_removed() {
+    let cache = tempfile::tempdir().unwrap();
+    let (host, directory) = (Root::host().unwrap(), cache.path().join("layers/owned/sha256/abc"));
+    host.create_directories(&directory.join("etc"), 0o755).unwrap();
+    assert_eq!(names(&list(cache.path()).unwrap()), ["sha256:abc"]);
+    prune(cache.path(), &PrunePolicy::nothing(), PruneMode::Remove).unwrap();
+    assert!(!host.exists(&directory));
+}
+
+#[test]
+fn what_was_found_of_images_goes_when_only_layers_used_later_are_left() {
+    let cache = tempfile::tempdir().unwrap();
+    let host = Root::host().unwrap();
+    let parts = |name: &str| {
+        host.create_directories(&cache.path().join(PARTS), 0o700).unwrap();
+        host.write(&cache.path().join(PARTS).join(name), b"[]", 0o600).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let left = || host.read_directory(&cache.path().join(PARTS)).unwrap().len();
+    layer(cache.path(), "one");
+    parts("of-one");
+    let other = layer(cache.path(), "other");
+    parts("of-other");
+    let size = list(cache.path()).unwrap()[0].size;
+    prune(cache.path(), &PrunePolicy::default(), PruneMode::Remove).unwrap();
+    prune(cache.path(), &PrunePolicy::nothing(), PruneMode::Tell).unwrap();
+    assert_eq!(left(), 2);
+    let pruned = prune(cache.path(), &up_to(size), PruneMode::Remove).unwrap();
+    assert_eq!(names(&pruned.removed), ["sha256:one"]);
+    let entries = host.read_directory(&cache.path().join(PARTS)).unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.name.to_str().unwrap()).collect::<Vec<_>>(), ["of-other"]);
+    let used = Lock::take(&host, &other, LockMode::Shared, String::new).unwrap();
+    prune(cache.path(), &PrunePolicy::nothing(), PruneMode::Remove).unwrap();
+    assert_eq!(left(), 1, "its layer is in use");
+    drop(used);
+    prune(cache.path(), &PrunePolicy::nothing(), PruneMode::Remove).unwrap();
+    assert_eq!(left(), 0);
+}

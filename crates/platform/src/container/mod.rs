@@ -21,4 +21,4 @@ pub(crate) use user::{
     ACCOUNTS_LIMIT, User, home_of, is_root as is_root_user, missing_entry, numeric_id, resolve as resolve_user,
 };
 pub use volume::{Access, Volume, VolumeError};
-pub(crate) use writable::{Writer, writable_parts};
+pub(crate) use writable::{PARTS, Writer, writable_parts};

@@ -59,6 +59,8 @@ pub(crate) fn writable_parts(
     let host = Root::host()?;
     let read = host.read(&kept, KEPT_LIMIT).ok();
     if let Some(parts) = read.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        // In a cache that cannot be written nothing is pruned either.
+        let _noted = host.touch(&kept);
         return Ok(parts);
     }
     let mut found = Parts::of(user);
@@ -78,7 +80,7 @@ pub(crate) fn writable_parts(
         ));
         return Ok(parts);
     }
-    host.create_directories(&cache.join(KEPT), 0o700)?;
+    host.create_directories(&cache.join(PARTS), 0o700)?;
     // What cannot be kept costs the next build time, nothing else.
     let _kept = serde_json::to_vec(&parts).map(|bytes| AtomicFile::replace_unsynced(&kept, &bytes, 0o600));
     Ok(parts)
@@ -87,11 +89,11 @@ pub(crate) fn writable_parts(
 /// Returns where the parts are kept. An unpacked layer never changes, so its path stands for all that it shows.
 fn kept_at(lower: &[PathBuf], user: &Writer<'_>, cache: &Path) -> PathBuf {
     let identity = format!("{FORMAT}\n{:?}\n{user:?}", lower.first());
-    cache.join(KEPT).join(&Digest::of(identity.as_bytes()).hex()[..32])
+    cache.join(PARTS).join(&Digest::of(identity.as_bytes()).hex()[..32])
 }
 
 /// Where parts are kept, below the cache directory.
-const KEPT: &str = "parts";
+pub(crate) const PARTS: &str = "parts";
 /// Changes with what the parts are found by.
 const FORMAT: u32 = 1;
 const KEPT_LIMIT: u64 = 16 << 20;
