@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use dhow_fs::Root;
+use dhow_platform::CurrentJob;
 use dhow_sandbox::JobHandle;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH, SIGXFSZ};
@@ -36,7 +37,7 @@ impl Caught {
             for number in signals.forever() {
                 match (number, &screen) {
                     (SIGWINCH, Some(screen)) => screen.resize(),
-                    (SIGTSTP, screen) => stop(screen.as_deref()),
+                    (SIGTSTP, screen) => stop(Some(&job), screen.as_deref()),
                     _ => {}
                 }
                 if let Some(signal) = signal_of(number) {
@@ -57,13 +58,18 @@ pub(crate) fn survive_file_size_limit() {
 }
 
 /// Says so when a signal ends dhow, which then ends as it would have. Nothing else is done: what runs in a sandbox ends
-/// with dhow, and what is half-written has no name.
-pub(crate) fn tell_interruption(style: Style) {
-    let told: Vec<i32> = [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal)).collect();
+/// with dhow, and what is half-written has no name. A signal that stops dhow stops its job, too, which is not reached by
+/// the keys of the terminal.
+pub(crate) fn watch_build(style: Style, job: CurrentJob) {
+    let told: Vec<i32> = [SIGINT, SIGTERM, SIGTSTP].into_iter().filter(|signal| !is_ignored(*signal)).collect();
     // The signals are caught by the thread itself: caught with nobody to tell them, they would end nothing.
     let tell = move || {
         let Ok(mut signals) = Signals::new(told) else { return };
-        if let Some(signal) = signals.forever().next() {
+        for signal in signals.forever() {
+            if signal == SIGTSTP {
+                stop(job.handle().as_ref(), None);
+                continue;
+            }
             Console::new(style).interrupted();
             let _ended = signal_hook::low_level::emulate_default_handler(signal);
         }
@@ -83,14 +89,20 @@ fn is_ignored(signal: i32) -> bool {
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// Stops this process until someone continues it.
-fn stop(screen: Option<&Screen>) {
+/// Stops the job and this process until someone continues this process.
+fn stop(job: Option<&JobHandle>, screen: Option<&Screen>) {
+    if let Some(job) = job {
+        job.pause();
+    }
     if let Some(screen) = screen {
         screen.leave();
     }
-    let _continued = signal_hook::low_level::emulate_default_handler(SIGTSTP);
+    dhow_sandbox::stop_this_process();
     if let Some(screen) = screen {
         screen.enter();
+    }
+    if let Some(job) = job {
+        job.resume();
     }
 }
 

@@ -24,7 +24,8 @@ pub use build::{
     FailedBuildpack, Found, Machine, Missing, PHASE_FAILURE_VARIABLE, PhaseFailure, StateError, Tag, build,
 };
 pub use container::{
-    Access, NamedLayer, Network, RootfsError, ScratchExceeded, UserError, Volume, VolumeError, unpack_if_asked,
+    Access, CurrentJob, NamedLayer, Network, RootfsError, ScratchExceeded, UserError, Volume, VolumeError,
+    unpack_if_asked,
 };
 pub use events::{Event, Events, OutputStream, Phase, Progress};
 pub use existing::{

@@ -11,7 +11,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 use crate::channel::{self, Report, retry};
 use crate::failure::{During, Failure, Step};
 use crate::job::{Job, Network};
-use crate::sys::{self, Fork};
+use crate::sys::{self, Fork, Sender, Sent};
 use crate::{assemble, forwarded, job_file, own_program, privileges, program, roles};
 
 /// Enters the container's namespaces and re-executes this program in them; returns only why that failed.
@@ -136,14 +136,26 @@ fn drop_to_kill() -> Result<(), Failure> {
 }
 
 /// Waits for the program. Meanwhile it collects orphans, forwards signals, and continues the program where it was
-/// stopped.
+/// stopped by another than the caller.
 fn reap(program: Pid, signals: &OwnedFd) -> Report {
+    let mut is_paused = false;
     loop {
         let mut source = [PollFd::new(signals, PollFlags::IN)];
         let _ = retry(|| rustix::event::poll(&mut source, None));
-        while let Some(signal) = sys::read_signal(signals.as_fd()) {
-            if signal != libc::SIGCHLD {
-                sys::kill(program, signal);
+        while let Some(Sent { signal, sender }) = sys::read_signal(signals.as_fd()) {
+            match (signal, sender) {
+                (libc::SIGCHLD, _) => {}
+                (libc::SIGTSTP, Sender::Outside) => {
+                    is_paused = true;
+                    sys::kill_all_others(libc::SIGSTOP);
+                }
+                (libc::SIGCONT, Sender::Outside) => {
+                    is_paused = false;
+                    sys::kill_all_others(libc::SIGCONT);
+                }
+                // A job that stopped itself would hang the caller.
+                (libc::SIGTSTP | libc::SIGCONT, Sender::Inside) => {}
+                (signal, _) => sys::kill(program, signal),
             }
         }
         // Of any process group: a program may lead one of its own.
@@ -151,8 +163,8 @@ fn reap(program: Pid, signals: &OwnedFd) -> Report {
             match (process == program, status.stopped()) {
                 (true, false) => return report(status),
                 // Any process of the job can stop the program, and nobody else would ever continue it.
-                (true, true) => sys::kill(program, libc::SIGCONT),
-                (false, _) => {}
+                (true, true) if !is_paused => sys::kill(program, libc::SIGCONT),
+                (true, true) | (false, _) => {}
             }
         }
     }

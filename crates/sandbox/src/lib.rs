@@ -54,6 +54,6 @@ pub use job::{Identity, Job, Network, Privileges, RootFs, Scratch};
 pub use mount::{Access, DirectoryOwner, Execution, Existing, Missing, Mount, MountKind};
 pub use probe::{Probe, probe};
 pub use remove::remove_tree;
-pub use spawn::{Exit, JobHandle, Running, Streams, spawn, try_id_map};
+pub use spawn::{Exit, JobHandle, Running, Streams, spawn, stop_this_process, try_id_map};
 pub use stage::init_if_asked;
 pub use terminal::TerminalSize;

@@ -15,7 +15,7 @@ use rustix::thread::UnshareFlags;
 use crate::channel::{self, Order, Report, retry};
 use crate::failure::{During, Failure, Step};
 use crate::job::{Job, RootFs, Scratch};
-use crate::sys::{self, Fork};
+use crate::sys::{self, Fork, Sent};
 use crate::{forwarded, init, job_file};
 
 /// Runs the process outside of the container to its end.
@@ -69,7 +69,7 @@ fn watch(child: Pid, control: &OwnedFd, signals: &OwnedFd) {
             let _ = retry(|| rustix::process::waitpid(Some(child), WaitOptions::empty()));
             return;
         }
-        while let Some(signal) = sys::read_signal(signals.as_fd()) {
+        while let Some(Sent { signal, .. }) = sys::read_signal(signals.as_fd()) {
             if signal != libc::SIGCHLD {
                 sys::kill(child, signal);
             }

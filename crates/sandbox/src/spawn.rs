@@ -89,6 +89,12 @@ pub fn spawn(job: &Job, streams: Streams) -> Result<Running, SandboxError> {
     }
 }
 
+/// Stops this process as the stop key of a terminal does where a process does not catch it; returns when somebody has
+/// continued it.
+pub fn stop_this_process() {
+    sys::stop_this_process();
+}
+
 /// Tries whether an id map can be had on this machine, and leaves nothing behind.
 pub fn try_id_map(map: &IdMap) -> Result<(), SandboxError> {
     let running = Running::launch(&validate::trial(map.clone()), Streams::captured())?;
@@ -199,6 +205,16 @@ impl JobHandle {
     /// Kills every process of the container, without waiting. A job that has ended is not an error.
     pub fn kill(&self) {
         let _ = rustix::net::shutdown(&*self.control, Shutdown::Write);
+    }
+
+    /// Stops every process of the container until [`JobHandle::resume`]. A job that has ended is not an error.
+    pub fn pause(&self) {
+        self.signal(rustix::process::Signal::TSTP);
+    }
+
+    /// Continues every process of the container, also one that the job itself has stopped.
+    pub fn resume(&self) {
+        self.signal(rustix::process::Signal::CONT);
     }
 
     /// Sends a signal to the job's program: hangup, interrupt, quit, terminate, or a user's signal.

@@ -225,8 +225,26 @@ pub(crate) fn signal_descriptor(signals: &[i32]) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-/// Reads the number of one signal from a [`signal_descriptor`]; `None` when there is none.
-pub(crate) fn read_signal(descriptor: BorrowedFd<'_>) -> Option<i32> {
+/// A signal that was received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    /// Its number.
+    pub(crate) signal: i32,
+    /// Who sent it.
+    pub(crate) sender: Sender,
+}
+
+/// Who sent a signal, as seen by a process in a PID namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// A process of the namespace.
+    Inside,
+    /// A process that is not in it, or the kernel.
+    Outside,
+}
+
+/// Reads one signal from a [`signal_descriptor`]; `None` when there is none.
+pub(crate) fn read_signal(descriptor: BorrowedFd<'_>) -> Option<Sent> {
     // SAFETY: all zeros is a valid `signalfd_siginfo`.
     let mut information: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::signalfd_siginfo>();
@@ -235,13 +253,38 @@ pub(crate) fn read_signal(descriptor: BorrowedFd<'_>) -> Option<i32> {
     if usize::try_from(read) != Ok(size) {
         return None;
     }
-    i32::try_from(information.ssi_signo).ok()
+    let sender = if information.ssi_pid == 0 { Sender::Outside } else { Sender::Inside };
+    Some(Sent { signal: i32::try_from(information.ssi_signo).ok()?, sender })
 }
 
 /// Sends a signal; one that cannot be sent has nobody left to receive it.
 pub(crate) fn kill(process: Pid, signal: i32) {
     // SAFETY: passes two numbers; the process is a child that was not waited for yet.
     unsafe { libc::kill(process.as_raw_nonzero().get(), signal) };
+}
+
+/// Sends a signal to all other processes of the PID namespace that this process is the first one of.
+pub(crate) fn kill_all_others(signal: i32) {
+    // Anywhere else this would reach the machine's processes.
+    if rustix::process::getpid().is_init() {
+        // SAFETY: passes two numbers.
+        unsafe { libc::kill(-1, signal) };
+    }
+}
+
+/// Stops this process until it is continued, as a process that does not catch `SIGTSTP` is stopped by it: not at all
+/// where nobody could continue it, which the kernel knows.
+pub(crate) fn stop_this_process() {
+    // SAFETY: all zeros is the default action; both structures live through the calls, and the action that is put back
+    // is the one that was there.
+    unsafe {
+        let by_default: libc::sigaction = std::mem::zeroed();
+        let mut before: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGTSTP, &raw const by_default, &raw mut before) == 0 {
+            libc::raise(libc::SIGTSTP);
+            libc::sigaction(libc::SIGTSTP, &raw const before, std::ptr::null_mut());
+        }
+    }
 }
 
 /// Sets every signal to its default action and blocks none.

@@ -7,7 +7,7 @@ use dhow_cnb::places;
 use dhow_fs::WorkReport;
 use dhow_oci::Platform;
 use dhow_platform::{
-    BuildReport, BuildRequest, BuildpackChoice, Found, Location, Machine, Network, Place, Tag, Volume,
+    BuildReport, BuildRequest, BuildpackChoice, CurrentJob, Found, Location, Machine, Network, Place, Tag, Volume,
 };
 use dhow_store::Completeness;
 use serde_json::{Map, Value, json};
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: BuildArguments, context: &Context<'_>) -> Result<()
     let format = arguments.format;
     let name = arguments.image.clone();
     let request = request(arguments, context)?;
-    signals::tell_interruption(context.console.style());
+    signals::watch_build(context.console.style(), request.job.clone());
     let report = dhow_platform::build(&request, context.console)?;
     match format {
         Format::Json => answer_json(&json_of(&report)),
@@ -87,6 +87,7 @@ fn request(arguments: BuildArguments, context: &Context<'_>) -> Result<BuildRequ
         cache_limit: context.settings.cache_limit(),
         launcher: Arc::from(launcher::bytes()),
         executable: executable()?,
+        job: CurrentJob::default(),
         machine: machine(context),
         layout_repository,
         output,

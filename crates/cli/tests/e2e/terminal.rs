@@ -11,11 +11,7 @@ const CTRL_C: &[u8] = b"\x03";
 
 /// Tells whether a process has `word` among its arguments.
 fn is_running(word: &str) -> bool {
-    let has_word = |path: &Path| {
-        fs::read(path.join("cmdline"))
-            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes()))
-    };
-    fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(|entry| has_word(&entry.path()))
+    !states(word).is_empty()
 }
 
 /// Waits until a process with this argument runs, or none does any more; a kill from outside takes a moment.
@@ -53,6 +49,63 @@ fn ctrl_c_ends_the_build_every_process_of_it_and_leaves_the_old_image() {
     world.dhow(["layout", "check", "app"]).run().success();
     world.script_app("source", "true");
     assert_eq!(world.build("oci:app", "source", &[]).success().digest(), before);
+}
+
+/// Tells the states of the processes that have `word` among their arguments.
+fn states(word: &str) -> Vec<String> {
+    let pids = fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
+    let has_word = |path: &Path| {
+        let line = fs::read(path.join("cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes())
+    };
+    let state = |path: std::path::PathBuf| {
+        let status = fs::read_to_string(path.join("status")).ok()?;
+        Some(status.lines().find_map(|line| line.strip_prefix("State:\t"))?[..1].to_owned())
+    };
+    pids.filter(|path| has_word(path)).filter_map(state).collect()
+}
+
+#[test]
+fn ctrl_z_stops_every_process_of_the_build_and_fg_continues_them() {
+    // No other process on the machine has this argument.
+    let word = format!("stopped-{}", std::process::id());
+    let wait = format!("sh -c 'while [ ! -f /signals/go ]; do sleep 0.02; done' {word}");
+    let world = World::with_script(&format!("{wait} &\necho started\n{wait}\nwait\n"));
+    fs::create_dir(world.path("signals")).unwrap();
+    let volume = format!("{}:/signals", world.path("signals").display());
+    let build = world.build_command("oci:app", "source", &["--volume", &volume]);
+    let line = |dhow: &str| format!("bash -c 'set -m; {dhow}; echo stopped; read line; fg; echo ended $?'");
+    let mut terminal = build.on_a_terminal_as(line).spawn_with_input();
+    let mut screen = BufReader::new(terminal.stdout.take().unwrap());
+    await_line(&mut screen, "started");
+    let become_stopped = |expected: bool| {
+        (0..1000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            let states = states(&word);
+            if expected { states == ["T", "T"] } else { states.is_empty() }
+        })
+    };
+    assert!((0..1000).any(|_| states(&word).len() == 2 || {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        false
+    }));
+    terminal.stdin.as_mut().unwrap().write_all(b"\x1a").unwrap();
+    let is_stopped = become_stopped(true);
+    fs::write(world.path("signals/go"), "").unwrap();
+    let found = states(&word);
+    if is_stopped {
+        await_line(&mut screen, "stopped");
+        terminal.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    }
+    let is_over = become_stopped(false);
+    if !(is_stopped && is_over) {
+        terminal.kill().unwrap();
+    }
+    assert!(is_stopped && is_over, "stopped: {is_stopped} {found:?}, continued: {is_over}");
+    let mut rest = String::new();
+    screen.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("Successfully built image oci:app") && rest.contains("ended 0"), "{rest}");
+    terminal.wait().unwrap();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use dhow_oci::Platform;
 use dhow_store::Completeness;
 
 use super::choice::BuildpackChoice;
-use crate::{Location, Network, Place, Volume};
+use crate::{CurrentJob, Location, Network, Place, Volume};
 
 /// Everything that decides a build.
 #[derive(Debug)]
@@ -82,6 +82,8 @@ pub struct BuildRequest {
     pub executable: PathBuf,
     /// The facts of this machine that the embedded builder needs.
     pub machine: Machine,
+    /// Is told which job runs.
+    pub job: CurrentJob,
 }
 
 impl BuildRequest {

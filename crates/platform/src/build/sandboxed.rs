@@ -59,7 +59,8 @@ impl Sandboxed<'_> {
                 running.wait()
             })
         };
-        let (exit, exceeded) = scratch.watched(self.request.scratch_limit, &handle, wait)?;
+        let watched = || scratch.watched(self.request.scratch_limit, &handle, wait);
+        let (exit, exceeded) = self.request.job.during(&handle, watched)?;
         exceeded.map_or(Ok(exit?.code()), |exceeded| Err(exceeded.into()))
     }
 

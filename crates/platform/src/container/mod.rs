@@ -1,6 +1,7 @@
 //! What a container is made of, of a build as well as of `dhow run`: the root file system of an image, mounts, users, and
 //! a scratch that nobody keeps.
 
+mod current_job;
 mod job;
 mod rootfs;
 mod scratch;
@@ -8,6 +9,7 @@ mod user;
 mod volume;
 mod writable;
 
+pub use current_job::CurrentJob;
 pub use job::Network;
 pub(crate) use job::{
     Caller, caller, hosts_files, is_place_of_image, map_of_several_users, sandbox_network, system_mounts, volume_mounts,

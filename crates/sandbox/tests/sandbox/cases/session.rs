@@ -17,6 +17,7 @@ pub(crate) const ALL: &[Case] = &[
     ("the_callers_terminal_cannot_be_opened", the_callers_terminal_cannot_be_opened),
     ("a_signal_to_its_own_process_group_stays_in_the_job", a_signal_to_its_group_stays),
     ("a_program_that_was_stopped_goes_on", a_stopped_program_goes_on),
+    ("a_job_is_paused_with_every_process_of_it_and_goes_on", a_job_is_paused),
     ("a_program_can_have_a_terminal_of_its_own", a_terminal_of_its_own),
     ("a_terminal_of_its_own_is_in_the_containers_dev_and_belongs_to_the_job", a_terminal_belongs_to_the_job),
 ];
@@ -40,7 +41,12 @@ fn a_signal_to_its_group_stays() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // The group is the container's, and nothing outside is in it: not even dhow's own helper, which cleans up.
     assert_eq!(run(&script("cut -d ' ' -f 5,6 /proc/$$/stat")).text(), "1 1\n");
-    assert_eq!(text, "no scope: done\nkilled: Signal(9)\n", "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        text,
+        "no scope: done\nkilled: Signal(9)\nnot paused: Code(5)\n",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// What this program does when one of the tests above calls it.
@@ -60,6 +66,7 @@ pub(crate) fn be_the_caller_if_asked() {
         connecting.network = Network::Host;
         print!("no scope: {}", run(&with_simple_map(connecting)).text());
         println!("killed: {:?}", run(&with_simple_map(script("kill -KILL 0"))).exit);
+        println!("not paused: {:?}", end_of(&with_simple_map(script("kill -TSTP 1; sleep 0.1; exit 5"))));
         std::process::exit(0);
     }
 }
@@ -83,7 +90,16 @@ const TERMINAL: &str = "DHOW_SANDBOX_TEST_TERMINAL";
 const NO_LANDLOCK: &str = "DHOW_SANDBOX_TEST_NO_LANDLOCK";
 
 fn a_stopped_program_goes_on() {
-    let mut running = spawn(&script("sh -c 'kill -STOP $PPID'; kill -STOP $$; exit 6"), Streams::captured()).unwrap();
+    assert_eq!(end_of(&script("sh -c 'kill -STOP $PPID'; kill -STOP $$; exit 6")), Exit::Code(6));
+}
+
+/// Returns how a job ends, which is killed if it hangs.
+fn end_of(job: &Job) -> Exit {
+    let running = spawn(job, Streams::captured()).unwrap();
+    end_of_running(running)
+}
+
+fn end_of_running(mut running: Running) -> Exit {
     let end = running.handle();
     let (done, timer) = std::sync::mpsc::channel::<()>();
     let killer = std::thread::spawn(move || {
@@ -91,9 +107,48 @@ fn a_stopped_program_goes_on() {
             end.kill();
         }
     });
-    assert_eq!(running.wait().unwrap(), Exit::Code(6));
-    done.send(()).unwrap();
+    let exit = running.wait().unwrap();
+    // Nobody listens where it was killed.
+    let _ = done.send(());
     killer.join().unwrap();
+    exit
+}
+
+/// Returns the states of the processes of a job, without the container's process 1.
+fn states(running: &Running) -> Vec<String> {
+    let children = |pid: u32| -> Vec<u32> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    };
+    let mut pending: Vec<u32> = children(running.pid()).into_iter().flat_map(children).collect();
+    let mut states = Vec::new();
+    while let Some(pid) = pending.pop() {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        states.extend(status.lines().filter_map(|line| Some(line.strip_prefix("State:\t")?[..1].to_owned())));
+        pending.extend(children(pid));
+    }
+    states
+}
+
+fn a_job_is_paused() {
+    let job = script("setsid sleep 1000 & echo ready; read word; exit 7");
+    let streams = Streams { stdin: Stdio::piped(), ..Streams::captured() };
+    let mut running = spawn(&job, streams).unwrap();
+    let mut output = BufReader::new(running.stdout.take().unwrap());
+    output.read_line(&mut String::new()).unwrap();
+    let is_soon = |expected: &[&str]| {
+        (0..1000).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            states(&running) == expected
+        })
+    };
+    assert!(is_soon(&["S", "S"]), "{:?}", states(&running));
+    running.handle().pause();
+    assert!(is_soon(&["T", "T"]), "{:?}", states(&running));
+    running.handle().resume();
+    assert!(is_soon(&["S", "S"]), "{:?}", states(&running));
+    running.stdin.take().unwrap().write_all(b"go on\n").unwrap();
+    assert_eq!(end_of_running(running), Exit::Code(7));
 }
 
 /// A job on a terminal of its own, and both directions of that terminal's other end.
