@@ -157,3 +157,25 @@ impl Known {
         self.ids.range(first..).take_while(is_child).map(|((_, name), id)| (&**name, *id))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns how many bytes of names are kept and compared for directories in each other, each with a long name.
+    fn bytes_of_names(depth: usize) -> (usize, usize) {
+        let name = OsString::from("n".repeat(200));
+        let mut known = Known::new();
+        for number in 0..depth {
+            known.bring(std::iter::repeat_n(name.as_os_str(), number), &name);
+        }
+        (known.ids.keys().map(|(_, name)| name.len()).sum(), known.memory())
+    }
+
+    #[test]
+    fn a_long_name_costs_the_same_however_deep_it_lies() {
+        let (kept, memory) = bytes_of_names(50);
+        assert_eq!(bytes_of_names(100), (2 * kept, 2 * memory));
+        assert_eq!((kept, memory), (50 * 200, 50 * (200 + NAME_OVERHEAD)));
+    }
+}
