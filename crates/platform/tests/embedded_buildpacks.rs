@@ -518,6 +518,131 @@ fn an_app_without_binaries_and_one_that_does_not_compile_fail_with_the_reason() 
     assert!(!broken.path("layers/launch.toml").exists());
 }
 
+/// Builds an app that cannot be built as it is, and returns what is said.
+fn refusal(files: &[(&str, &str)], environment: &[(&str, &str)]) -> String {
+    let fixture = Fixture::new("dhow/cargo", files);
+    let output = fixture.run("build", environment);
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(!output.status.success(), "{text}");
+    assert!(!fixture.path("layers/launch.toml").exists(), "{text}");
+    text
+}
+
+#[test]
+fn what_cargo_refuses_because_of_how_the_app_lies_is_told_with_what_to_do() {
+    let main = ("src/main.rs", MAIN);
+    let outside = format!("{}[dependencies]\nother = {{ path = \"../other\" }}\n", package("app"));
+    let inside = format!("{}[dependencies]\nother = {{ path = \"other\" }}\n", package("app"));
+    let inherits = "[package]\nname = \"member\"\nversion.workspace = true\nedition = \"2024\"\n";
+    let points = "[package]\nname = \"member\"\nversion = \"0.1.0\"\nworkspace = \"..\"\n";
+    let old_lock = "version = 4\n[[package]]\nname = \"other-name\"\nversion = \"0.1.0\"\n";
+    let out_of_app = "lies outside of the app";
+    let of_workspace = "--env BP_CARGO_WORKSPACE_MEMBERS=member";
+    let locked = "cargo update --workspace";
+    let cases = [
+        (vec![("Cargo.toml", outside.as_str()), main], out_of_app),
+        (vec![("Cargo.toml", inherits), main], of_workspace),
+        (vec![("Cargo.toml", points), main], of_workspace),
+        (vec![("Cargo.toml", &*package("app")), main, ("Cargo.lock", old_lock)], locked),
+        (vec![("Cargo.toml", inside.as_str()), main], ""),
+        (vec![("Cargo.toml", &*package("app")), ("src/main.rs", "fn main() { 1 + }")], ""),
+    ]
+    .map(|(files, expected)| {
+        (files.iter().map(|(path, text)| (*path, (*text).to_owned())).collect::<Vec<_>>(), expected)
+    });
+    for (files, expected) in cases {
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let text = refusal(&files, &[]);
+        for advice in [out_of_app, of_workspace, locked] {
+            assert_eq!(text.contains(advice), advice == expected, "{advice}: {text}");
+        }
+    }
+}
+
+/// How an app's build script makes the C library that the app calls: all of it, or without a symbol that it needs.
+const WHOLE_SHARED: &str = "cc -shared -fPIC only.c -o $OUT_DIR/libonly.so";
+const LACKING_STATIC: &str = "cc -c -DLACKING only.c -o $OUT_DIR/only.o && ar rcs $OUT_DIR/libonly.a $OUT_DIR/only.o";
+
+/// An app that calls a C library, which it makes, and which it links in this way.
+fn app_of_a_library(made: &str, link: &str) -> Vec<(&'static str, String)> {
+    let build = format!(
+        "fn main() {{
+            let made = std::process::Command::new(\"sh\").args([\"-c\", \"{made}\"]).status().unwrap();
+            assert!(made.success());
+            println!(\"cargo::rustc-link-search=native={{}}\", std::env::var(\"OUT_DIR\").unwrap());
+            println!(\"cargo::rustc-link-lib={link}\");
+        }}"
+    );
+    let library = "#ifdef LACKING\nint lacking(void);\n#else\nstatic int lacking(void) { return 7; }\n#endif\n\
+                   int only(void) { return lacking(); }\n";
+    let main = "unsafe extern \"C\" { fn only() -> i32; }\nfn main() { println!(\"{}\", unsafe { only() }); }";
+    let files = [("Cargo.toml", &*package("app")), ("build.rs", &*build), ("only.c", library), ("src/main.rs", main)];
+    files.map(|(path, text)| (path, text.to_owned())).to_vec()
+}
+
+#[test]
+fn a_library_without_a_static_form_is_refused_with_the_ways_out() {
+    // The second is linked without a word, and ends when it calls the library.
+    for (made, link) in [(WHOLE_SHARED, "only"), (WHOLE_SHARED, "dylib=only"), (LACKING_STATIC, "static=only")] {
+        let files = app_of_a_library(made, link);
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let text = refusal(&files, &[]);
+        for expected in ["links statically", "--env BP_CARGO_LINKING=dynamic --run-image", "--builder"] {
+            assert!(text.contains(expected), "{link}: {text}");
+        }
+    }
+    // A fault of the program's own is not the library's.
+    let text = refusal(&[("Cargo.toml", &package("app")), ("src/main.rs", "fn main() { 1 + }")], &[]);
+    assert!(!text.contains("links statically"), "{text}");
+}
+
+#[test]
+fn a_program_is_linked_dynamically_if_that_is_asked_for() {
+    let files = app_of_a_library(WHOLE_SHARED, "dylib=only");
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let fixture = Fixture::new("dhow/cargo", &files);
+    let text = fixture.build(&[("BP_CARGO_LINKING", "dynamic")]);
+    assert!(text.contains("app needs of the run image: ") && text.contains("libonly.so"), "{text}");
+    assert!(interpreter_is_named(&std::fs::read(fixture.path("layers/bin/bin/app")).unwrap()));
+    let text = refusal(&files, &[("BP_CARGO_LINKING", "other")]);
+    assert!(text.contains("BP_CARGO_LINKING is `other`; expected static or dynamic"), "{text}");
+}
+
+#[test]
+fn features_members_and_binaries_can_be_chosen() {
+    let says = "fn main() { println!(\"{} {}\", cfg!(feature = \"one\"), cfg!(feature = \"two\")); }";
+    let member = |name: &str| {
+        let package = package(name).replace("[workspace]\n", "");
+        format!("{package}[features]\none = []\ntwo = []\n")
+    };
+    let (web, tool) = (member("web"), member("tool"));
+    let fixture = Fixture::new(
+        "dhow/cargo",
+        &[
+            ("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"web\", \"tool\"]\n"),
+            ("web/Cargo.toml", &web),
+            ("web/src/main.rs", says),
+            ("web/src/bin/extra.rs", MAIN),
+            ("tool/Cargo.toml", &tool),
+            ("tool/src/main.rs", says),
+        ],
+    );
+    let cases: [(&[(&str, &str)], &[&str], &str); 6] = [
+        (&[], &["extra", "tool", "web"], "false false\n"),
+        (&[("BP_CARGO_FEATURES", "one")], &["extra", "tool", "web"], "true false\n"),
+        (&[("BP_CARGO_FEATURES", "one,two")], &["extra", "tool", "web"], "true true\n"),
+        (&[("BP_CARGO_FEATURES", "one two"), ("BP_CARGO_WORKSPACE_MEMBERS", "web")], &["extra", "web"], "true true\n"),
+        (&[("BP_CARGO_WORKSPACE_MEMBERS", "tool, web")], &["extra", "tool", "web"], "false false\n"),
+        (&[("BP_CARGO_BUILD_ARGS", "--bin web")], &["web"], "false false\n"),
+    ];
+    for (environment, expected, printed) in cases {
+        fixture.build(environment);
+        assert_eq!(fixture.processes().into_keys().collect::<Vec<_>>(), expected, "{environment:?}");
+        let output = Command::new(fixture.path("layers/bin/bin/web")).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), printed, "{environment:?}");
+    }
+}
+
 #[test]
 fn a_procfile_becomes_processes_direct_where_no_shell_is_needed() {
     let procfile = "# comment\n\nworker: rake jobs:work\r\nweb:   ./server --port 80  \nshell: echo \"$HOME\" | cat\n\
@@ -538,6 +663,72 @@ fn a_procfile_becomes_processes_direct_where_no_shell_is_needed() {
         ("worker", process(&["rake", "jobs:work"], false)),
     ];
     assert_eq!(fixture.processes(), expected.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+}
+
+#[test]
+fn what_a_shell_reads_in_a_procfile_is_handed_to_a_shell_whole() {
+    let for_a_shell = [
+        "a && b",
+        "a || b",
+        "a | b",
+        "a; b",
+        "a &",
+        "(a)",
+        "{ a; }",
+        "! a",
+        "a > b",
+        "a < b",
+        "a 2>&1",
+        "a $B",
+        "a ${B}",
+        "a $(b)",
+        "a `b`",
+        "a 'b c'",
+        "a \"b c\"",
+        "a b\\ c",
+        "a *.b",
+        "a b?",
+        "a [bc]",
+        "a {b,c}",
+        "a ~",
+        "a # b",
+        "A=1 b",
+        "cd a && ./b",
+        "cd a",
+        "exec ./a",
+        ". ./a",
+        ": a",
+        "export A",
+        "ulimit -n 9",
+        "if a",
+        "while a",
+        "source a",
+        "set -e",
+    ];
+    let direct = [
+        "./a --b=c",
+        "a -b c:d,e@f%g+h",
+        "a A=1",
+        "a cd exec",
+        "exec.d/a",
+        "a/../b",
+        "echo a",
+        "test a",
+        "true",
+        "a ^b",
+        "a http://b:1/c",
+    ];
+    let lines = for_a_shell.iter().chain(&direct).enumerate().map(|(number, line)| format!("p{number}: {line}\n"));
+    let fixture = Fixture::new("dhow/procfile", &[("Procfile", &lines.collect::<String>())]);
+    fixture.build(&[]);
+    let processes = fixture.processes();
+    for (number, line) in for_a_shell.iter().chain(&direct).enumerate() {
+        let expected: Vec<&str> = match number {
+            number if number < for_a_shell.len() => vec!["bash", "-c", line],
+            _ => line.split(' ').collect(),
+        };
+        assert_eq!(processes[&format!("p{number}")].0, expected, "{line}");
+    }
 }
 
 #[test]

@@ -68,6 +68,13 @@ fn of_build(error: &BuildError, invocation: &Invocation) -> Option<String> {
         }
         BuildError::OverInput { .. } => invocation.replacing(invocation.image()?, "oci:app"),
         BuildError::OtherPlatform { host, .. } => Some(invocation.with(&["--platform"], Some(&host.to_string()))),
+        BuildError::ImageOfOtherPlatform { what, wanted, .. } => {
+            let (flag, place): (FlagNames, _) = match *what {
+                "builder" => (&["--builder", "-B"], "oci:builder"),
+                _ => (&["--run-image"], "oci:run"),
+            };
+            Some(format!("{} (one for {wanted})", invocation.with(flag, Some(place))))
+        }
         BuildError::HostSystem(HostSystemError::RustToolchain { wanted, .. }) => {
             Some(format!("rustup toolchain install {}", quoted(wanted)))
         }

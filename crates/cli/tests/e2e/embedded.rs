@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::support::{Dhow, Image, Outcome, World, is_root, stdout_of, tool};
+use crate::support::{Base, Dhow, Image, Layer, Media, Outcome, World, is_root, stdout_of, tool};
 
 /// The hello image, built once.
 static HELLO: LazyLock<(World, Outcome)> = LazyLock::new(|| {
@@ -176,4 +176,28 @@ fn a_process_that_could_not_start_on_the_minimal_run_image_is_refused_before_any
         assert!(hint.is_some_and(|hint| hint.contains("--run-image oci:run")), "{hint:?}");
         assert!(!world.path("app").exists());
     }
+}
+
+#[test]
+fn a_program_that_is_linked_dynamically_needs_a_run_image_with_its_libraries() {
+    let world = World::new();
+    let dynamic = ["--env", "BP_CARGO_LINKING=dynamic"];
+    let outcome = build(&world, "oci:hello").args(dynamic).run().exits(62);
+    let (error, hint) = outcome.error_and_hint();
+    assert!(error.starts_with("process hello cannot start: hello is linked dynamically, by /lib"), "{error}");
+    assert!(hint.is_some_and(|hint| hint.contains("--run-image oci:run")), "{hint:?}");
+    assert!(!world.path("hello").exists());
+    // A base with this machine's libraries: those of Cargo itself are more than enough.
+    let libraries = stdout_of(&world, "ldd", &[tool("cargo").to_str().unwrap()]);
+    for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
+        let copy = world.path(format!("libraries{library}"));
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(library, copy).unwrap();
+    }
+    let base = Base::of(&world);
+    let layers = [base.busybox(), Layer::of(&world.path("libraries"))];
+    base.write_run_image(&base.repository("example.test/libraries/1"), "1", &layers, Media::Oci);
+    let run_image = ["--run-image", "example.test/libraries:1"];
+    build(&world, "oci:hello").args(dynamic).args(run_image).run().success().does_not_say("cannot start");
+    world.dhow(["run", "oci:hello"]).run().success().answers("Hello, world!\n");
 }

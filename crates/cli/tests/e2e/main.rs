@@ -18,6 +18,7 @@ mod bases;
 mod build_places;
 mod builder_image;
 mod cache;
+mod chosen_run_image;
 mod concurrency;
 mod debian;
 mod embedded;

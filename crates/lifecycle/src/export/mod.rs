@@ -39,7 +39,7 @@ pub use layer::{ExportedLayer, Outcome};
 pub use plan::LayerSource;
 pub use progress::ExportProgress;
 pub use publish::{Output, Publication, PublishError, Published, publish};
-pub use run_image::{is_named, run_image_names};
+pub use run_image::{is_named, known_run_image_names, run_image_names};
 pub use slices::SliceError;
 pub use time::{REPRODUCIBLE_TIME, rfc3339, source_date_epoch};
 

@@ -11,9 +11,15 @@ use dhow_oci::Reference;
 /// place that the layout directory has for the entry. (The reference never finds one there: difference G2.)
 #[must_use]
 pub fn run_image_names(file: &RunFile, image: &str) -> RunImageNames {
+    known_run_image_names(file, image).or_else(|| file.images.first().cloned()).unwrap_or_default()
+}
+
+/// Returns the names of a run image that `run.toml` knows; `None` if it has no entry for it.
+#[must_use]
+pub fn known_run_image_names(file: &RunFile, image: &str) -> Option<RunImageNames> {
     let is_meant =
         |names: &&RunImageNames| std::iter::once(&names.image).chain(&names.mirrors).any(|name| is_same(name, image));
-    file.images.iter().find(is_meant).or(file.images.first()).cloned().unwrap_or_default()
+    file.images.iter().find(is_meant).cloned()
 }
 
 /// Tells whether one of the names is that of the image to which `reference` of a label leads.

@@ -11,6 +11,7 @@ use dhow_sandbox::Mount;
 
 use super::choice::BuildpackChoice;
 use super::error::BuildError;
+use super::machine;
 use super::output::check_apart;
 use super::project::{Project, Wanted};
 use super::request::BuildRequest;
@@ -22,7 +23,8 @@ use crate::embedded::{self, BUILDPACKS, HOME, HostFacts, HostSystem, NameResolut
 use crate::{Events, Location, Network, open};
 
 const FILE_LIMIT: u64 = 8 * 1024 * 1024;
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What programs are looked for in, where an image says nothing.
+pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What everyone may write in every build.
 const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 /// The user of the embedded builder, as of most builders.
@@ -190,6 +192,7 @@ fn of_image(
     let opened =
         open(&place, &request.platform, work).map_err(|source| BuildError::Builder { name: name.clone(), source })?;
     check_apart(request, &opened, "builder")?;
+    machine::require_same("builder", &name, &opened.image, &request.platform)?;
     let config = opened.image.config().value();
     let id = |variable: &'static str| {
         let text =

@@ -73,6 +73,18 @@ pub enum BuildError {
         /// This machine's.
         host: Platform,
     },
+    /// A run image or builder is for another machine.
+    #[error("{what} {name} is for {found}, and the build is for {wanted}")]
+    ImageOfOtherPlatform {
+        /// Which of the two.
+        what: &'static str,
+        /// The image, as it was named.
+        name: String,
+        /// Its platform.
+        found: Platform,
+        /// The build's.
+        wanted: Platform,
+    },
     /// This machine cannot be shown as a build environment.
     #[error(transparent)]
     HostSystem(#[from] HostSystemError),

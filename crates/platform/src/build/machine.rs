@@ -1,6 +1,6 @@
 //! What this machine can build for: itself.
 
-use dhow_oci::Platform;
+use dhow_oci::{Image, Platform};
 
 use super::error::BuildError;
 
@@ -13,6 +13,17 @@ pub(super) fn require_buildable(wanted: &Platform, host: &Platform) -> Result<()
         return Ok(());
     }
     Err(BuildError::OtherPlatform { wanted: wanted.clone(), host: host.clone() })
+}
+
+/// Refuses an image of another platform: its programs would stand beside those that are built. What says nothing of its
+/// platform is taken as it is.
+pub(super) fn require_same(what: &'static str, name: &str, image: &Image, wanted: &Platform) -> Result<(), BuildError> {
+    let found = image.config().value().platform();
+    let differs = |found: &str, wanted: &str| !found.is_empty() && found != wanted;
+    if differs(&found.os, &wanted.os) || differs(&found.architecture, &wanted.architecture) {
+        return Err(BuildError::ImageOfOtherPlatform { what, name: name.to_owned(), found, wanted: wanted.clone() });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

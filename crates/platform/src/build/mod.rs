@@ -2,6 +2,7 @@
 
 mod builder;
 mod choice;
+mod elf;
 mod error;
 mod generated;
 mod kept;

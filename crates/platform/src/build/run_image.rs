@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use dhow_cnb::{RunFile, RunImageNames};
 use dhow_fs::Work;
-use dhow_lifecycle::export::run_image_names;
+use dhow_lifecycle::export::known_run_image_names;
 use dhow_lifecycle::image::SourceImage;
 
 use super::builder::Builder;
 use super::error::BuildError;
+use super::machine;
 use super::output::check_apart;
 use super::request::BuildRequest;
 use crate::embedded::ensure_run_image;
@@ -58,17 +59,21 @@ fn opened(request: &BuildRequest, location: &Location, work: &Arc<Work>) -> Resu
     let opened = open(&place, &request.platform, work)
         .map_err(|source| BuildError::RunImage { name: location.to_string(), source })?;
     check_apart(request, &opened, "run image")?;
+    machine::require_same("run image", &location.to_string(), &opened.image, &request.platform)?;
     Ok(opened)
 }
 
-/// Returns an opened run image with the names that the builder knows for it.
+/// Returns an opened run image with the names that the builder knows for it, else its own. The builder's other run images
+/// are not what the image is based on.
 fn of_builder(opened: Opened, known: &RunFile) -> RunImage {
     let base_name = opened.known_name();
     // An image without a name has its digest alone: a path means nothing elsewhere, and would tell where this is.
     let name = base_name.clone().unwrap_or_default();
+    let own = || RunImageNames { image: name.clone(), mirrors: Vec::new() };
+    let names = if name.is_empty() { None } else { known_run_image_names(known, &name) };
     RunImage {
         is_embedded: false,
-        names: if name.is_empty() { RunImageNames::default() } else { run_image_names(known, &name) },
+        names: names.unwrap_or_else(own),
         image: SourceImage {
             image: opened.image.clone(),
             blobs: opened.shared_blobs(),

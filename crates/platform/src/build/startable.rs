@@ -1,8 +1,7 @@
-//! Whether the processes of an image on the embedded run image can start.
+//! Whether the processes of an image can start.
 //!
-//! That run image holds no program, so a process needs one of the app's or of a layer. The launcher would find out when
-//! the image runs, which is too late. Other run images are not looked at: their files are in layers that a build does not
-//! open.
+//! A process needs a program of the app's, of a layer, or of the run image. The launcher would find out when the image
+//! runs, which is too late. The embedded run image holds no program, so there it is certain what is missing.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -15,14 +14,19 @@ use dhow_cnb::env::{Environment, apply_layers};
 use dhow_cnb::launch::Process;
 use dhow_cnb::places;
 use dhow_fs::{FileKind, Root};
+use dhow_layer::Stack;
 use dhow_lifecycle::RootFiles;
 use dhow_lifecycle::go_error::GoPathError;
 use dhow_lifecycle::layers_directory::{Layer, LayersDirectory, LayersDirectoryError};
 
+use super::elf;
+
 /// The shell of processes that are not direct (platform.md, "Launch").
 const SHELL: &str = "/bin/bash";
 /// The kernel reads no more of a script's first line.
-const LONGEST_FIRST_LINE: u64 = 256;
+const LONGEST_FIRST_LINE: usize = 254;
+/// A program names its dynamic linker near its beginning.
+const LONGEST_START: u64 = 64 * 1024;
 
 /// A process that cannot start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,13 @@ pub enum Missing {
         /// The script, as the command names it.
         script: String,
     },
+    /// What loads the libraries of the process's program.
+    Loader {
+        /// The dynamic linker, as the program names it.
+        loader: String,
+        /// The program, as the command names it.
+        program: String,
+    },
 }
 
 /// Why the layers could not be looked at.
@@ -66,11 +77,14 @@ impl fmt::Display for CannotStart {
             Missing::Interpreter { interpreter, script } => {
                 write!(formatter, "{script} is a script for {interpreter}, which the image does not have")
             }
+            Missing::Loader { loader, program } => {
+                write!(formatter, "{program} is linked dynamically, by {loader}, which the image does not have")
+            }
         }
     }
 }
 
-/// What an image holds beside its run image, which holds no program.
+/// What an image holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Contents<'a> {
     /// The directory that acts as `/`.
@@ -83,6 +97,8 @@ pub(super) struct Contents<'a> {
     pub(super) buildpacks: &'a [GroupElement],
     /// The run image's `PATH`.
     pub(super) path: &'a str,
+    /// The run image's files. One that is not looked at holds no program.
+    pub(super) base: &'a Stack,
 }
 
 impl Contents<'_> {
@@ -100,7 +116,7 @@ impl Contents<'_> {
     fn missing(&self, process: &Process, layers: &[Vec<PathBuf>]) -> Result<Option<Missing>, ContentsError> {
         let Some(command) = process.command.first() else { return Ok(None) };
         if !process.direct {
-            return Ok(Some(Missing::Program(SHELL.to_owned())));
+            return Ok((!self.is_program(Path::new(SHELL), layers)).then(|| Missing::Program(SHELL.to_owned())));
         }
         let program = if command.contains('/') {
             Some(self.app.join(command)).filter(|program| self.is_program(program, layers))
@@ -110,9 +126,22 @@ impl Contents<'_> {
             self.on_path(command, &self.environment(process, layers)?, layers)
         };
         let Some(program) = program else { return Ok(Some(Missing::Program(command.clone()))) };
-        let lacking = |interpreter: &String| !self.is_program(Path::new(interpreter), layers);
-        let interpreter = self.interpreter(&program).filter(lacking);
-        Ok(interpreter.map(|interpreter| Missing::Interpreter { interpreter, script: command.clone() }))
+        Ok(self.needed_by(&program, command, layers))
+    }
+
+    /// Returns what a program needs in order to run, and the image lacks. Those of the run image have what they need.
+    fn needed_by(&self, program: &Path, command: &str, layers: &[Vec<PathBuf>]) -> Option<Missing> {
+        if !self.is_made(program, layers) {
+            return None;
+        }
+        let start = self.start_of(program)?;
+        let lacking = |needed: &String| !self.is_program(Path::new(needed), layers);
+        let interpreter = interpreter(&start).filter(lacking);
+        let loader = || elf::loader(&start).filter(lacking);
+        match interpreter {
+            Some(interpreter) => Some(Missing::Interpreter { interpreter, script: command.to_owned() }),
+            None => loader().map(|loader| Missing::Loader { loader, program: command.to_owned() }),
+        }
     }
 
     /// Returns the directories of the layers that the image has: for each buildpack, by name.
@@ -146,23 +175,35 @@ impl Contents<'_> {
             .find(|program| program.is_absolute() && self.is_program(program, layers))
     }
 
-    /// Tells whether the image has a program at `path`: in the app, in a layer of the image, or of the launcher.
+    /// Tells whether the image has a program at `path`: in the app, in a layer, in the run image, or of the launcher.
     fn is_program(&self, path: &Path, layers: &[Vec<PathBuf>]) -> bool {
         if path.starts_with(places::CNB) {
             return true;
         }
-        let is_in_image = path.starts_with(self.app) || layers.iter().flatten().any(|layer| path.starts_with(layer));
         let is_program = |stat: dhow_fs::Stat| stat.kind == FileKind::File && stat.mode & 0o111 != 0;
-        is_in_image && self.root.metadata(path).is_ok_and(is_program)
+        if self.is_made(path, layers) {
+            return self.root.metadata(path).is_ok_and(is_program);
+        }
+        self.base.metadata(path).is_ok_and(|stat| stat.is_some_and(is_program))
     }
 
-    /// Returns the interpreter that a script names in its first line.
-    fn interpreter(&self, program: &Path) -> Option<String> {
-        let mut start = Vec::new();
-        self.root.open_file(program).ok()?.take(LONGEST_FIRST_LINE).read_to_end(&mut start).ok()?;
-        let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-        String::from_utf8_lossy(line).split_ascii_whitespace().next().map(str::to_owned)
+    /// Tells whether what is at `path` was made by the build, and is no part of the run image.
+    fn is_made(&self, path: &Path, layers: &[Vec<PathBuf>]) -> bool {
+        path.starts_with(self.app) || layers.iter().flatten().any(|layer| path.starts_with(layer))
     }
+
+    fn start_of(&self, program: &Path) -> Option<Vec<u8>> {
+        let mut start = Vec::new();
+        self.root.open_file(program).ok()?.take(LONGEST_START).read_to_end(&mut start).ok()?;
+        Some(start)
+    }
+}
+
+/// Returns the interpreter that a script names in its first line.
+fn interpreter(start: &[u8]) -> Option<String> {
+    let line = start.strip_prefix(b"#!")?;
+    let line = line.get(..LONGEST_FIRST_LINE).unwrap_or(line).split(|byte| *byte == b'\n').next()?;
+    String::from_utf8_lossy(line).split_ascii_whitespace().next().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -174,7 +215,7 @@ mod tests {
     const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
     struct Image {
-        _directory: tempfile::TempDir,
+        directory: tempfile::TempDir,
         root: Root,
     }
 
@@ -193,10 +234,15 @@ mod tests {
                 root.write(path, content.as_bytes(), mode).unwrap();
                 root.set_mode(path, if content.starts_with("#!") { 0o755 } else { mode }).unwrap();
             }
-            Self { _directory: directory, root }
+            Self { directory, root }
         }
 
         fn lacks(&self, command: &str, direct: bool) -> Option<Missing> {
+            self.lacks_on(&Stack::none(), command, direct)
+        }
+
+        /// As `lacks`, on a run image.
+        fn lacks_on(&self, base: &Stack, command: &str, direct: bool) -> Option<Missing> {
             let group = [GroupElement {
                 id: BuildpackId::new("a/b").unwrap(),
                 version: BuildpackVersion::new("1").unwrap(),
@@ -209,6 +255,7 @@ mod tests {
                 app: Path::new("/workspace"),
                 buildpacks: &group,
                 path: PATH,
+                base,
             };
             let process = Process {
                 process_type: "web".to_owned(),
@@ -266,9 +313,40 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_is_linked_dynamically_needs_its_loader() {
+        let image = Image::new(&["/workspace/static", "/workspace/dynamic"]);
+        for (name, kind) in [("static", 1), ("dynamic", 3)] {
+            let path = Path::new("/workspace").join(name);
+            image.root.write(&path, &elf::tests::program(kind, "/lib/ld.so"), 0o755).unwrap();
+        }
+        let base = Image::new(&["/lib/ld.so"]);
+        let expected = Missing::Loader { loader: "/lib/ld.so".to_owned(), program: "./dynamic".to_owned() };
+        assert_eq!(image.lacks("./static", true), None);
+        assert_eq!(image.lacks("./dynamic", true), Some(expected));
+        let stack = Stack::open([base.directory.path()]).unwrap();
+        assert_eq!(image.lacks_on(&stack, "./dynamic", true), None);
+    }
+
+    #[test]
     fn where_a_layer_has_the_last_word_on_path_nothing_is_said_of_what_it_finds() {
         let image = Image::new(&[&format!("/layers/a_b/one.toml: {LAUNCH}"), "/layers/a_b/one/exec.d/path"]);
         assert_eq!(image.lacks("python", true), None);
         assert_eq!(image.lacks("./python", true), Some(Missing::Program("./python".to_owned())));
+    }
+    #[test]
+    fn a_run_image_has_the_shell_programs_interpreters_and_what_they_lead_to() {
+        let base = Image::new(&["/usr/bin/tool", "/usr/bin/data: no program", "/opt/hidden", "/bin/bash.real"]);
+        base.root.symlink(Path::new("bash.real"), Path::new("/bin/bash")).unwrap();
+        let stack = Stack::open([base.directory.path()]).unwrap();
+        let image = Image::new(&["/workspace/run: #!/usr/bin/tool\n", "/workspace/other: #!/usr/bin/none\n"]);
+        for (command, direct) in [("tool", true), ("/opt/hidden", true), ("./run", true), ("anything", false)] {
+            assert_eq!(image.lacks_on(&stack, command, direct), None, "{command}");
+            assert!(image.lacks(command, direct).is_some(), "{command}");
+        }
+        for command in ["hidden", "data", "/workspace/none"] {
+            assert_eq!(image.lacks_on(&stack, command, true), Some(Missing::Program(command.to_owned())));
+        }
+        let expected = Missing::Interpreter { interpreter: "/usr/bin/none".to_owned(), script: "./other".to_owned() };
+        assert_eq!(image.lacks_on(&stack, "./other", true), Some(expected));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use dhow_cnb::launch::Metadata;
 use dhow_cnb::{Analyzed, Group, LauncherMetadata, OrderFile, places};
 use dhow_fs::{Root, Work};
+use dhow_layer::Stack;
 use dhow_lifecycle::cache::LayoutCache;
 use dhow_lifecycle::export::{Exported, Launcher, LauncherSbom, LauncherSource, Output, Publication, publish};
 use dhow_lifecycle::image::SourceImage;
@@ -25,7 +26,7 @@ use super::state::BuildState;
 use super::{output, project, remark};
 use crate::app::{AppCopy, Source};
 use crate::cache::{BuildAbout, PruneMode, PrunePolicy, prune};
-use crate::container::Caller;
+use crate::container::{Caller, LowerDirectories, Owned, RootfsError, lower_directories};
 use crate::events::Watched;
 use crate::existing::replace_sboms;
 use crate::{Event, Events, Medium, OpenError, Place, open};
@@ -287,26 +288,44 @@ impl Build<'_> {
     }
 
     /// Fails if a process could not start on the embedded run image, of which all contents are known.
+    ///
+    /// On another one this is a warning. Its files are looked at if the app and its layers lack something themselves.
     pub(super) fn require_startable(
         &self,
         group: &Group,
         metadata: &Metadata,
         run_image: &RunImage,
     ) -> Result<(), BuildError> {
-        if !run_image.is_embedded {
-            return Ok(());
-        }
+        let none = Stack::none();
         let contents = Contents {
             root: self.root,
             layers: Path::new(places::LAYERS),
             app: &self.request.workspace,
             buildpacks: &group.buildpacks,
-            path: run_image.image.image.config().value().env("PATH").unwrap_or_default(),
+            path: run_image.image.image.config().value().env("PATH").unwrap_or(builder::DEFAULT_PATH),
+            base: &none,
         };
-        match contents.cannot_start(&metadata.processes)? {
-            broken if broken.is_empty() => Ok(()),
-            broken => Err(BuildError::CannotStart(broken)),
+        let broken = contents.cannot_start(&metadata.processes)?;
+        if broken.is_empty() {
+            return Ok(());
         }
+        if run_image.is_embedded {
+            return Err(BuildError::CannotStart(broken));
+        }
+        // A build goes on without it: the base may lack its own layers, or be what only others can unpack.
+        let Ok(lower) = self.files_of(run_image) else { return Ok(()) };
+        let Ok(base) = Stack::open(&lower.paths) else { return Ok(()) };
+        for broken in (Contents { base: &base, ..contents }).cannot_start(&metadata.processes)? {
+            self.events.warn(&broken.to_string());
+        }
+        Ok(())
+    }
+
+    /// Returns the unpacked layers of a run image.
+    fn files_of(&self, run_image: &RunImage) -> Result<LowerDirectories, RootfsError> {
+        let owned = if self.caller.is_root() { Owned::AsImage } else { Owned::Squashed };
+        let SourceImage { image, blobs, .. } = &run_image.image;
+        lower_directories(image, blobs.as_ref(), &self.request.cache_directory, owned, self.work, self.events)
     }
 
     /// Removes what was not used for the longest time, as long as more is kept than the user wants. Nothing that a running
