@@ -627,7 +627,8 @@ fn features_members_and_binaries_can_be_chosen() {
             ("tool/src/main.rs", says),
         ],
     );
-    let cases: [(&[(&str, &str)], &[&str], &str); 6] = [
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Variables<'_>, &[&str], &str); 6] = [
         (&[], &["extra", "tool", "web"], "false false\n"),
         (&[("BP_CARGO_FEATURES", "one")], &["extra", "tool", "web"], "true false\n"),
         (&[("BP_CARGO_FEATURES", "one,two")], &["extra", "tool", "web"], "true true\n"),
