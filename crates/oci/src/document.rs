@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Descriptor, Digest, MediaType, go_json};
+use crate::{Descriptor, Digest, MediaType, go_json, undecodable};
 
 /// The largest manifest, index or config that is read into memory, in bytes.
 pub const MANIFEST_LIMIT: Limit = Limit(8 * 1024 * 1024);
@@ -35,6 +35,16 @@ pub struct Document<T> {
     bytes: Vec<u8>,
     digest: Digest,
     value: T,
+    text: Text,
+}
+
+/// How the text of a value stands for the bytes of its document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Text {
+    /// It is the bytes.
+    AsRead,
+    /// By [`undecodable`].
+    Undecodable,
 }
 
 /// Why bytes are not the document that was expected.
@@ -88,7 +98,27 @@ impl<T: DeserializeOwned> Document<T> {
 
     fn read(what: &'static str, digest: Digest, bytes: Vec<u8>) -> Result<Self, DocumentError> {
         match serde_json::from_slice(&bytes) {
-            Ok(value) => Ok(Self { bytes, digest, value }),
+            Ok(value) => Ok(Self { bytes, digest, value, text: Text::AsRead }),
+            Err(source) => Err(DocumentError::Malformed { what, digest, source }),
+        }
+    }
+
+    /// As [`Document::parse`], of bytes that need not be UTF-8: an edit keeps them. If they are not, `note` sees the value,
+    /// in whose texts something else stands for such bytes.
+    pub(crate) fn parse_any(
+        what: &'static str,
+        bytes: Vec<u8>,
+        note: impl FnOnce(&mut T),
+    ) -> Result<Self, DocumentError> {
+        if std::str::from_utf8(&bytes).is_ok() {
+            return Self::parse(what, bytes);
+        }
+        let digest = Digest::of(&bytes);
+        match serde_json::from_str(&undecodable::to_text(&bytes)) {
+            Ok(mut value) => {
+                note(&mut value);
+                Ok(Self { bytes, digest, value, text: Text::Undecodable })
+            }
             Err(source) => Err(DocumentError::Malformed { what, digest, source }),
         }
     }
@@ -99,7 +129,7 @@ impl<T: Serialize> Document<T> {
     #[must_use]
     pub fn of(value: T) -> Self {
         let bytes = go_json::to_vec(&value);
-        Self { digest: Digest::of(&bytes), bytes, value }
+        Self { digest: Digest::of(&bytes), bytes, value, text: Text::AsRead }
     }
 }
 
@@ -109,7 +139,13 @@ impl<T: Serialize + Clone> Document<T> {
     pub fn edited(&self, edit: impl FnOnce(&mut T)) -> Self {
         let mut value = self.value.clone();
         edit(&mut value);
-        Self::of(value)
+        match self.text {
+            Text::AsRead => Self::of(value),
+            Text::Undecodable => {
+                let bytes = undecodable::to_bytes(&go_json::to_string(&value));
+                Self { digest: Digest::of(&bytes), bytes, value, text: self.text }
+            }
+        }
     }
 }
 

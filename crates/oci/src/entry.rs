@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::object::{Fields, Raw};
-use crate::{Descriptor, Digest, annotation};
+use crate::{Descriptor, Digest, annotation, undecodable};
 
 /// An entry of an index, or what a document has as subject.
 ///
@@ -74,6 +74,15 @@ impl Entry {
         }
     }
 
+    /// Notes that it is not understood, if something stands in its text for bytes that are no UTF-8.
+    pub(crate) fn note_undecodable(&mut self) {
+        if let Some(reason) = undecodable::problem(self.text.text()) {
+            let mut foreign = Foreign::of(&self.text, reason);
+            foreign.name = foreign.name.filter(|name| undecodable::problem(name).is_none());
+            self.reading = Reading::Foreign(foreign);
+        }
+    }
+
     fn read(text: Raw) -> Self {
         let reading = match text.read() {
             Ok(descriptor) => Reading::Descriptor(Box::new(descriptor)),
@@ -101,7 +110,7 @@ impl Foreign {
     /// Returns words for the entry: its name, else its digest, else its text, cut after 80 characters.
     #[must_use]
     pub fn label(&self, entry: &Entry) -> String {
-        let text = || entry.text().chars().take(80).collect();
+        let text = || undecodable::shown(entry.text()).chars().take(80).collect();
         self.name.clone().or_else(|| self.digest.as_ref().map(Digest::to_string)).unwrap_or_else(text)
     }
 

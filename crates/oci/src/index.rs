@@ -64,8 +64,11 @@ impl Index {
     }
 
     /// Parses an index whose own name does not matter, such as `index.json`; see [`Index::parse_as`].
+    ///
+    /// An entry that is no UTF-8 is not understood. Edits of the document keep its bytes.
     pub fn parse(bytes: Vec<u8>) -> Result<Document<Self>, DocumentError> {
-        unambiguous(Document::parse("index", bytes)?)
+        let note = |index: &mut Self| index.manifests.iter_mut().for_each(Entry::note_undecodable);
+        unambiguous(Document::parse_any("index", bytes, note)?)
     }
 
     /// Parses the index `digest`.
@@ -123,6 +126,30 @@ mod tests {
             Entry::from(added).text()
         );
         assert_eq!(String::from_utf8_lossy(edited.bytes()), written);
+    }
+
+    #[test]
+    fn an_index_that_is_no_utf8_keeps_its_bytes_and_its_other_entries() {
+        let digest = Digest::of(b"x");
+        let entry = |rest: &[u8]| [format!(r#"{{"digest":"{digest}","size":7"#).as_bytes(), rest, b"}"].concat();
+        let name = |name: &[u8]| {
+            [br#","annotations":{"org.opencontainers.image.ref.name":""#.as_slice(), name, b"\"}"].concat()
+        };
+        let odd = entry(&[name(b"odd"), b",\"x\":\"a\xffb\xf4\x8f\xbe\x80\"".to_vec()].concat());
+        let entries = [entry(&name(b"good")), odd, entry(&name(b"\xfe"))].join(&b',');
+        let bytes = [b"{\"schemaVersion\":2,\"manifests\":[".as_slice(), &entries, b"],\"y\":\"\xc0\"}"].concat();
+        let index = Index::parse(bytes.clone()).unwrap();
+        assert_eq!((index.bytes(), index.digest()), (bytes.as_slice(), &Digest::of(&bytes)));
+        let names: Vec<Option<&str>> = index.value().manifests.iter().map(Entry::ref_name).collect();
+        assert_eq!((names, index.value().descriptors().count()), (vec![Some("good"), Some("odd"), None], 1));
+        let foreign = index.value().manifests[1].foreign().unwrap();
+        assert_eq!(foreign.reason(), "it is no UTF-8: it has the byte 0xff and 4 more");
+        assert_eq!(foreign.digest(), Some(&digest));
+        // Once and again, as an edit is made on what an edit made.
+        let edited = index.edited(|_| ()).edited(|_| ());
+        assert_eq!(String::from_utf8_lossy(edited.bytes()), String::from_utf8_lossy(&bytes));
+        assert_eq!((edited.bytes(), edited.digest()), (bytes.as_slice(), &Digest::of(&bytes)));
+        assert!(Index::parse_as(&Digest::of(&bytes), bytes).is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod media_type;
 mod object;
 mod platform;
 mod reference;
+mod undecodable;
 
 pub use chain::chain_ids;
 pub use config::{ContainerConfig, History, ImageConfig, RootFs};

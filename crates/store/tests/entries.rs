@@ -224,3 +224,42 @@ fn a_config_of_nulls_is_an_image() {
     let loaded = layout.load(&Query::new(None, &platform("linux/amd64"))).unwrap();
     assert_eq!(loaded.image.layers(), []);
 }
+
+/// An entry of an image that is there, with one byte that is no UTF-8.
+fn undecodable(image: &Image, name: &str) -> Vec<u8> {
+    let text = text(named(image, name)).replacen(r#""annotations":{"#, r#""annotations":{"note":"caf?","#, 1);
+    text.into_bytes().into_iter().map(|byte| if byte == b'?' { 0xe9 } else { byte }).collect()
+}
+
+#[test]
+fn an_entry_that_is_no_utf8_is_kept_byte_for_byte_and_the_others_are_usable() {
+    let scratch = Scratch::new();
+    let layout = scratch.layout("layout");
+    let image = store_image(&layout, "linux/amd64", &["1"]);
+    let other = store_image(&layout, "linux/amd64", &["2"]);
+    let odd = undecodable(&other, "odd");
+    let index = [br#"{"schemaVersion":2,"manifests":["#.as_slice(), &odd, b"],\"x\":\"\xff\"}"].concat();
+    std::fs::write(layout.path().join("index.json"), index).unwrap();
+    tag(&layout, "app", &image);
+    let app = text(layout.index().unwrap().value().descriptors().next().unwrap().clone()).into_bytes();
+    let expected = [br#"{"schemaVersion":2,"manifests":["#.as_slice(), &odd, b",", &app, b"],\"x\":\"\xff\"}"].concat();
+    let written = std::fs::read(layout.path().join("index.json")).unwrap();
+    assert!(written == expected, "{}", String::from_utf8_lossy(&written));
+    assert_eq!(find(&layout, "app").unwrap(), *image.manifest().digest());
+    let error = find(&layout, "odd").unwrap_err().to_string();
+    assert!(error.ends_with("does not understand: it is no UTF-8: it has the byte 0xe9"), "{error}");
+    layout.gc(std::time::Duration::ZERO).unwrap();
+    assert!(blob(layout.path(), other.manifest().digest()).exists() && layout.missing(&other).unwrap().is_empty());
+    assert!(matches!(&layout.check().unwrap()[..], [Finding::Foreign { entry, .. }] if entry == "odd"));
+
+    // An archive that lists such an entry keeps it, too.
+    let path = scratch.path("archive.tar");
+    let packed = std::process::Command::new("tar").arg("-C").arg(layout.path()).arg("-cf").arg(&path).arg(".").status();
+    assert!(packed.unwrap().success());
+    archive::update(&layout, &image.descriptor(), "new", Completeness::Full, &path, &work()).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.windows(odd.len()).any(|window| window == odd));
+    let archive = Archive::open(&path, &work()).unwrap();
+    assert_eq!(find(&archive, "new").unwrap(), find(&archive, "app").unwrap());
+    assert!(find(&archive, "odd").is_err());
+}

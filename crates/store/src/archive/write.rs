@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_fs::{AtomicFile, FileKind, Lock, LockError, LockMode, Operation, PathError, Root, Stat, Work, sweep};
-use dhow_oci::{Descriptor, Document, Entry, Index, annotation};
+use dhow_oci::{Descriptor, Document, Index, annotation};
 use dhow_tar::{BLOCK, Header, MemberKind, Owner};
 
 use super::{Archive, ArchiveError, Slice};
@@ -105,10 +105,11 @@ fn written(
         let missing = new.missing.into_iter().map(|descriptor| descriptor.digest).collect();
         return Err(CopyError::Incomplete { root: root.digest.clone(), missing }.into());
     }
+    let listed = others(existing, name)?;
     let mut entries = vec![entry(root, name, !new.missing.is_empty()).into()];
     let mut blobs = Blobs::default();
     blobs.add(source, new.order);
-    for other in others(existing, name)? {
+    for other in &listed.value().manifests {
         let Some(existing) = existing else { continue };
         match other.descriptor() {
             Some(descriptor) => {
@@ -121,7 +122,7 @@ fn written(
             }
             None => blobs.add_all(existing),
         }
-        entries.push(other);
+        entries.push(other.clone());
     }
     let fail = |error: io::Error| PathError::new(Operation::Write, output, error);
     // What killed writers of archives left beside.
@@ -129,8 +130,8 @@ fn written(
     let mut file = AtomicFile::create(output, FILE_MODE)?;
     let mut archive = BufWriter::with_capacity(1024 * 1024, &mut file);
     write_blobs(&mut archive, &blobs, output)?;
-    write_small(&mut archive, "index.json", Document::of(Index { manifests: entries, ..Index::default() }).bytes())
-        .map_err(fail)?;
+    let index = listed.edited(|index| index.manifests = entries);
+    write_small(&mut archive, "index.json", index.bytes()).map_err(fail)?;
     write_small(&mut archive, "oci-layout", &marker()).map_err(fail)?;
     write_end(&mut archive).and_then(|()| archive.flush()).map_err(fail)?;
     drop(archive);
@@ -176,12 +177,14 @@ impl<'a> Blobs<'a> {
     }
 }
 
-/// Returns what an archive lists, but for what has the name.
-fn others(existing: Option<&Archive>, name: Option<&str>) -> Result<Vec<Entry>, ArchiveError> {
-    let (Some(existing), Some(name)) = (existing, name) else { return Ok(Vec::new()) };
-    let mut entries = existing.index()?.value().manifests.clone();
-    entries.retain(|entry| entry.ref_name() != Some(name));
-    Ok(entries)
+/// Returns an index of what an archive lists, but for what has the name.
+fn others(existing: Option<&Archive>, name: Option<&str>) -> Result<Document<Index>, ArchiveError> {
+    let (Some(existing), Some(name)) = (existing, name) else { return Ok(Document::of(Index::default())) };
+    Ok(existing.index()?.edited(|index| {
+        let mut entries = std::mem::take(&mut index.manifests);
+        entries.retain(|entry| entry.ref_name() != Some(name));
+        *index = Index { manifests: entries, ..Index::default() };
+    }))
 }
 
 fn entry(root: &Descriptor, name: Option<&str>, is_sparse: bool) -> Descriptor {
