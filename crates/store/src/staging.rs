@@ -120,6 +120,7 @@ impl BlobWriter {
             // Nobody else knows the file yet.
             verified.note(&stat, &stored.digest, file_clock_ns());
         }
+        self.session.announce(&self.root, &stored.digest)?;
         let is_synced = self.file.commit_replacing(&self.root, &in_layout(&stored.digest))?;
         self.session.note_written(&stored.digest, is_synced);
         Ok(stored)

@@ -63,6 +63,7 @@ impl Layout {
     ) -> Result<(), BlobError> {
         self.verify(staged, source, descriptor)?;
         let _no_gc = exclude_gc(&self.root)?;
+        session.announce(&self.root, &descriptor.digest)?;
         let is_synced = self.root.rename_replacing(staged, &in_layout(&descriptor.digest))?;
         session.note_written(&descriptor.digest, is_synced);
         Ok(())

@@ -88,9 +88,14 @@ pub(super) struct Made {
 
 /// Makes `path` a layout unless it is one, with the directories above it, and durably; returns what it made.
 ///
+/// Before the directory becomes a layout, `before` is called with it and the number of directories made.
+///
 /// Refuses a directory that holds something else, and a layout that has blobs and no `index.json`: an empty one in its
 /// place would give all of its images up.
-pub(super) fn ensure_layout(path: &Path) -> Result<Made, LayoutError> {
+pub(super) fn ensure_layout(
+    path: &Path,
+    before: impl FnOnce(&Root, usize) -> Result<(), LayoutError>,
+) -> Result<Made, LayoutError> {
     let (host, mut made) = (Root::host()?, Made::default());
     if found(host.metadata(path))?.is_none() {
         made.directories = make_directories(path, DIRECTORY_MODE)?;
@@ -106,6 +111,7 @@ pub(super) fn ensure_layout(path: &Path) -> Result<Made, LayoutError> {
         if !held.is_empty() {
             return not_a_layout(path, format!("it has no `oci-layout` file; it holds {held}"));
         }
+        before(&root, made.directories.len())?;
         AtomicFile::replace_at(&root, Path::new("/oci-layout"), &marker(), FILE_MODE)?;
         made.layout = true;
     }

@@ -4,6 +4,7 @@
 //! blobs appear by rename or link, are synced, and `index.json` is replaced last.
 //! Writers take turns by a lock on the layout's directory; see [`session`] for what they leave.
 
+mod abandoned;
 mod adopt;
 mod check;
 mod create;
@@ -75,16 +76,28 @@ pub struct Layout {
 
 impl Layout {
     /// Opens the layout at `path`; it must be there and of version 1.0.0.
+    ///
+    /// One that a killed command made for an image that it did not come to name is removed, and so is not there.
     pub fn open(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
         let layout = Self::at(path, work)?;
+        // One that cannot be removed is an empty layout, which does no harm.
+        let _left = layout.remove_abandoned();
         create::require_layout(&layout.root, path)?;
         Ok(layout)
     }
 
     /// Opens the layout at `path`, or makes an empty one where nothing or an empty directory is.
     pub fn open_or_create(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
-        create::ensure_layout(path)?;
+        Self::remove_abandoned_at(path, work);
+        create::ensure_layout(path, |_, _| Ok(()))?;
         Self::open(path, work)
+    }
+
+    /// Removes what a killed command left at `path`, so that a layout there is made anew by who needs it.
+    fn remove_abandoned_at(path: &Path, work: &Arc<Work>) {
+        if let Ok(layout) = Self::at(path, work) {
+            let _left = layout.remove_abandoned();
+        }
     }
 
     /// As [`Layout::open_or_create`], for an image that is going to be named: looks whether the index can be read, and
@@ -104,9 +117,15 @@ impl Layout {
     }
 
     fn prepare_once(path: &Path, work: &Arc<Work>) -> Result<Self, LayoutError> {
-        let made = create::ensure_layout(path)?;
+        Self::remove_abandoned_at(path, work);
+        let mut session = None;
+        let made = create::ensure_layout(path, |root, directories| {
+            session = Some(Arc::new(Session::begin_making(root, directories, work)?));
+            Ok(())
+        })?;
         let mut layout = Self::open(path, work)?;
         layout.made = made;
+        layout.session = Mutex::new(session);
         layout.index()?;
         layout.hold()?;
         Ok(layout)

@@ -4,6 +4,8 @@
 //! LAYOUT/.dhow-<unique>/        one for each writer, mode 0700, removed when the writer is done
 //!                       lock    locked (flock) while the writer lives; its ctime is when the writer began
 //!                       .dhow-… blobs that are being written
+//!                       made    if the writer made the layout: how many directories it made for it
+//!                       wrote-… in that case, one for each blob that it was about to name
 //! LAYOUT/.dhow-<unique>         index.json or oci-layout being written, under the layout's lock
 //! ```
 //! The layout's own lock is an flock on its directory, so that no file tells of it; other tools ignore all of this.
@@ -20,6 +22,9 @@ use dhow_oci::Digest;
 use super::found;
 
 const LOCK_FILE: &str = "lock";
+const MADE_FILE: &str = "made";
+const WROTE: &str = "wrote-";
+const NOTE_MODE: u32 = 0o600;
 
 /// A writer's hold on its layout: while it lives, `gc` spares every blob that was stored or touched since it began.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(crate) struct Session {
     _lock: Lock,
     /// The blobs that were stored or linked.
     written: Mutex<BTreeMap<Digest, Durability>>,
+    /// Whether this writer made the layout, and notes what it puts there, in case that it is killed.
+    is_maker: bool,
     /// Where syncs are counted.
     work: Arc<Work>,
 }
@@ -53,16 +60,37 @@ impl Session {
     /// Begins a session and removes what dead ones left.
     pub(crate) fn begin(root: &Root, work: &Arc<Work>) -> Result<Self, LockError> {
         let _layout_lock = lock(root, LockMode::Exclusive)?;
+        Self::begin_locked(root, work)
+    }
+
+    /// Begins the session of a writer that is about to make the layout, for which it made so many directories. The caller
+    /// holds the layout's lock.
+    pub(crate) fn begin_making(root: &Root, directories: usize, work: &Arc<Work>) -> Result<Self, LockError> {
+        let session = Self::begin_locked(root, work)?;
+        root.write(&session.path.join(MADE_FILE), directories.to_string().as_bytes(), NOTE_MODE)?;
+        Ok(Self { is_maker: true, ..session })
+    }
+
+    fn begin_locked(root: &Root, work: &Arc<Work>) -> Result<Self, LockError> {
         sweep(root, None)?;
         let directory = TemporaryDirectory::create_at(root, Path::new("/"))?;
         let path = Path::new("/").join(directory.name());
         let lock = Lock::take_file(root, &path.join(LOCK_FILE), LockMode::Exclusive, || holder(root))?;
-        Ok(Self { path, _directory: directory, _lock: lock, written: Mutex::default(), work: Arc::clone(work) })
+        let (written, work) = (Mutex::default(), Arc::clone(work));
+        Ok(Self { path, _directory: directory, _lock: lock, written, is_maker: false, work })
     }
 
     /// Returns the directory for unfinished files, as the layout's root has it.
     pub(crate) fn directory(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes on the disk that a blob is about to get its name, if that may be wanted.
+    pub(crate) fn announce(&self, root: &Root, digest: &Digest) -> Result<(), PathError> {
+        match self.is_maker {
+            true => root.write(&self.path.join(format!("{WROTE}{digest}")), b"", NOTE_MODE),
+            false => Ok(()),
+        }
     }
 
     /// Notes that a blob got its name, which is to be synced even if the blob is.
@@ -129,6 +157,45 @@ pub(crate) fn sweep(root: &Root, except: Option<&Path>) -> Result<Sweep, LockErr
         }
     }
     Ok(sweep)
+}
+
+/// What a writer left that made its layout and died.
+#[derive(Debug, Default)]
+pub(crate) struct Abandoned {
+    /// Its files, and those of others that died.
+    pub(crate) sessions: Vec<PathBuf>,
+    /// How many directories it made: the layout's, and those above.
+    pub(crate) directories: usize,
+    /// The blobs that it may have named.
+    pub(crate) written: BTreeSet<Digest>,
+}
+
+/// Returns what the dead maker of the layout left, if nobody is at work there. The caller holds the layout's lock.
+///
+/// Where nothing but dead writers' files is, one was killed before it could note that it is the maker.
+pub(crate) fn abandoned(root: &Root) -> Result<Option<Abandoned>, LockError> {
+    let entries = root.read_directory(Path::new("/"))?;
+    let (mut all, mut is_made) = (Abandoned::default(), entries.iter().all(|entry| is_unfinished(&entry.name)));
+    for entry in entries {
+        if !is_unfinished(&entry.name) {
+            continue;
+        }
+        let path = Path::new("/").join(&entry.name);
+        match state(root, &path)? {
+            State::Live(_) => return Ok(None),
+            State::Gone => continue,
+            State::Dead => {}
+        }
+        if let Ok(count) = root.read_to_string(&path.join(MADE_FILE), 20) {
+            is_made = true;
+            // A process that was killed while it wrote the number made nothing else yet.
+            all.directories = all.directories.max(count.parse().unwrap_or(0));
+            let names = root.read_directory(&path)?;
+            all.written.extend(names.iter().filter_map(|entry| entry.name.to_str()?.strip_prefix(WROTE)?.parse().ok()));
+        }
+        all.sessions.push(path);
+    }
+    Ok(is_made.then_some(all))
 }
 
 /// What has become of a writer.

@@ -9,7 +9,6 @@ use dhow_oci::Index;
 use super::create::is_foreign;
 use super::session::sweep;
 use super::{Layout, LayoutError};
-use crate::staging::in_layout;
 
 impl Drop for Layout {
     fn drop(&mut self) {
@@ -34,16 +33,8 @@ impl Layout {
         if is_at_work || holds_others || *self.index()?.value() != Index::default() {
             return Ok(());
         }
+        self.remove_content(blobs.keys())?;
         drop(session);
-        for digest in blobs.keys() {
-            self.root.remove_file(&in_layout(digest))?;
-        }
-        for entry in self.root.read_directory(Path::new("/blobs"))? {
-            self.root.remove_empty_directory(&Path::new("/blobs").join(entry.name))?;
-        }
-        self.root.remove_empty_directory(Path::new("/blobs"))?;
-        self.root.remove_file(Path::new("/index.json"))?;
-        self.root.remove_file(Path::new("/oci-layout"))?;
         for directory in self.made.directories.iter().rev() {
             remove_empty_directory(directory)?;
         }
