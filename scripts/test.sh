@@ -5,8 +5,11 @@ cd "$(dirname "$0")/.."
 
 # package:command that it brings
 needed=(
+  apache2-utils:htpasswd
   busybox-static:busybox
+  docker-registry:docker-registry
   mmdebstrap:mmdebstrap
+  openssl:openssl
   runc:runc
   skopeo:skopeo
   strace:strace

@@ -6,12 +6,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the project with the crates of the project that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("dhow-oci", &[]),
     ("dhow-fs", &[]),
     ("dhow-tar", &[]),
     ("dhow-cnb", &["dhow-oci"]),
     ("dhow-store", &["dhow-oci", "dhow-fs", "dhow-tar"]),
+    ("dhow-registry", &["dhow-oci", "dhow-fs", "dhow-store"]),
     ("dhow-layer", &["dhow-oci", "dhow-fs", "dhow-tar"]),
     ("dhow-sandbox", &["dhow-fs"]),
     ("dhow-lifecycle", &["dhow-oci", "dhow-cnb", "dhow-fs", "dhow-store", "dhow-layer"]),
@@ -27,6 +28,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "dhow-cnb",
             "dhow-fs",
             "dhow-store",
+            "dhow-registry",
             "dhow-layer",
             "dhow-sandbox",
             "dhow-lifecycle",
