@@ -26,9 +26,11 @@ impl Invocation {
             Command::Inspect(arguments) => Some(&arguments.image),
             Command::Rebase(arguments) => Some(&arguments.image),
             Command::Import(arguments) => Some(&arguments.image),
+            Command::Push(arguments) => Some(&arguments.image),
             Command::Builder(BuilderCommand::Create(arguments)) => Some(&arguments.image),
             Command::Sbom(SbomCommand::Download(arguments)) => Some(&arguments.image),
-            Command::Layout(_)
+            Command::Pull(_)
+            | Command::Layout(_)
             | Command::Cache(_)
             | Command::Config(_)
             | Command::Version(_)

@@ -16,6 +16,7 @@ mod invocation;
 mod launcher;
 mod lifecycle;
 mod program_output;
+mod registries;
 mod settings;
 mod shown;
 mod signals;

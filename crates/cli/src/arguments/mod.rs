@@ -4,6 +4,7 @@ mod build;
 mod cache;
 mod create;
 mod pack;
+mod registry;
 mod run;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub(crate) use build::BuildArguments;
 pub(crate) use cache::{CacheArguments, CacheCommand, CachePruneArguments};
 pub(crate) use create::{BuilderCommand, BuilderCreateArguments, ImportArguments};
 pub(crate) use pack::PackArguments;
+pub(crate) use registry::{PullArguments, PushArguments};
 pub(crate) use run::RunArguments;
 
 use crate::units::parse_duration;
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     Rebase(RebaseArguments),
     Import(ImportArguments),
+    Pull(PullArguments),
+    Push(PushArguments),
     #[command(subcommand)]
     Builder(BuilderCommand),
     #[command(subcommand)]

@@ -8,6 +8,8 @@ mod config;
 mod import;
 mod inspect;
 mod layout;
+mod pull;
+mod push;
 mod rebase;
 mod run;
 mod sbom;
@@ -36,6 +38,8 @@ pub(crate) fn dispatch(arguments: Arguments, context: &Context<'_>) -> Result<u8
         Command::Inspect(arguments) => inspect::run(&arguments, context)?,
         Command::Rebase(arguments) => rebase::run(&arguments, context)?,
         Command::Import(arguments) => import::run(&arguments, context)?,
+        Command::Pull(arguments) => pull::run(&arguments, context)?,
+        Command::Push(arguments) => push::run(&arguments, context)?,
         Command::Builder(BuilderCommand::Create(arguments)) => builder::create(&arguments, context)?,
         Command::Sbom(SbomCommand::Download(arguments)) => sbom::download(&arguments, context)?,
         Command::Layout(LayoutCommand::Check(arguments)) => return layout::check(&arguments),

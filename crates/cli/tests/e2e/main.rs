@@ -33,6 +33,7 @@ mod project_descriptor;
 mod rebase;
 mod rebuild;
 mod rebuilds;
+mod registries;
 mod reproducible;
 mod root_file_system;
 mod run;
