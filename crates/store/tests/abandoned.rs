@@ -141,7 +141,7 @@ fn at_whatever_call_its_maker_is_killed_nothing_is_left_but_an_empty_directory()
             if path.exists() {
                 let opened = Layout::open(&path, &work());
                 assert!(matches!(opened, Err(LayoutError::Missing(_))), "{call} {number}: {opened:?}");
-                let left = path.exists().then(|| common::tree(&path)).unwrap_or_default();
+                let left = if path.exists() { common::tree(&path) } else { Vec::new() };
                 assert!(left.is_empty(), "{call} {number}: {left:?}");
             }
             if !is_killed {
