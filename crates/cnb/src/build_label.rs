@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::PlatformRules;
 use crate::launch::{Bom, Metadata, Module, Process};
-use crate::legacy_bom::BomJson;
+use crate::legacy_bom::BillJson;
 
 /// The label's content.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ impl BuildMetadataLabel<'_> {
     #[must_use]
     pub fn emit(&self, rules: &PlatformRules) -> String {
         go_json::to_string(&LabelJson {
-            bom: self.bom.iter().map(BomJson::from).collect(),
+            bom: (!rules.legacy_bom_files).then(|| BillJson::of(self.bom)),
             buildpacks: self.metadata.buildpacks.iter().map(ModuleJson::from).collect(),
             extensions: self.metadata.extensions.iter().map(ModuleJson::from).collect(),
             launcher: self.launcher,
@@ -63,8 +63,9 @@ impl BuildMetadataLabel<'_> {
 
 #[derive(Serialize)]
 struct LabelJson<'a> {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    bom: Vec<BomJson<'a>>,
+    /// Where the bill has files of its own, it is not here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bom: Option<BillJson<'a>>,
     buildpacks: Vec<ModuleJson<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     extensions: Vec<ModuleJson<'a>>,
@@ -183,5 +184,15 @@ mod tests {
         assert!(text.starts_with(r#"{"bom":[{"name":"b","metadata":null,"buildpack":{"id":"a/one","version":"1"}}],"#));
         assert!(text.contains(r#""command":"java","args":["\u003cx\u003e","y"],"direct":true"#), "{text}");
         assert!(text.contains(r#""command":"java","args":["\u003cx\u003e"],"direct":false"#), "{text}");
+    }
+
+    #[test]
+    fn an_empty_bill_is_null_until_it_has_files_of_its_own() {
+        let launcher = LauncherMetadata::default();
+        let label = BuildMetadataLabel { metadata: &example(), bom: &[], launcher: &launcher };
+        for api in [PlatformApi::V0_7, PlatformApi::V0_8] {
+            assert!(label.emit(&PlatformRules::of(api)).starts_with(r#"{"bom":null,"buildpacks":[{"#), "{api}");
+        }
+        assert!(label.emit(&PlatformRules::of(PlatformApi::V0_9)).starts_with(r#"{"buildpacks":[{"#));
     }
 }

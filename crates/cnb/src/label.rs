@@ -169,7 +169,8 @@ pub struct StackMetadata {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunImageNames {
-    /// Its name.
+    /// Its name; left out where none is known.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub image: String,
     /// Other names of the same image.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]

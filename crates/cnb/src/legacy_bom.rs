@@ -9,14 +9,23 @@ use crate::launch::Bom;
 /// Returns the text of `sbom.legacy.json`; without entries it is `null`.
 #[must_use]
 pub fn emit_legacy_bom(entries: &[Bom]) -> String {
-    let entries: Option<Vec<BomJson<'_>>> = (!entries.is_empty()).then(|| entries.iter().map(BomJson::from).collect());
-    let mut text = go_json::to_string(&entries);
+    let mut text = go_json::to_string(&BillJson::of(entries));
     text.push('\n');
     text
 }
 
+/// A whole bill; without entries it is `null`.
 #[derive(Serialize)]
-pub(crate) struct BomJson<'a> {
+pub(crate) struct BillJson<'a>(Option<Vec<BomJson<'a>>>);
+
+impl<'a> BillJson<'a> {
+    pub(crate) fn of(entries: &'a [Bom]) -> Self {
+        Self((!entries.is_empty()).then(|| entries.iter().map(BomJson::from).collect()))
+    }
+}
+
+#[derive(Serialize)]
+struct BomJson<'a> {
     name: &'a str,
     metadata: Option<&'a DataTable>,
     buildpack: BuildpackJson<'a>,
@@ -55,6 +64,7 @@ mod tests {
             metadata,
             buildpack_id: "a/bp7".to_owned(),
             buildpack_version: "1".to_owned(),
+            ..Bom::default()
         };
         let metadata = DataTable::from([("v".to_owned(), Data::Text("1".to_owned()))]);
         assert_eq!(

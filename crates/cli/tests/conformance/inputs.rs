@@ -10,7 +10,10 @@ const PREFIX: &str = "ERROR: failed to resolve inputs: ";
 #[test]
 fn without_run_metadata_a_run_image_is_required() {
     on_every_platform_api(|api| {
-        let (file, kind) = if api.since(12) { ("cnb/run.toml", "run") } else { ("cnb/stack.toml", "stack") };
+        let (file, words) = match api.since(12) {
+            true => ("cnb/run.toml", "-run-image is required when there is no run metadata available"),
+            false => ("cnb/stack.toml", "missing run image metadata (-run-image)"),
+        };
         for text in [None, Some("")] {
             let bench = Bench::on(api);
             match text {
@@ -19,8 +22,7 @@ fn without_run_metadata_a_run_image_is_required() {
             }
             for program in ["analyzer", "creator"] {
                 let said = bench.expect(3, program, &["golden/app"]);
-                let words = format!("{PREFIX}-run-image is required when there is no {kind} metadata available");
-                assert_line(&said, &words);
+                assert_line(&said, &format!("{PREFIX}{words}"));
                 bench.order("");
                 let outcome = bench.run(program, &["-run-image", "golden/base", "golden/app"]);
                 assert_ne!(outcome.exit, 3, "{}", outcome.stdout);
@@ -290,5 +292,16 @@ fn a_number_that_is_no_id_is_refused() {
             let said = bench.expect(3, "analyzer", &[flag, id, "golden/app"]);
             assert_line(&said, &format!("{PREFIX}{flag} {id} is no id"));
         }
+    });
+}
+
+#[test]
+fn a_bad_name_of_the_app_image_is_told_before_run_or_stack_toml_is_read() {
+    on_every_platform_api(|api| {
+        let bench = Bench::on(api);
+        bench.machine.remove("cnb/run.toml");
+        bench.machine.remove("cnb/stack.toml");
+        let said = bench.expect(3, "analyzer", &["golden/App"]);
+        assert_eq!(said, format!("{PREFIX}could not parse reference: golden/App\n"));
     });
 }

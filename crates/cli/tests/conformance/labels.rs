@@ -152,3 +152,33 @@ fn rebasable_is_only_inherited() {
         }
     });
 }
+
+#[test]
+fn the_builds_label_has_an_old_bill_of_materials_even_without_entries_below_0_9() {
+    on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.export();
+        let label = bench.json_label(BUILD);
+        assert_eq!(label.get("bom"), api.before(9).then_some(&Value::Null));
+    });
+}
+
+#[test]
+fn a_run_image_without_a_known_name_has_none_in_the_lifecycles_label() {
+    on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.machine.remove("cnb/run.toml");
+        bench.machine.remove("cnb/stack.toml");
+        bench.expect(0, "analyzer", &["-run-image", "golden/base", "golden/app"]);
+        bench.expect(0, "detector", &[]);
+        let file = if api.since(12) { "run" } else { "stack" };
+        let words = format!("No {file} metadata found at path \"/cnb/{file}.toml\"");
+        let said = bench.expect(0, "restorer", &[]);
+        assert_eq!(said.contains(&words), api.since(14), "{said}");
+        bench.expect(0, "builder", &[]);
+        let said = bench.expect(0, "exporter", &["golden/app"]);
+        let app = "Using app image: /layout-repo/index.docker.io/golden/app/latest";
+        assert!(said.contains(&format!("{app}\n{words}\n")), "{said}");
+        assert_eq!(bench.json_label(LIFECYCLE)["stack"], json!({"runImage": {}}));
+    });
+}

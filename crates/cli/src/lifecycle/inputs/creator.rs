@@ -77,6 +77,7 @@ impl CreatorInputs {
                 analyzed: analyzed.clone(),
                 group: group.clone(),
                 layers: layers.clone(),
+                run: given.path("run"),
                 cache_directory: cache_directory.clone(),
                 cache_image: cache_image.clone(),
                 build_image: None,

@@ -15,6 +15,7 @@ pub(crate) struct RestorerInputs {
     pub(crate) analyzed: PathBuf,
     pub(crate) group: PathBuf,
     pub(crate) layers: PathBuf,
+    pub(crate) run: PathBuf,
     pub(crate) cache_directory: Option<PathBuf>,
     pub(crate) cache_image: Option<CacheImage>,
     /// The layout of the build image, whose digest is recorded.
@@ -40,6 +41,7 @@ impl RestorerInputs {
             analyzed: given.path("analyzed"),
             group: given.path("group"),
             layers: given.path("layers"),
+            run: given.path("run"),
             cache_directory: given.optional_path("cache-dir"),
             cache_image: CacheImage::resolve(given, layouts.as_ref())?,
             build_image,

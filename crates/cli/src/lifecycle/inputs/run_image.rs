@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dhow_cnb::{RunImageNames, StackFile};
+use dhow_cnb::RunImageNames;
 use dhow_fs::Root;
 use dhow_lifecycle::{Log, files};
 
@@ -14,11 +14,12 @@ pub(crate) fn resolve(given: &Given, root: &Root, output: &str, log: &dyn Log) -
     if let Some(name) = given.optional("run-image") {
         return Ok(name.to_owned());
     }
+    let registry = images::parse(output)?.name.registry;
     let names = match given.rules.run_toml {
         true => from_run_toml(root, &given.path("run"), log)?,
         false => from_stack_toml(root, &given.path("stack"), log)?,
     };
-    choose(&names, output)
+    choose(&names, &registry)
 }
 
 fn from_run_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<RunImageNames, Failure> {
@@ -28,20 +29,15 @@ fn from_run_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<RunImageName
 }
 
 fn from_stack_toml(root: &Root, path: &Path, log: &dyn Log) -> Result<RunImageNames, Failure> {
-    let file = files::read_stack(root, path, log).map_err(|error| Failure::input(chain(&error)))?;
-    if file == StackFile::default() {
-        return Err(Failure::input("-run-image is required when there is no stack metadata available"));
-    }
-    Ok(file.run_image)
+    Ok(files::read_stack(root, path, log).map_err(|error| Failure::input(chain(&error)))?.run_image)
 }
 
-/// Returns the first name on the output's registry, or else the first. Whether it can be read shows when it is.
-pub(crate) fn choose(names: &RunImageNames, output: &str) -> Result<String, Failure> {
+/// Returns the first name on the registry, or else the first. Whether it can be read shows when it is.
+fn choose(names: &RunImageNames, registry: &str) -> Result<String, Failure> {
     if names.image.is_empty() {
         return Err(Failure::input("missing run image metadata (-run-image)"));
     }
-    let registry = images::parse(output)?.name.registry;
-    Ok(names.by_nearness(&registry).first().map_or_else(String::new, |name| (*name).to_owned()))
+    Ok(names.by_nearness(registry).first().map_or_else(String::new, |name| (*name).to_owned()))
 }
 
 #[cfg(test)]
@@ -54,14 +50,14 @@ mod tests {
             image: "a/run".to_owned(),
             mirrors: vec!["example.org/a/run".to_owned(), "example.org/b/run".to_owned()],
         };
-        assert_eq!(choose(&names, "example.org/my/app").unwrap(), "example.org/a/run");
-        assert_eq!(choose(&names, "my/app").unwrap(), "a/run");
-        assert_eq!(choose(&names, "other.org/my/app").unwrap(), "a/run");
+        assert_eq!(choose(&names, "example.org").unwrap(), "example.org/a/run");
+        assert_eq!(choose(&names, "index.docker.io").unwrap(), "a/run");
+        assert_eq!(choose(&names, "other.org").unwrap(), "a/run");
     }
 
     #[test]
     fn metadata_without_a_name_is_refused() {
-        let failure = choose(&RunImageNames::default(), "my/app").unwrap_err();
+        let failure = choose(&RunImageNames::default(), "index.docker.io").unwrap_err();
         assert_eq!(failure.text, "failed to resolve inputs: missing run image metadata (-run-image)");
     }
 }

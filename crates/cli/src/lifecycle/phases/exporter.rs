@@ -59,12 +59,14 @@ pub(super) fn execute(
         log.info(&format!("Reusing layers from image '{}'", previous.name));
     }
     log.info(&format!("Using app image: {}", inputs.outputs[0].layout.display()));
+    let run_image = analyzed.run_image.as_ref();
+    let names = run_image_metadata(session, inputs, run_image.map_or("", |image| &image.image))?;
     let (build, bom) = build_metadata(session, &inputs.layers)?;
     let run = RunImage {
         image: &images.run,
         reference: &images.reference,
-        names: &images.names,
-        extended: analyzed.run_image.as_ref().is_some_and(|image| image.extend),
+        names: &names,
+        extended: run_image.is_some_and(|image| image.extend),
     };
     run.check().map_err(|error| Failure::of(error.exit_code(), &error))?;
     let layouts = open_outputs(session, inputs)?;
@@ -98,9 +100,11 @@ pub(super) fn execute(
         store: &layouts[0],
     };
     let save_image = || {
-        let _timer = Timer::start("Exporter", log);
-        let exported = export(&input, log).map_err(|error| Failure::of(error.exit_code(), &error))?;
-        let published = name(inputs, &layouts, &images, &exported, log)?;
+        let published = {
+            let _timer = Timer::start("Exporter", log);
+            let exported = export(&input, log).map_err(|error| Failure::of(error.exit_code(), &error))?;
+            name(inputs, &layouts, &images, &exported, log)?
+        };
         files::write_report(root, &inputs.report, &published.report).map_err(|error| {
             Failure::new(ExitCode::Export, format!("failed to write export report: {}", chain(&error)))
         })
@@ -165,7 +169,6 @@ struct Images {
     run: SourceImage,
     /// Its reference in analyzed.toml.
     reference: String,
-    names: RunImageNames,
     previous: Option<SourceImage>,
 }
 
@@ -186,8 +189,7 @@ impl Images {
             Some(reference) => read(reference)?.0,
             None => None,
         };
-        let names = run_image_metadata(session, inputs, &run_image.image)?;
-        Ok(Self { run, reference: run_image.reference, names, previous })
+        Ok(Self { run, reference: run_image.reference, previous })
     }
 }
 

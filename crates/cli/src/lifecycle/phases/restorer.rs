@@ -2,8 +2,8 @@
 
 use dhow_cnb::{Analyzed, ExitCode, Group};
 use dhow_lifecycle::cache::LayerCache;
-use dhow_lifecycle::files;
 use dhow_lifecycle::restore::{RestoreInput, restore};
+use dhow_lifecycle::{Log, files};
 
 use super::{cache, group};
 use crate::lifecycle::failure::{Failure, chain};
@@ -22,16 +22,29 @@ pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
     user.become_user()?;
     session.debug("Executing command...");
     let group = group::read(session, &inputs.group)?;
+    let analyzed = match files::read_analyzed(&session.root, &inputs.analyzed, session.terminal) {
+        Ok(analyzed) => complete(session, &inputs, analyzed)?,
+        Err(error) => {
+            session.terminal.warn(&format!("Not using analyzed data, usable file not found: {}", chain(&error)));
+            Analyzed::default()
+        }
+    };
     let cache =
         cache::open(session, cache::Access::Read, inputs.cache_directory.as_deref(), inputs.cache_image.as_ref())?;
-    let analyzed = files::read_analyzed(&session.root, &inputs.analyzed, session.terminal);
-    let mut analyzed = analyzed.map_err(|error| Failure::of(ExitCode::Generic, &error))?;
-    if let Some(reference) = build_image(session, &inputs)? {
+    execute(session, &inputs, &group, &analyzed, cache.as_deref())
+}
+
+/// Adds the build image, and writes analyzed.toml anew. What run.toml names is there in layouts, so it is only read.
+fn complete(session: &Session<'_>, inputs: &RestorerInputs, mut analyzed: Analyzed) -> Result<Analyzed, Failure> {
+    let generic = |error: &dyn std::error::Error| Failure::of(ExitCode::Generic, error);
+    if let Some(reference) = build_image(session, inputs)? {
         analyzed.build_image = Some(reference);
     }
-    execute(session, &inputs, &group, &analyzed, cache.as_deref())?;
-    let written = files::write_analyzed(&session.root, &inputs.analyzed, &analyzed);
-    written.map_err(|error| Failure::of(ExitCode::Generic, &error))
+    if session.given.rules.restorer_checks_run_image {
+        files::read_run(&session.root, &inputs.run, session.terminal).map_err(|error| generic(&error))?;
+    }
+    files::write_analyzed(&session.root, &inputs.analyzed, &analyzed).map_err(|error| generic(&error))?;
+    Ok(analyzed)
 }
 
 /// Returns the build image's path with its digest, if there is a build image.
