@@ -100,6 +100,9 @@ fn detect(stage: &Stage, order: &str, api: PlatformApi, exec_env: &str) -> Vec<S
     let result = prepare(input, &log).and_then(|prepared| prepared.detect(&log)).and_then(|detected| {
         detected.write(&stage.root, Path::new("/layers/group.toml"), Path::new("/layers/plan.toml"))
     });
+    if let Err(error) = &result {
+        error.tell(&log);
+    }
     let told = log.entries().into_iter().filter(|(level, _)| *level > Level::Debug);
     let mut told: Vec<String> =
         told.flat_map(|(_, text)| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();

@@ -139,3 +139,22 @@ fn each_phase_is_timed_for_debugging() {
         }
     });
 }
+
+#[test]
+fn the_time_of_a_phase_comes_before_its_errors() {
+    on_every_platform_api(|api| {
+        let mut bench = Bench::on(api);
+        bench.set("CNB_LOG_LEVEL", "debug");
+        bench.add(&buildpack("a/no").detect("exit 100"));
+        bench.add(&buildpack("a/bad").build("exit 1"));
+        bench.order("a/no");
+        let detector = bench.expect(20, "detector", &[]);
+        bench.order("a/bad");
+        bench.expect(0, "detector", &[]);
+        let builder = bench.expect(51, "builder", &[]);
+        for (said, program) in [(detector, "Detector"), (builder, "Builder")] {
+            let end = said.find(&format!("Timer: {program} ran for ")).unwrap();
+            assert!(said.find("ERROR: ").unwrap() > end, "{said}");
+        }
+    });
+}

@@ -111,6 +111,9 @@ pub enum InitializeError {
     /// `order.toml` can't be read.
     #[error("reading order")]
     Order(#[source] FileError),
+    /// `system.toml` can't be read.
+    #[error("reading system")]
+    System(#[source] FileError),
     /// A buildpack of the order can't be read.
     #[error(transparent)]
     Module(ModuleError),
@@ -126,6 +129,16 @@ impl DetectError {
             Self::NoGroup => ExitCode::NoGroupDetected,
             Self::BuildpackFailed(_) => ExitCode::DetectBuildpackFailed,
             Self::Extensions(_) | Self::Module(_) | Self::Cycle(..) => ExitCode::Detect,
+        }
+    }
+
+    /// Says that nothing was found, and what may help.
+    pub fn tell(&self, log: &dyn Log) {
+        if matches!(self, Self::NoGroup | Self::BuildpackFailed(_)) {
+            log.log(Level::Error, "No buildpack groups passed detection.");
+        }
+        if matches!(self, Self::NoGroup) {
+            log.log(Level::Error, "Please check that you are running against the correct path.");
         }
     }
 }
@@ -154,7 +167,7 @@ pub fn prepare<'a>(input: DetectInput<'a>, log: &dyn Log) -> Result<Prepared<'a>
     }
     let order = if rules.system_buildpacks {
         let system = files::read_system(root, paths.system, log);
-        system.map_err(|error| initialize(InitializeError::File(error)))?.apply(&file.order)
+        system.map_err(|error| initialize(InitializeError::System(error)))?.apply(&file.order)
     } else {
         file.order
     };
@@ -185,12 +198,6 @@ impl Prepared<'_> {
                 // When nothing passed, everyone is told what was tried, at every level: it says why.
                 Err(_) => log.tell(level, &message),
             }
-        }
-        if matches!(result, Err(DetectError::NoGroup | DetectError::BuildpackFailed(_))) {
-            log.log(Level::Error, "No buildpack groups passed detection.");
-        }
-        if matches!(result, Err(DetectError::NoGroup)) {
-            log.log(Level::Error, "Please check that you are running against the correct path.");
         }
         result
     }

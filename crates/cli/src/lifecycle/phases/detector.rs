@@ -41,11 +41,15 @@ pub(super) fn execute(session: &Session<'_>, inputs: &DetectorInputs) -> Result<
         environment: &environment,
         runner: &runner,
     };
+    let prepared = prepare(input, session.terminal).map_err(failure)?;
     let detected = {
-        let prepared = prepare(input, session.terminal).map_err(failure)?;
         let _timer = Timer::start("Detector", session.terminal);
-        prepared.detect(session.terminal).map_err(failure)?
+        prepared.detect(session.terminal)
     };
+    let detected = detected.map_err(|error| {
+        error.tell(session.terminal);
+        failure(error)
+    })?;
     detected.write(&session.root, &inputs.group, &inputs.plan).map_err(failure)?;
     Ok(detected.group)
 }

@@ -21,7 +21,6 @@ pub(super) fn run(session: &Session<'_>) -> Result<(), Failure> {
     session.debug("Ensuring privileges...");
     User { uid: inputs.uid, gid: inputs.gid }.become_user()?;
     session.debug("Executing command...");
-    let _timer = Timer::start("Rebaser", session.terminal);
     execute(session, &inputs)
 }
 
@@ -50,6 +49,7 @@ fn rebase_once(session: &Session<'_>, inputs: &RebaserInputs) -> Result<Result<P
         Some(name) => (run_image(session, inputs, name)?, name.clone()),
         None => recorded_run_image(session, inputs, &app)?,
     };
+    let _timer = Timer::start("Rebaser", session.terminal);
     let input =
         RebaseInput { app: &app, base: &base, base_name: &name, force: inputs.force, rules: &session.given.rules };
     let rebased = rebase(&input, session.terminal).map_err(|error| refusal(&error))?;
