@@ -87,24 +87,31 @@ impl Target {
     pub fn of(config: &ImageConfig) -> Self {
         let text = |key: &str| config.label(key).unwrap_or_default().to_owned();
         let distro = Distribution { name: text(label::BASE_DISTRO_NAME), version: text(label::BASE_DISTRO_VERSION) };
+        let is_stated = [label::BASE_DISTRO_NAME, label::BASE_DISTRO_VERSION].map(|key| config.label(key).is_some());
         Self {
             id: text(label::BASE_ID),
             os: config.os.clone(),
             arch: config.architecture.clone(),
             arch_variant: config.variant.clone(),
-            distro: (distro != Distribution::default()).then_some(distro),
+            distro: is_stated.contains(&true).then_some(distro),
         }
     }
 
     /// Tells whether an app that was built for `app` runs on this base, so that a rebase may put it there.
     ///
     /// This is stricter than [`BuildpackTarget::accepts`]: an operating system or an architecture that one side leaves
-    /// open does not fit. A variant that one side leaves open fits any. A base without a distribution takes every app.
+    /// open does not fit. A variant that one side leaves open fits any. So does a distribution, or a part of it, that the
+    /// base leaves open.
     #[must_use]
     pub fn runs(&self, app: &Self) -> bool {
         let variants_agree =
             self.arch_variant.is_empty() || app.arch_variant.is_empty() || self.arch_variant == app.arch_variant;
-        let distributions_agree = self.distro.is_none() || self.distro == app.distro;
+        let agrees = |ours: &str, theirs: &str| ours.is_empty() || ours == theirs;
+        let distributions_agree = match (&self.distro, &app.distro) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(ours), Some(theirs)) => agrees(&ours.name, &theirs.name) && agrees(&ours.version, &theirs.version),
+        };
         self.os == app.os && self.arch == app.arch && variants_agree && distributions_agree
     }
 
@@ -149,6 +156,23 @@ mod tests {
             arch_variant: variant.to_owned(),
             distros: distros.iter().map(distro).collect(),
         }
+    }
+
+    #[test]
+    fn a_base_that_leaves_a_part_of_its_distribution_open_takes_apps_that_fit_the_rest() {
+        let app = base(Some(("ubuntu", "24.04")));
+        for (new, fits) in [
+            (Some(("ubuntu", "")), true),
+            (Some(("", "24.04")), true),
+            (Some(("", "")), true),
+            (None, true),
+            (Some(("ubuntu", "24.04")), true),
+            (Some(("debian", "")), false),
+            (Some(("ubuntu", "22.04")), false),
+        ] {
+            assert_eq!(base(new).runs(&app), fits, "{new:?}");
+        }
+        assert!(!base(Some(("ubuntu", ""))).runs(&base(None)));
     }
 
     #[test]

@@ -169,3 +169,15 @@ fn process_types_that_are_no_names_end_with_62() {
         }
     });
 }
+
+#[test]
+fn the_buildpacks_default_process_is_the_entrypoint_even_if_no_process_has_its_name() {
+    on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        bench.build();
+        bench.write_own("layers/config/metadata.toml", "buildpack-default-process-type = \"ghost\"\n");
+        let said = bench.expect(0, "exporter", &["golden/app"]);
+        assert_line(&said, "Setting default process type 'ghost'");
+        assert_eq!(bench.config(APP)["config"]["Entrypoint"], serde_json::json!(["/cnb/process/ghost"]));
+    });
+}

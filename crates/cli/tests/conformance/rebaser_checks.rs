@@ -171,3 +171,18 @@ fn the_api_that_the_app_was_built_on_decides_between_targets_and_stacks() {
         }
     });
 }
+
+#[test]
+fn a_run_image_that_leaves_a_part_of_its_distribution_open_takes_apps_that_fit_the_rest() {
+    on_platform_apis_since(12, |api| {
+        for (label, other) in [("name", "version"), ("version", "name")] {
+            let bench = exported(api);
+            bench.relabel(BASE, &format!("io.buildpacks.base.distro.{label}"), None);
+            bench.expect(0, "rebaser", &["golden/app"]);
+            let bench = exported(api);
+            bench.relabel(BASE, &format!("io.buildpacks.base.distro.{label}"), None);
+            bench.relabel(BASE, &format!("io.buildpacks.base.distro.{other}"), Some("other"));
+            bench.expect(72, "rebaser", &["golden/app"]);
+        }
+    });
+}

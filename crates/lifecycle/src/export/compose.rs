@@ -101,14 +101,16 @@ fn environment(input: &ExportInput<'_>, log: &dyn Log) -> Vec<(String, String)> 
 /// Returns the entrypoint: the link of the default process, or the launcher if there is none.
 fn entrypoint(input: &ExportInput<'_>, log: &dyn Log) -> Result<String, ExportError> {
     let metadata = input.app.metadata;
+    if let Some(wanted) = input.wanted.process_type
+        && !metadata.processes.iter().any(|process| process.process_type == wanted)
+    {
+        let available = metadata.processes.iter().map(|process| process.process_type.to_string()).collect();
+        return Err(ExportError::NoProcess { wanted: wanted.to_owned(), available });
+    }
     let Some(default) = input.wanted.process_type.or(metadata.default_process_type.as_deref()) else {
         log.info("no default process type");
         return Ok(places::LAUNCHER.to_owned());
     };
-    if !metadata.processes.iter().any(|process| process.process_type == default) {
-        let available = metadata.processes.iter().map(|process| process.process_type.to_string()).collect();
-        return Err(ExportError::NoProcess { wanted: default.to_owned(), available });
-    }
     log.info(&format!("Setting default process type '{default}'"));
     Ok(format!("{}/{default}", places::PROCESS_DIRECTORY))
 }
