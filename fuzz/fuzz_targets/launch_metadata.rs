@@ -6,7 +6,7 @@ use dhow_cnb::{PlatformApi, PlatformRules};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let _ = exec_d_changes(text);
+    let _ = exec_d_changes(text.as_bytes());
     let Ok(metadata) = Metadata::parse(text) else { return };
     let bom = Bom::parse_all(text).unwrap_or_default();
     for api in PlatformApi::ALL {

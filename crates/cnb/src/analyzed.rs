@@ -134,7 +134,7 @@ fn read_buildpack(fields: &Fields<'_>) -> Result<BuildpackLayers, TomlError> {
     if let Some(table) = fields.table("layers")? {
         for name in table.raw().keys() {
             let key = LayerName::new(name.as_str());
-            let key = key.map_err(|source| TomlError::Name { key: "metadata.buildpacks.layers".to_owned(), source })?;
+            let key = key.map_err(|source| table.name_error(name, source))?;
             if let Some(layer) = table.table(name)? {
                 layers.insert(
                     key,
@@ -149,7 +149,9 @@ fn read_buildpack(fields: &Fields<'_>) -> Result<BuildpackLayers, TomlError> {
             }
         }
     }
-    let store = fields.table("store")?.map(|store| Ok(Store { metadata: store.data_table("metadata")? }));
+    let store = fields
+        .table("store")?
+        .map(|store| -> Result<_, TomlError> { Ok(Store { metadata: store.data_table("metadata")? }) });
     Ok(BuildpackLayers {
         key: fields.name("key")?,
         version: fields.text("version")?,

@@ -67,7 +67,7 @@ impl LaunchFile {
 fn read_process(fields: &Fields<'_>, rules: &BuildpackRules) -> Result<LaunchProcess, TomlError> {
     let (command, direct) = match rules.command_arrays {
         true => (fields.texts("command")?.unwrap_or_default(), true),
-        false => (vec![fields.text("command")?], fields.boolean("direct")?),
+        false => (vec![fields.required_text("command")?], fields.boolean("direct")?),
     };
     let process = Process {
         process_type: fields.text("type")?,
@@ -99,6 +99,7 @@ mod tests {
         let new = &parse(list, BuildpackApi::V0_9).unwrap().processes[0].process;
         assert_eq!((new.command.as_slice(), new.direct), (&["w".to_owned(), "x".to_owned()][..], true));
         assert!(parse(list, BuildpackApi::V0_8).is_err());
+        assert!(parse("[[processes]]\ntype = \"web\"\n", BuildpackApi::V0_8).is_err());
         assert!(parse(text, BuildpackApi::V0_9).is_err());
     }
 
@@ -106,7 +107,8 @@ mod tests {
     fn direct_is_refused_from_0_9_on_even_if_false() {
         let text = "[[processes]]\ntype = \"web\"\ndirect = false\n";
         assert_eq!(parse(text, BuildpackApi::V0_9), Err(LaunchFileError::Direct));
-        assert!(parse(text, BuildpackApi::V0_8).is_ok());
+        let text = format!("{text}command = \"w\"\n");
+        assert!(parse(&text, BuildpackApi::V0_8).is_ok());
     }
 
     #[test]

@@ -43,8 +43,11 @@ impl LayerFile {
             file.launch = types.boolean("launch")?;
             file.cache = types.boolean("cache")?;
         }
-        let top_level = fields.boolean("build")? || fields.boolean("launch")? || fields.boolean("cache")?;
-        if top_level { Err(LayerFileError::TopLevelTypes) } else { Ok(file) }
+        let is_stated = |flag: &str| fields.raw().contains_key(flag);
+        if ["build", "launch", "cache"].into_iter().any(is_stated) {
+            return Err(LayerFileError::TopLevelTypes);
+        }
+        Ok(file)
     }
 
     /// Tells whether nobody wants the layer.
@@ -105,7 +108,12 @@ impl BuildFile {
 
 /// A buildpack writes the entry. The builder adds which buildpack that was.
 pub(crate) fn read_bom(fields: &Fields<'_>) -> Result<Bom, TomlError> {
-    Ok(Bom { name: fields.text("name")?, metadata: fields.data_table("metadata")?, ..Bom::default() })
+    Ok(Bom {
+        name: fields.text("name")?,
+        top_level_version: fields.optional_text("version")?.filter(|version| !version.is_empty()),
+        metadata: fields.data_table("metadata")?,
+        ..Bom::default()
+    })
 }
 
 #[cfg(test)]
@@ -120,9 +128,11 @@ mod tests {
     }
 
     #[test]
-    fn types_outside_of_their_table_are_an_error_if_true() {
-        assert_eq!(LayerFile::parse("launch = true"), Err(LayerFileError::TopLevelTypes));
-        assert!(LayerFile::parse("launch = false").is_ok());
+    fn types_outside_of_their_table_are_an_error_whatever_they_are() {
+        for text in ["launch = true", "build = false", "[cache]", "launch = \"x\""] {
+            assert_eq!(LayerFile::parse(text), Err(LayerFileError::TopLevelTypes), "{text}");
+        }
+        assert!(LayerFile::parse("Launch = true").unwrap().has_no_type());
     }
 
     #[test]

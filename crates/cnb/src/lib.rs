@@ -30,6 +30,7 @@ mod rules;
 mod run_image;
 mod target;
 pub mod toml_read;
+mod toml_text;
 pub mod toml_write;
 
 pub use analyzed::{Analyzed, AnalyzedRunImage};
@@ -56,3 +57,4 @@ pub use rules::{BuildpackRules, PlatformRules};
 pub use run_image::{RunFile, StackFile};
 pub use target::{BuildpackTarget, Distribution, Target};
 pub use toml_read::TomlError;
+pub use toml_text::{NotUtf8, toml_text};

@@ -191,7 +191,10 @@ mod tests {
     #[test]
     fn an_id_that_would_leave_the_buildpacks_directory_is_refused() {
         let error = OrderFile::parse("[[order]]\ngroup = [{id = \"..\", version = \"1\"}]").unwrap_err();
-        assert_eq!(error.to_string(), "toml: key \"order.group.id\": buildpack id `..` is no name of a directory");
+        assert_eq!(
+            error.to_string(),
+            "toml: line 2 (last key \"order.group.id\"): buildpack id `..` is no name of a directory"
+        );
         assert!(OrderFile::parse("[[order]]\ngroup = [{id = \"a\", version = \"../..\"}]").is_err());
     }
 }

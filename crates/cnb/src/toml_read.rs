@@ -3,10 +3,14 @@
 use toml::{Table, Value};
 
 use crate::data::{Data, DataTable};
+use crate::toml_text::{NotUtf8, Step, line, line_of};
 
 /// A document can't be read. The caller adds the file's path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TomlError {
+    /// It is no text.
+    #[error(transparent)]
+    Encoding(#[from] NotUtf8),
     /// It is no TOML.
     #[error("toml: line {line}: {message}")]
     Syntax {
@@ -16,8 +20,10 @@ pub enum TomlError {
         message: String,
     },
     /// A key has a value of the wrong type.
-    #[error("toml: key \"{key}\": found {found} where {expected} was expected")]
+    #[error("toml: line {line} (last key \"{key}\"): found {found} where {expected} was expected")]
     Type {
+        /// The line, from 1.
+        line: usize,
         /// The key with the tables it is in.
         key: String,
         /// The type that was found.
@@ -25,9 +31,21 @@ pub enum TomlError {
         /// The type that should be there.
         expected: &'static str,
     },
+    /// A key is not there.
+    #[error("toml: line {line}: there is no key \"{key}\", and {expected} is required")]
+    Missing {
+        /// The line of the table that should have it, from 1.
+        line: usize,
+        /// The key with the tables it is in.
+        key: String,
+        /// The type that should be there.
+        expected: &'static str,
+    },
     /// A name breaks its rule.
-    #[error("toml: key \"{key}\": {source}")]
+    #[error("toml: {}: {source}", place(*.line, .key))]
     Name {
+        /// The line, from 1, if the text is at hand.
+        line: Option<usize>,
         /// The key with the tables it is in.
         key: String,
         /// The rule.
@@ -35,41 +53,75 @@ pub enum TomlError {
     },
 }
 
+fn place(line: Option<usize>, key: &str) -> String {
+    match line {
+        Some(line) => format!("line {line} (last key \"{key}\")"),
+        None => format!("key \"{key}\""),
+    }
+}
+
+/// A document, with the text that it was read from.
+#[derive(Clone, Debug)]
+pub struct Document {
+    table: Table,
+    text: String,
+}
+
 /// Parses a document.
-pub fn parse(text: &str) -> Result<Table, TomlError> {
-    text.parse().map_err(|error: toml::de::Error| {
-        let start = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = 1 + text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
-        TomlError::Syntax { line, message: error.message().replace('\n', ", ") }
-    })
+pub fn parse(text: &str) -> Result<Document, TomlError> {
+    match text.parse() {
+        Ok(table) => Ok(Document { table, text: text.to_owned() }),
+        Err(error) => Err(syntax(text, &error)),
+    }
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> TomlError {
+    let start = error.span().map_or(0, |span| span.start);
+    TomlError::Syntax { line: line(text.as_bytes(), start), message: error.message().replace('\n', ", ") }
 }
 
 /// The keys of one table.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     table: &'a Table,
-    path: String,
+    text: &'a str,
+    /// The way to the table.
+    path: Vec<Step>,
 }
 
 impl<'a> Fields<'a> {
     /// Returns the keys of a document.
     #[must_use]
-    pub fn of(document: &'a Table) -> Self {
-        Self { table: document, path: String::new() }
+    pub fn of(document: &'a Document) -> Self {
+        Self { table: &document.table, text: &document.text, path: Vec::new() }
     }
 
     /// Returns the value of a key, the one in exactly this case if there are several.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&'a Value> {
-        self.table.get(key).or_else(|| {
+        self.find(key).map(|(_, value)| value)
+    }
+
+    /// Returns a key as it is written, and its value.
+    fn find(&self, key: &str) -> Option<(&'a String, &'a Value)> {
+        self.table.get_key_value(key).or_else(|| {
             let lower = key.to_lowercase();
-            self.table.iter().find(|(name, _)| name.to_lowercase() == lower).map(|(_, value)| value)
+            self.table.iter().find(|(name, _)| name.to_lowercase() == lower)
         })
     }
 
     /// Returns the text of a key. The text of an absent key is empty.
     pub fn text(&self, key: &str) -> Result<String, TomlError> {
         Ok(self.optional_text(key)?.unwrap_or_default())
+    }
+
+    /// Returns the text of a key that must be there.
+    pub fn required_text(&self, key: &str) -> Result<String, TomlError> {
+        self.optional_text(key)?.ok_or_else(|| TomlError::Missing {
+            line: line_of(self.text, &self.path),
+            key: self.key(key),
+            expected: "text",
+        })
     }
 
     /// Returns the text of a key, if it is there.
@@ -83,7 +135,13 @@ impl<'a> Fields<'a> {
 
     /// Returns a checked name. An absent key counts as empty text, which no name is.
     pub fn name<T: TryFrom<String, Error = crate::NameError>>(&self, key: &str) -> Result<T, TomlError> {
-        T::try_from(self.text(key)?).map_err(|source| TomlError::Name { key: self.key(key), source })
+        T::try_from(self.text(key)?).map_err(|source| self.name_error(key, source))
+    }
+
+    /// Returns the error of a name that breaks its rule: the key's value, or the key itself.
+    #[must_use]
+    pub fn name_error(&self, key: &str, source: crate::NameError) -> TomlError {
+        TomlError::Name { line: Some(line_of(self.text, &self.way(key))), key: self.key(key), source }
     }
 
     /// Returns a truth value. An absent key is false.
@@ -106,25 +164,23 @@ impl<'a> Fields<'a> {
 
     /// Returns a list of texts, if it is there.
     pub fn texts(&self, key: &str) -> Result<Option<Vec<String>>, TomlError> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Array(values)) => values
-                .iter()
-                .map(|value| match value {
-                    Value::String(text) => Ok(text.clone()),
-                    other => Err(self.mismatch(key, other, "text")),
-                })
-                .collect::<Result<_, _>>()
-                .map(Some),
-            Some(other) => Err(self.mismatch(key, other, "a list")),
-        }
+        let values = match self.get(key) {
+            None => return Ok(None),
+            Some(Value::Array(values)) => values,
+            Some(other) => return Err(self.mismatch(key, other, "a list")),
+        };
+        let text = |(index, value): (usize, &Value)| match value {
+            Value::String(text) => Ok(text.clone()),
+            other => Err(self.mismatch_in_list(key, index, other, "text")),
+        };
+        values.iter().enumerate().map(text).collect::<Result<_, _>>().map(Some)
     }
 
     /// Returns the keys of a sub-table, if it is there.
     pub fn table(&self, key: &str) -> Result<Option<Fields<'a>>, TomlError> {
         match self.get(key) {
             None => Ok(None),
-            Some(Value::Table(table)) => Ok(Some(Fields { table, path: self.key(key) })),
+            Some(Value::Table(table)) => Ok(Some(Fields { table, text: self.text, path: self.way(key) })),
             Some(other) => Err(self.mismatch(key, other, "a table")),
         }
     }
@@ -135,17 +191,16 @@ impl<'a> Fields<'a> {
         key: &str,
         read: impl Fn(&Fields<'a>) -> Result<T, TomlError>,
     ) -> Result<Vec<T>, TomlError> {
-        match self.get(key) {
-            None => Ok(Vec::new()),
-            Some(Value::Array(values)) => values
-                .iter()
-                .map(|value| match value {
-                    Value::Table(table) => read(&Fields { table, path: self.key(key) }),
-                    other => Err(self.mismatch(key, other, "a table")),
-                })
-                .collect(),
-            Some(other) => Err(self.mismatch(key, other, "a list of tables")),
-        }
+        let values = match self.get(key) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(values)) => values,
+            Some(other) => return Err(self.mismatch(key, other, "a list of tables")),
+        };
+        let element = |(index, value): (usize, &'a Value)| match value {
+            Value::Table(table) => read(&Fields { table, text: self.text, path: self.way_in_list(key, index) }),
+            other => Err(self.mismatch_in_list(key, index, other, "a table")),
+        };
+        values.iter().enumerate().map(element).collect()
     }
 
     /// Returns free-form data, if it is there.
@@ -166,6 +221,14 @@ impl<'a> Fields<'a> {
     }
 
     fn mismatch(&self, key: &str, found: &Value, expected: &'static str) -> TomlError {
+        self.type_error(key, &self.way(key), found, expected)
+    }
+
+    fn mismatch_in_list(&self, key: &str, index: usize, found: &Value, expected: &'static str) -> TomlError {
+        self.type_error(key, &self.way_in_list(key, index), found, expected)
+    }
+
+    fn type_error(&self, key: &str, way: &[Step], found: &Value, expected: &'static str) -> TomlError {
         let found = match found {
             Value::String(_) => "text",
             Value::Integer(_) => "an integer",
@@ -175,11 +238,29 @@ impl<'a> Fields<'a> {
             Value::Array(_) => "a list",
             Value::Table(_) => "a table",
         };
-        TomlError::Type { key: self.key(key), found, expected }
+        TomlError::Type { line: line_of(self.text, way), key: self.key(key), found, expected }
     }
 
+    fn way(&self, key: &str) -> Vec<Step> {
+        let key = self.find(key).map_or(key, |(name, _)| name.as_str());
+        let mut way = self.path.clone();
+        way.push(Step::Key(key.to_owned()));
+        way
+    }
+
+    fn way_in_list(&self, key: &str, index: usize) -> Vec<Step> {
+        let mut way = self.way(key);
+        way.push(Step::Index(index));
+        way
+    }
+
+    /// Returns a key with the tables it is in.
     fn key(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        let tables = self.path.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Index(_) => None,
+        });
+        tables.chain([key]).collect::<Vec<_>>().join(".")
     }
 }
 
@@ -203,9 +284,26 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_names_the_key_with_its_tables() {
-        let document = parse("[[processes]]\ncommand = \"w\"").unwrap();
-        let error = Fields::of(&document).tables("processes", |fields| fields.texts("command")).unwrap_err();
-        assert_eq!(error.to_string(), "toml: key \"processes.command\": found text where a list was expected");
+    fn a_wrong_type_names_the_line_and_the_key_with_its_tables() {
+        let words = |text: &str| {
+            let document = parse(text).unwrap();
+            Fields::of(&document).tables("processes", |fields| fields.texts("command")).unwrap_err().to_string()
+        };
+        let found = |line: usize, found: &str| {
+            format!("toml: line {line} (last key \"processes.command\"): found {found} was expected")
+        };
+        assert_eq!(words("[[processes]]\n[[processes]]\n\nCommand = \"w\""), found(4, "text where a list"));
+        assert_eq!(words("[[processes]]\ncommand = [\n\"a\",\n1]"), found(4, "an integer where text"));
+        assert_eq!(
+            words("\nprocesses = 1"),
+            "toml: line 2 (last key \"processes\"): found an integer where a list of tables was expected"
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_the_line_of_its_table() {
+        let document = parse("[[a]]\n\n[[a]]\nx = 1").unwrap();
+        let error = Fields::of(&document).tables("a", |fields| fields.required_text("b")).unwrap_err();
+        assert_eq!(error.to_string(), "toml: line 1: there is no key \"a.b\", and text is required");
     }
 }

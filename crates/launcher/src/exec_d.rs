@@ -54,7 +54,7 @@ fn spawn(program: &Path, environment: &Environment) -> Result<(Child, PipeReader
     Ok((command.spawn().map_err(failed)?, reader))
 }
 
-fn read(program: &Path, output: PipeReader) -> Result<String, OutputError> {
+fn read(program: &Path, output: PipeReader) -> Result<Vec<u8>, OutputError> {
     let mut bytes = Vec::new();
     output
         .take(OUTPUT_LIMIT + 1)
@@ -63,7 +63,7 @@ fn read(program: &Path, output: PipeReader) -> Result<String, OutputError> {
     if bytes.len() as u64 > OUTPUT_LIMIT {
         return Err(OutputError::Length(OUTPUT_LIMIT));
     }
-    String::from_utf8(bytes).map_err(|_| OutputError::Encoding)
+    Ok(bytes)
 }
 
 fn success(status: ExitStatus) -> Result<(), RunError> {

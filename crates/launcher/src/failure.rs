@@ -45,8 +45,8 @@ pub(crate) enum MetadataError {
 pub(crate) enum LaunchError {
     #[error("determine start command")]
     Command(#[from] ResolveError),
-    #[error("process has no command")]
-    EmptyCommand,
+    #[error("no command provided for process type {0:?}")]
+    NoCommand(String),
     #[error("change to app directory")]
     AppDirectory(#[source] SystemError),
     #[error("modify env")]
@@ -94,8 +94,6 @@ pub(crate) enum OutputError {
     Read(SystemError),
     #[error("more than {0} bytes")]
     Length(u64),
-    #[error("toml: not UTF-8")]
-    Encoding,
     #[error(transparent)]
     Content(ReadError),
 }

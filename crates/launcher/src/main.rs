@@ -42,9 +42,8 @@ fn run(settings: &Settings, report: &Report) -> Result<std::convert::Infallible,
 
 fn read_metadata(settings: &Settings) -> Result<Metadata, MetadataError> {
     let path = settings.layers.join("config/metadata.toml");
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| MetadataError::File(SystemError::new("open", &path, error)))?;
-    Metadata::parse(&text).map_err(MetadataError::Content)
+    let bytes = std::fs::read(&path).map_err(|error| MetadataError::File(SystemError::new("open", &path, error)))?;
+    Metadata::of_bytes(&bytes).map_err(MetadataError::Content)
 }
 
 fn launch(settings: &Settings, launchable: &Launchable) -> Result<std::convert::Infallible, LaunchError> {

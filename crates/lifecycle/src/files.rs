@@ -5,7 +5,7 @@ use std::path::Path;
 use dhow_cnb::launch::{Bom, Metadata, ReadError};
 use dhow_cnb::{
     Analyzed, BuildpackApiError, ExitCode, Group, GroupError, OrderFile, Plan, ProjectMetadata, Report, RunFile,
-    StackFile, SystemFile, TomlError,
+    StackFile, SystemFile, TomlError, toml_text,
 };
 use dhow_fs::Root;
 
@@ -54,6 +54,12 @@ impl FileError {
     }
 }
 
+/// Returns the text of a TOML file.
+pub(crate) fn read_text(root: &Root, path: &Path, limit: u64) -> Result<String, FileCause> {
+    let bytes = root.read(path, limit).map_err(|error| FileCause::Path(GoPathError(error)))?;
+    toml_text(&bytes).map(str::to_owned).map_err(|error| FileCause::Toml(error.into()))
+}
+
 fn read<T>(
     root: &Root,
     path: &Path,
@@ -61,7 +67,7 @@ fn read<T>(
     parse: fn(&str) -> Result<T, TomlError>,
 ) -> Result<T, FileError> {
     let fail = |source| FileError { action: "read", what, source };
-    let text = root.read_to_string(path, LIMIT).map_err(|error| fail(FileCause::Path(GoPathError(error))))?;
+    let text = read_text(root, path, LIMIT).map_err(fail)?;
     parse(&text).map_err(|error| fail(FileCause::Toml(error)))
 }
 
@@ -116,7 +122,7 @@ impl GroupFileError {
 /// [`GroupFileError::Api`] is told apart because phases end with a code of its own for it.
 pub fn read_group(root: &Root, path: &Path) -> Result<Group, GroupFileError> {
     let fail = |source| GroupFileError::File(FileError { action: "read", what: "group", source });
-    let text = root.read_to_string(path, LIMIT).map_err(|error| fail(FileCause::Path(GoPathError(error))))?;
+    let text = read_text(root, path, LIMIT).map_err(fail)?;
     Group::parse(&text).map_err(|error| match error {
         GroupError::Toml(error) => fail(FileCause::Toml(error)),
         GroupError::Api(error) => GroupFileError::Api(error),
@@ -180,7 +186,10 @@ pub fn read_stack(root: &Root, path: &Path, log: &dyn Log) -> Result<StackFile, 
 pub fn read_project_metadata(root: &Root, path: &Path, log: &dyn Log) -> Result<ProjectMetadata, FileError> {
     match read(root, path, "project metadata", ProjectMetadata::parse) {
         Err(error) if error.is_not_found() => {
-            log.debug(&format!("No project metadata found at path \"{}\"", path.display()));
+            log.debug(&format!(
+                "No project metadata found at path \"{}\", project metadata will not be exported",
+                path.display()
+            ));
             Ok(ProjectMetadata::default())
         }
         other => other,
@@ -190,7 +199,7 @@ pub fn read_project_metadata(root: &Root, path: &Path, log: &dyn Log) -> Result<
 /// Reads `config/metadata.toml`, what the builder wrote for the exporter and the launcher.
 pub fn read_build_metadata(root: &Root, path: &Path) -> Result<Metadata, FileError> {
     let fail = |source| FileError { action: "read", what: "build metadata", source };
-    let text = root.read_to_string(path, LIMIT).map_err(|error| fail(FileCause::Path(GoPathError(error))))?;
+    let text = read_text(root, path, LIMIT).map_err(fail)?;
     Metadata::parse(&text).map_err(|error| fail(FileCause::Metadata(error)))
 }
 

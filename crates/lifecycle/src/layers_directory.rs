@@ -1,6 +1,6 @@
 //! What a buildpack left in its layers directory: `<layers>/<escaped id>/`. Nobody else reads it.
 //!
-//! A name that ends in `.toml` is the file of a layer, or one of the buildpack's own files. The builder sees what the
+//! A file whose name ends in `.toml` is the file of a layer, or one of the buildpack's own files. The builder sees what the
 //! buildpack states (`stated_layers`); the later phases see what is there ([`LayersDirectory`]).
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use dhow_cnb::{GroupElement, LayerFile, LayerFileError, LayerName, NameError, Store, TomlError};
 use dhow_fs::{FileKind, PathError, Root};
 
-use crate::files::BUILDPACK_TOML_LIMIT;
+use crate::files::{BUILDPACK_TOML_LIMIT, FileCause, read_text};
 use crate::go_error::GoPathError;
 
 /// The layers of one buildpack, sorted by name.
@@ -42,7 +42,7 @@ pub struct Layer {
 pub enum ReadLayerError {
     /// The file.
     #[error(transparent)]
-    Path(#[from] GoPathError),
+    Own(#[from] OwnFileError),
     /// What it says.
     #[error(transparent)]
     File(#[from] LayerFileError),
@@ -54,6 +54,9 @@ pub enum LayersDirectoryError {
     /// The directory.
     #[error(transparent)]
     Path(#[from] GoPathError),
+    /// `store.toml`.
+    #[error(transparent)]
+    Own(#[from] OwnFileError),
     /// The name of a layer's file breaks the rule for names.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -156,13 +159,18 @@ pub(crate) fn stated_layers(root: &Root, directory: &Path) -> Result<Vec<StatedL
 }
 
 /// Returns the text of one of the buildpack's own files, such as `build.toml`, if it is there.
-pub(crate) fn own_file(root: &Root, directory: &Path, name: &str) -> Result<Option<String>, GoPathError> {
-    match root.read_to_string(&directory.join(name), BUILDPACK_TOML_LIMIT) {
+pub(crate) fn own_file(root: &Root, directory: &Path, name: &str) -> Result<Option<String>, OwnFileError> {
+    match read_text(root, &directory.join(name), BUILDPACK_TOML_LIMIT) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(GoPathError(error)),
+        Err(FileCause::Path(error)) if error.0.is_not_found() => Ok(None),
+        Err(other) => Err(OwnFileError(other)),
     }
 }
+
+/// One of a buildpack's own files can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct OwnFileError(FileCause);
 
 /// The names in a buildpack's directory, sorted.
 #[derive(Debug, Default)]
@@ -186,17 +194,18 @@ impl Names {
         let mut names = Self::default();
         for entry in entries {
             let path = directory.join(&entry.name);
-            let is_file_of_layer = entry.name.as_encoded_bytes().ends_with(b".toml");
+            let is_directory = root.symlink_metadata(&path).map_err(GoPathError)?.kind == FileKind::Directory;
+            let is_file_of_layer = !is_directory && entry.name.as_encoded_bytes().ends_with(b".toml");
             let Some(name) = entry.name.to_str() else {
                 if is_file_of_layer {
                     return Err(LayersDirectoryError::NameNotText(path.display().to_string()));
                 }
                 continue;
             };
-            if let Some(name) = name.strip_suffix(".toml") {
-                names.files.push(LayerName::new(name)?);
-            } else if root.symlink_metadata(&path).map_err(GoPathError)?.kind == FileKind::Directory {
+            if is_directory {
                 names.directories.extend(LayerName::new(name));
+            } else if let Some(name) = name.strip_suffix(".toml") {
+                names.files.push(LayerName::new(name)?);
             }
         }
         Ok(names)

@@ -38,7 +38,8 @@ mod tests {
 
     #[test]
     fn the_file_lists_every_version_spoken_and_parses() {
-        let table = dhow_cnb::toml_read::parse(&lifecycle_toml()).unwrap();
+        let document = dhow_cnb::toml_read::parse(&lifecycle_toml()).unwrap();
+        let table = dhow_cnb::toml_read::Fields::of(&document).raw();
         let supported = |kind: &str| table["apis"][kind]["supported"].as_array().unwrap().len();
         assert_eq!((supported("platform"), supported("buildpack")), (9, 6));
         assert_eq!(table["api"]["platform"].as_str(), Some("0.7"));

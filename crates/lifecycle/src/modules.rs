@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dhow_cnb::{
     BuildpackApiError, BuildpackFile, BuildpackId, BuildpackRules, BuildpackTarget, BuildpackVersion, ModuleKind,
-    StatedApi, TomlError,
+    StatedApi, TomlError, toml_text,
 };
 use dhow_fs::Root;
 
@@ -56,9 +56,11 @@ pub(crate) fn lookup(
 ) -> Result<Module, ModuleError> {
     let directory = buildpacks.join(id.escaped()).join(version.as_str());
     let file = directory.join("buildpack.toml");
-    let text = root.read_to_string(&file, LIMIT).map_err(GoPathError)?;
-    let descriptor =
-        BuildpackFile::parse(&text).map_err(|source| ModuleError::Toml { path: file.display().to_string(), source })?;
+    let bytes = root.read(&file, LIMIT).map_err(GoPathError)?;
+    let descriptor = toml_text(&bytes)
+        .map_err(TomlError::from)
+        .and_then(BuildpackFile::parse)
+        .map_err(|source| ModuleError::Toml { path: file.display().to_string(), source })?;
     let api = StatedApi::negotiate(ModuleKind::Buildpack, &format!("{id}@{version}"), descriptor.api.as_deref())?;
     let rules = BuildpackRules::of(api.version());
     let has_build = root.exists(&directory.join("bin/build"));

@@ -1,7 +1,7 @@
 //! Buildpack specification, "Data Format": what `<layer>.toml`, `launch.toml`, `build.toml`, and `store.toml` may say.
 
 use crate::apis::{Api, on_every_buildpack_api, on_every_platform_api};
-use crate::bench::{Bench, assert_line};
+use crate::bench::{Bench, assert_line, assert_silent};
 use crate::buildpack::{buildpack, write};
 
 /// Builds with one buildpack that does this; it must end with `exit`. Returns the bench and what was said.
@@ -19,6 +19,11 @@ fn assert_refused(api: Api, path: &str, text: &str, reason: &str) {
     let last = said.lines().last().unwrap();
     assert!(last.starts_with(&format!("ERROR: failed to build: {reason}")), "{path}: {text}: {said}");
     assert!(!bench.exists("layers/config/metadata.toml"));
+}
+
+/// Returns a command in the form of the Buildpack API.
+fn command(api: Api) -> &'static str {
+    if api.since(9) { "command = [\"c\"]" } else { "command = \"c\"" }
 }
 
 /// Returns the processes in metadata.toml.
@@ -45,10 +50,10 @@ fn files_that_are_no_toml_end_with_52() {
 #[test]
 fn types_outside_of_their_table_end_with_52() {
     on_every_buildpack_api(|api| {
-        for name in ["launch", "build", "cache"] {
+        for text in ["launch = true", "build = false", "cache = \"yes\""] {
             let reason = "failed to process buildpack layer: failed to decode layer metadata file: the launch, cache and \
                           build flags should be in the types table of /layers/a_one/l.toml";
-            assert_refused(api, "l.toml", &format!("{name} = true"), reason);
+            assert_refused(api, "l.toml", text, reason);
         }
     });
 }
@@ -116,7 +121,7 @@ fn a_command_is_a_text_below_0_9_and_a_list_from_then_on() {
 fn direct_is_a_choice_below_0_9_and_an_error_from_then_on() {
     on_every_buildpack_api(|api| {
         for direct in [true, false] {
-            let text = format!("[[processes]]\ntype = \"web\"\ndirect = {direct}");
+            let text = format!("[[processes]]\ntype = \"web\"\n{}\ndirect = {direct}", command(api));
             if api.since(9) {
                 assert_refused(api, "launch.toml", &text, "process.direct is not supported on this buildpack version");
             } else {
@@ -130,8 +135,8 @@ fn direct_is_a_choice_below_0_9_and_an_error_from_then_on() {
 #[test]
 fn a_working_directory_is_dropped_with_a_warning_below_0_8() {
     on_every_buildpack_api(|api| {
-        let text = "[[processes]]\ntype = \"web\"\nworking-dir = \"/w\"";
-        let (bench, said) = built(api, 0, &write("launch.toml", text));
+        let text = format!("[[processes]]\ntype = \"web\"\n{}\nworking-dir = \"/w\"", command(api));
+        let (bench, said) = built(api, 0, &write("launch.toml", &text));
         let kept = processes(&bench)[0].get("working-dir").and_then(toml::Value::as_str).map(str::to_owned);
         assert_eq!(kept.as_deref(), api.since(8).then_some("/w"));
         let words = "Warning: Warning: process working directory isn't supported in this buildpack api version. \
@@ -143,8 +148,9 @@ fn a_working_directory_is_dropped_with_a_warning_below_0_8() {
 #[test]
 fn two_default_processes_of_one_buildpack_end_with_52() {
     on_every_buildpack_api(|api| {
-        let text = "[[processes]]\ntype = \"a\"\ndefault = true\n[[processes]]\ntype = \"b\"\ndefault = true";
-        assert_refused(api, "launch.toml", text, "multiple default process types aren't allowed");
+        let process = |kind: &str| format!("[[processes]]\ntype = \"{kind}\"\n{}\ndefault = true\n", command(api));
+        let text = process("a") + &process("b");
+        assert_refused(api, "launch.toml", &text, "multiple default process types aren't allowed");
     });
 }
 
@@ -223,5 +229,94 @@ fn an_old_bill_of_materials_is_a_warning_and_goes_to_a_file_from_platform_api_0_
             assert_eq!(bench.read(legacy).trim_end(), expected);
             assert_eq!(bench.read("layers/sbom/build/sbom.legacy.json"), "null\n");
         }
+    });
+}
+
+#[test]
+fn an_old_bill_of_materials_beside_sbom_files_is_no_warning() {
+    on_every_buildpack_api(|api| {
+        for (name, said_so) in [("launch.toml", 1), ("build.toml", 2)] {
+            let bom = write(name, "[[bom]]\nname = \"old\"");
+            let (_, said) = built(api, 0, &bom);
+            assert_eq!(said.matches("Warning: BOM table is deprecated").count(), said_so, "{name}: {said}");
+            let script = bom + &write("other.sbom.cdx.json", "{}");
+            let one = buildpack("a/one").api(api).info("sbom-formats = [\"application/vnd.cyclonedx+json\"]");
+            let bench = Bench::with(Api(15), &[one.build(&script)]);
+            bench.expect(0, "detector", &[]);
+            assert_silent(&bench.expect(0, "builder", &[]), "BOM table");
+        }
+    });
+}
+
+#[test]
+fn an_old_bill_of_materials_with_a_version_outside_of_its_metadata_ends_with_52() {
+    on_every_buildpack_api(|api| {
+        for name in ["launch.toml", "build.toml"] {
+            let text = "[[bom]]\nname = \"old\"\nversion = \"1\"";
+            let reason = "bom entry 'old' has a top level version which is not allowed. The buildpack should instead set \
+                          metadata.version";
+            assert_refused(api, name, text, reason);
+            let (_, said) = built(api, 52, &write(name, text));
+            assert_eq!(said.matches("Warning: BOM table is deprecated").count(), 1, "{said}");
+        }
+    });
+}
+
+#[test]
+fn a_directory_whose_name_ends_in_toml_is_no_file_of_a_layer() {
+    on_every_buildpack_api(|api| {
+        let script = "mkdir l.toml\n".to_owned() + &write("l.toml.toml", "[types]\nlaunch = true");
+        let (bench, _) = built(api, 0, &script);
+        bench.expect(0, "analyzer", &["golden/app"]);
+        bench.expect(0, "exporter", &["golden/app"]);
+        assert_eq!(bench.history()[0], "Layer: 'l.toml', Created by buildpack: a/one@1");
+    });
+}
+
+#[test]
+fn a_link_to_a_directory_whose_name_ends_in_toml_ends_with_52() {
+    on_every_buildpack_api(|api| {
+        let (_, said) = built(api, 52, "mkdir l\nln -s l l.toml");
+        assert!(said.contains("ERROR: failed to build: failed to process buildpack layer: "), "{said}");
+    });
+}
+
+#[test]
+fn an_error_of_toml_has_its_line_and_bytes_that_are_no_text_are_told() {
+    on_every_buildpack_api(|api| {
+        for (text, words) in [
+            (
+                "[[labels]]\nkey = \"a\"\n[[labels]]\nkey = 1",
+                "toml: line 4 (last key \"labels.key\"): found an integer where text was expected",
+            ),
+            ("\n[[labels", "toml: line 2: "),
+        ] {
+            let (_, said) = built(api, 52, &write("launch.toml", text));
+            assert!(said.contains(words), "{said}");
+        }
+        let (_, said) = built(api, 52, "printf '\\n# \\377' > launch.toml");
+        assert!(said.contains("toml: line 2: invalid UTF-8 byte: 0xff\n"), "{said}");
+    });
+}
+
+#[test]
+fn a_process_without_a_command_has_an_empty_one_below_platform_api_0_10() {
+    on_every_platform_api(|api| {
+        let script = write("launch.toml", "[[processes]]\ntype = \"web\"");
+        let bench = Bench::with(api, &[buildpack("a/one").build(&script)]);
+        bench.expect(0, "detector", &[]);
+        bench.expect(0, "builder", &[]);
+        let command = &processes(&bench)[0]["command"];
+        assert_eq!(command.as_str(), api.before(10).then_some(""), "{command}");
+        assert_eq!(command.as_array().map(Vec::len), api.since(10).then_some(0), "{command}");
+    });
+}
+
+#[test]
+fn a_process_needs_a_command_below_buildpack_api_0_9() {
+    on_every_buildpack_api(|api| {
+        let script = write("launch.toml", "[[processes]]\ntype = \"web\"");
+        let (_, said) = built(api, if api.since(9) { 0 } else { 52 }, &script);
+        assert_eq!(said.contains("there is no key \"processes.command\""), api.before(9), "{said}");
     });
 }

@@ -258,3 +258,28 @@ fn those_who_were_left_out_are_counted() {
         assert_silent(&bench.expect(0, "detector", &[]), "participating");
     });
 }
+
+#[test]
+fn a_version_in_the_order_that_is_a_path_ends_with_1() {
+    on_every_platform_api(|api| {
+        let bench = Bench::with(api, &[buildpack("a/one")]);
+        for version in ["././1", "../../a_one/1", ".."] {
+            bench.order(&format!("a/one@{version}"));
+            let said = bench.expect(1, "detector", &[]);
+            let words = format!("toml: line 4 (last key \"order.group.version\"): buildpack version `{version}` ");
+            assert!(said.contains(&words), "{said}");
+        }
+    });
+}
+
+#[test]
+fn a_relative_order_is_told_with_its_whole_path() {
+    on_every_platform_api(|api| {
+        let bench = Bench::on(api);
+        let said = bench.expect(1, "detector", &["-order", "././absent/../order.toml"]);
+        assert!(
+            said.contains("reading order: failed to read order file: open /cwd/order.toml: no such file"),
+            "{said}"
+        );
+    });
+}

@@ -76,8 +76,11 @@ fn a_plan_that_is_no_toml_is_an_error() {
             let bench = Bench::with(Api(15), &[buildpack("a/one").api(api).plan(plan)]);
             let said = bench.expect(21, "detector", &[]);
             assert_line(&said, "err:  a/one@1");
-            assert!(said.contains("======== Error: a/one@1 ========\ntoml: "), "{said}");
+            assert!(said.contains("======== Error: a/one@1 ========\ntoml: line "), "{said}");
         }
+        let bench = Bench::with(Api(15), &[buildpack("a/one").api(api).detect("printf '# \\377' > \"$2\"")]);
+        let said = bench.expect(21, "detector", &[]);
+        assert_line(&said, "toml: line 1: invalid UTF-8 byte: 0xff");
     });
 }
 
@@ -119,5 +122,20 @@ fn a_bad_analyzed_toml_ends_with_1() {
         bench.write_own("layers/analyzed.toml", "[[bad");
         let said = bench.expect(1, "detector", &[]);
         assert!(said.contains("ERROR: failed to initialize detector: failed to read analyzed file: toml: "), "{said}");
+    });
+}
+
+#[test]
+fn a_bin_detect_that_a_signal_ended_is_told_with_the_signal_in_dhows_own_builds() {
+    on_every_buildpack_api(|api| {
+        for (signal, words) in [(9, "signal: killed"), (15, "signal: terminated"), (6, "signal: aborted")] {
+            let one = buildpack("a/one").api(api).detect(&format!("kill -{signal} $$"));
+            let mut bench = Bench::with(Api(15), &[one]);
+            let said = bench.expect(21, "detector", &[]);
+            assert_line(&said, "err:  a/one@1");
+            bench.set("DHOW_PHASE_FAILURE", "/cwd/failure");
+            bench.expect(21, "detector", &[]);
+            assert!(bench.read("cwd/failure").contains(&format!("[\"a/one@1\",\"{words}\"]")), "{words}");
+        }
     });
 }

@@ -65,6 +65,16 @@ fn the_launcher_ends_with_11_without_a_platform_api_that_is_spoken() {
 }
 
 #[test]
+fn metadata_that_is_no_text_is_told_with_its_line() {
+    on_every_platform_api(|api| {
+        let app = App::built(api, &[buildpack("a/one")]);
+        std::fs::write(app.bench.machine.path("layers/config/metadata.toml"), b"a = 1\n# \xff").unwrap();
+        let words = "ERROR: failed to read metadata: toml: line 2: invalid UTF-8 byte: 0xff\n";
+        assert_eq!(app.expect(1, LAUNCHER, &["true"]), words);
+    });
+}
+
+#[test]
 fn a_buildpack_api_that_is_not_spoken_ends_the_launcher_with_12() {
     on_every_platform_api(|api| {
         let app = App::built(api, &[buildpack("a/one")]);
@@ -171,5 +181,23 @@ fn errors_of_the_launcher_are_coloured_unless_colours_are_off() {
         let mut app = App::built(api, &[buildpack("a/one")]);
         app.environment.remove("CNB_NO_COLOR");
         assert!(app.expect(82, LAUNCHER, &[]).starts_with("\x1b[31;1mERROR: \x1b[0mfailed to launch: "));
+    });
+}
+
+#[test]
+fn a_process_without_a_command_ends_with_82_or_is_an_empty_script() {
+    on_every_platform_api(|api| {
+        let app = App::built(api, &[with_process(Api(10), "true", "", "")]);
+        let path = app.bench.machine.path("layers/config/metadata.toml");
+        for (direct, arguments, exit, said) in [
+            (true, &[][..], 82, "ERROR: failed to launch: no command provided for process type \"web\"\n"),
+            (true, &["a"], 82, "ERROR: failed to launch: no command provided for process type \"web\"\n"),
+            (false, &[], 0, ""),
+        ] {
+            let process = format!("[[processes]]\ntype = \"web\"\ndirect = {direct}\nbuildpack-id = \"a/one\"\n");
+            let module = "[[buildpacks]]\nid = \"a/one\"\napi = \"0.10\"\n";
+            std::fs::write(&path, format!("{process}{module}")).unwrap();
+            assert_eq!(app.expect(exit, WEB, arguments), said, "{direct}");
+        }
     });
 }

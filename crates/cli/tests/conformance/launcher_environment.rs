@@ -130,3 +130,13 @@ fn profile_scripts_of_hostile_names_are_sourced_and_nothing_else_is_run() {
         assert_eq!(app.expect(0, LAUNCHER, &["echo $A"]), "sourced\n");
     });
 }
+
+#[test]
+fn what_is_named_as_a_directory_of_paths_counts_whatever_it_is_and_a_last_dot_prepends() {
+    on_every_platform_api(|api| {
+        let files = [("bin", "file"), ("lib", "file"), ("env/A", "one"), ("env.launch/A.", "two")];
+        let app = App::built(api, &[with_process(Api(10), "echo $PATH $LD_LIBRARY_PATH $A", "", &layer(&files))]);
+        let expected = "/layers/a_one/l/bin:/usr/bin:/bin /layers/a_one/l/lib two:one\n";
+        assert_eq!(app.expect(0, WEB, &[]), expected);
+    });
+}

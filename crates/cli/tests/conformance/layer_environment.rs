@@ -141,3 +141,36 @@ fn a_buildpack_does_not_see_its_own_layers_and_leaks_nothing_of_its_own_environm
         assert_eq!(value(&bench, "build", "PATH").as_deref(), Some("/usr/local/bin:/usr/bin:/bin"));
     });
 }
+
+#[test]
+fn a_name_that_ends_in_its_dot_prepends_to_a_list_of_paths() {
+    on_every_buildpack_api(|api| {
+        let files = [("env/PATH.", "/p"), ("env/A", "one"), ("env.build/A.", "two"), ("env.build/A.delim", "|")];
+        let bench = after_layer(api, &files, "build");
+        assert_eq!(value(&bench, "build", "PATH").as_deref(), Some("/p:/usr/local/bin:/usr/bin:/bin"));
+        assert_eq!(value(&bench, "build", "A").as_deref(), Some("two|one"));
+    });
+}
+
+#[test]
+fn what_is_named_as_a_directory_of_paths_counts_whatever_it_is() {
+    on_every_buildpack_api(|api| {
+        let bench = after_layer(api, &[("bin", "file"), ("lib", "file"), ("pkgconfig/f", "")], "build");
+        assert_eq!(
+            value(&bench, "build", "PATH").as_deref(),
+            Some("/layers/a_first/l/bin:/usr/local/bin:/usr/bin:/bin")
+        );
+        assert_eq!(value(&bench, "build", "LIBRARY_PATH").as_deref(), Some("/layers/a_first/l/lib"));
+    });
+}
+
+#[test]
+fn a_layer_for_build_that_is_a_file_ends_with_52() {
+    on_every_buildpack_api(|api| {
+        let script = write("l", "file") + &write("l.toml", "[types]\nbuild = true");
+        let bench = Bench::with(Api(15), &[buildpack("a/first").api(api).build(&script)]);
+        bench.expect(0, "detector", &[]);
+        let said = bench.expect(52, "builder", &[]);
+        assert!(said.contains("ERROR: failed to build: lstat /layers/a_first/l: not a directory\n"), "{said}");
+    });
+}

@@ -55,7 +55,8 @@ pub struct EnvFile {
 /// Returns what the files of one env directory change, in lexical order of their names.
 ///
 /// A name is split at its first dot into variable and suffix; files with a suffix that has no
-/// meaning are left out. Contents are taken as they are, a final newline included.
+/// meaning are left out. An empty suffix (`PATH.`) prepends to a list of paths. Contents are taken as they are, a final
+/// newline included.
 #[must_use]
 pub fn changes(files: impl IntoIterator<Item = EnvFile>, plain: PlainFile) -> Vec<Change> {
     let files: BTreeMap<OsString, Vec<u8>> = files.into_iter().map(|file| (file.name, file.content)).collect();
@@ -66,8 +67,11 @@ pub fn changes(files: impl IntoIterator<Item = EnvFile>, plain: PlainFile) -> Ve
             let action = match (suffix, plain) {
                 (Some(b"override"), _) | (None, PlainFile::Override) => Action::Override,
                 (Some(b"default"), _) | (None, PlainFile::Default) => Action::Default,
-                (Some(b"append"), _) => Action::Append { delimiter: delimiter(&files, name) },
-                (Some(b"prepend"), _) => Action::Prepend { delimiter: delimiter(&files, name) },
+                (Some(b"append"), _) => Action::Append { delimiter: delimiter(&files, name).unwrap_or_default() },
+                (Some(b"prepend"), _) => Action::Prepend { delimiter: delimiter(&files, name).unwrap_or_default() },
+                (Some(b""), _) => {
+                    Action::Prepend { delimiter: delimiter(&files, name).unwrap_or_else(|| PATH_DELIMITER.into()) }
+                }
                 (Some(_), _) => return None,
             };
             Some(Change { name: name.to_owned(), action, value: OsString::from_vec(content.clone()) })
@@ -83,10 +87,12 @@ fn split(file: &OsStr) -> (&OsStr, Option<&[u8]>) {
     }
 }
 
-fn delimiter(files: &BTreeMap<OsString, Vec<u8>>, name: &OsStr) -> OsString {
+const PATH_DELIMITER: &str = ":";
+
+fn delimiter(files: &BTreeMap<OsString, Vec<u8>>, name: &OsStr) -> Option<OsString> {
     let mut file = name.to_owned();
     file.push(".delim");
-    files.get(&file).map(|content| OsString::from_vec(content.clone())).unwrap_or_default()
+    files.get(&file).map(|content| OsString::from_vec(content.clone()))
 }
 
 #[cfg(test)]
@@ -125,6 +131,17 @@ mod tests {
     fn names_are_split_at_the_first_dot_and_unknown_suffixes_are_left_out() {
         let files = [("MULTI.a.append", "x"), ("UNK.unknown", "u"), ("ONLY.delim", ":"), ("NODELIM.append", "n")];
         assert_eq!(after(&files, PlainFile::Override, &[]), [("NODELIM".into(), "n".into())]);
+    }
+
+    #[test]
+    fn a_name_that_ends_in_its_dot_prepends_to_a_list_of_paths() {
+        let files = [("A.", "new"), ("B.", "new"), ("B.delim", "|"), ("C.", "new"), ("D.", "new"), ("D.delim", "")];
+        let start = [("A", "old"), ("B", "old"), ("D", "old")];
+        let expected = [("A", "new:old"), ("B", "new|old"), ("C", "new"), ("D", "newold")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for plain in [PlainFile::Override, PlainFile::Default] {
+            assert_eq!(after(&files, plain, &start), expected);
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::toml_write::{Node, Table};
 pub struct Bom {
     /// What is there.
     pub name: String,
+    /// A version outside of the metadata, which the builder refuses.
+    pub top_level_version: Option<String>,
     /// What the buildpack says about it.
     pub metadata: Option<DataTable>,
     /// The id of the buildpack that put it there.
@@ -26,6 +28,7 @@ impl Bom {
             let of_buildpack = |key| buildpack.as_ref().map_or(Ok(String::new()), |buildpack| buildpack.text(key));
             Ok(Self {
                 name: entry.text("name")?,
+                top_level_version: None,
                 metadata: entry.data_table("metadata")?,
                 buildpack_id: of_buildpack("id")?,
                 buildpack_version: of_buildpack("version")?,

@@ -6,10 +6,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Label, Metadata, Module, Process, Slice};
+use crate::toml_text::{NotUtf8, line, toml_text};
 
 /// A TOML text is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
+    /// It is no text.
+    #[error(transparent)]
+    Encoding(#[from] NotUtf8),
     /// It is not TOML.
     #[error("toml: line {line}: {message}")]
     Syntax {
@@ -33,6 +37,11 @@ pub enum ReadError {
 }
 
 impl Metadata {
+    /// Returns what the bytes of a file say.
+    pub fn of_bytes(bytes: &[u8]) -> Result<Self, ReadError> {
+        Self::parse(toml_text(bytes)?)
+    }
+
     /// Returns what `text` says.
     pub fn parse(text: &str) -> Result<Self, ReadError> {
         let document = Document::parse(text)?;
@@ -89,7 +98,7 @@ pub(super) struct Document<'a> {
 impl<'a> Document<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, ReadError> {
         let table = DeTable::parse(text).map_err(|error| ReadError::Syntax {
-            line: line(text, error.span().map_or(0, |span| span.start)),
+            line: line(text.as_bytes(), error.span().map_or(0, |span| span.start)),
             message: error.message().to_owned(),
         })?;
         Ok(Self { text, table })
@@ -177,16 +186,12 @@ impl<'a> Table<'a> {
 
     fn wrong(self, key: &str, value: &Spanned<DeValue<'_>>, expected: &'static str) -> ReadError {
         ReadError::Type {
-            line: line(self.text, value.span().start),
+            line: line(self.text.as_bytes(), value.span().start),
             key: key.to_owned(),
             found: value.get_ref().type_str(),
             expected,
         }
     }
-}
-
-fn line(text: &str, position: usize) -> usize {
-    1 + text.bytes().take(position).filter(|byte| *byte == b'\n').count()
 }
 
 #[cfg(test)]
@@ -225,6 +230,8 @@ mod tests {
             words("processes = \"x\""),
             "toml: line 1 (last key \"processes\"): incompatible types: value is string; expected array of tables"
         );
+        let error = Metadata::of_bytes(b"a = 1\nb = \"\xff\"").unwrap_err();
+        assert_eq!(error.to_string(), "toml: line 2: invalid UTF-8 byte: 0xff");
         assert!(words("a = 1\n[[processes]\n").starts_with("toml: line 2: "), "{}", words("a = 1\n[[processes]\n"));
     }
 }

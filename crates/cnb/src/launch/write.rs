@@ -165,12 +165,13 @@ mod tests {
                 metadata: Some([("v".to_owned(), crate::Data::Text("1".to_owned()))].into()),
                 buildpack_id: "a/bp7".to_owned(),
                 buildpack_version: "1".to_owned(),
+                ..Bom::default()
             },
             Bom {
                 name: "launch-bom9".to_owned(),
-                metadata: None,
                 buildpack_id: "a/bp9".to_owned(),
                 buildpack_version: "1".to_owned(),
+                ..Bom::default()
             },
         ];
         let metadata = Metadata { default_process_type: Some("web".to_owned()), ..Metadata::default() };

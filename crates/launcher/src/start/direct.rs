@@ -18,7 +18,10 @@ pub(super) fn become_process(
     start: &Start,
     environment: &Environment,
 ) -> Result<Infallible, LaunchError> {
-    let (command, fixed) = start.command.split_first().ok_or(LaunchError::EmptyCommand)?;
+    let (command, fixed) = start
+        .command
+        .split_first()
+        .ok_or_else(|| LaunchError::NoCommand(start.process_type.clone().unwrap_or_default()))?;
     let program = lookup::program(command, environment.get("PATH"))?;
     let directory = start.working_directory.as_deref().map_or(settings.app.as_path(), Path::new);
     std::env::set_current_dir(directory)

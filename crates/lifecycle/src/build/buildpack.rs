@@ -123,7 +123,7 @@ impl Context<'_> {
         }
         left.sbom_files = self.sbom_files(module, directory, &layers)?;
         if let Some(text) = own_file(root, directory, "launch.toml")? {
-            self.take_launch_file(LaunchFile::parse(&text, &module.rules)?, module, &mut left, log);
+            self.take_launch_file(LaunchFile::parse(&text, &module.rules)?, module, &mut left, log)?;
         }
         Ok(left)
     }
@@ -135,11 +135,9 @@ impl Context<'_> {
         left: &mut Left,
         log: &dyn Log,
     ) -> Result<(), BuildCause> {
-        if !file.bom.is_empty() {
-            // The reference says it twice for `build.toml`.
-            log.warn(BOM_IS_OLD);
-            log.warn(BOM_IS_OLD);
-        }
+        // The reference checks it twice in `build.toml`, and says so twice.
+        self.check_bom(&file.bom, log)?;
+        self.check_bom(&file.bom, log)?;
         left.build_bom = self.own(file.bom);
         let names = names(plan);
         for unmet in &file.unmet {
@@ -154,10 +152,14 @@ impl Context<'_> {
         Ok(())
     }
 
-    fn take_launch_file(&self, file: LaunchFile, module: &Module, left: &mut Left, log: &dyn Log) {
-        if !file.bom.is_empty() {
-            log.warn(BOM_IS_OLD);
-        }
+    fn take_launch_file(
+        &self,
+        file: LaunchFile,
+        module: &Module,
+        left: &mut Left,
+        log: &dyn Log,
+    ) -> Result<(), BuildCause> {
+        self.check_bom(&file.bom, log)?;
         left.launch_bom = self.own(file.bom);
         left.labels = file.labels;
         left.slices = file.slices;
@@ -173,6 +175,7 @@ impl Context<'_> {
                 ));
             }
         }
+        Ok(())
     }
 
     fn sbom_files(
@@ -184,6 +187,19 @@ impl Context<'_> {
         let files = sbom::find(self.input.root, directory, self.element, layers)?;
         sbom::check(&files, self.element, &module.descriptor.sbom_formats)?;
         Ok(files)
+    }
+
+    /// Warns of an old bill of materials that is all there is, and refuses entries that state their version outside of
+    /// the metadata.
+    fn check_bom(&self, bom: &[Bom], log: &dyn Log) -> Result<(), BuildCause> {
+        let directory = self.input.paths.layers.join(self.element.id.escaped());
+        if !bom.is_empty() && !sbom::has_any(self.input.root, &directory)? {
+            log.warn(BOM_IS_OLD);
+        }
+        match bom.iter().find(|entry| entry.top_level_version.is_some()) {
+            Some(entry) => Err(BuildCause::BomVersion(entry.name.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Marks the entries as this buildpack's.

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use dhow_cnb::env::{self, Change, Phase, PlainFile};
+use dhow_cnb::env::{self, Change, LayerFiles, Phase, PlainFile};
 use dhow_cnb::{LayerFile, LayerFileError, LayerName};
-use dhow_fs::Root;
+use dhow_fs::{FileKind, Operation, PathError, Root};
 
-use crate::environment;
+use crate::environment::{self, RootFiles};
 use crate::go_error::GoPathError;
-use crate::layers_directory::{LayersDirectoryError, ReadLayerError, StatedLayer, stated_layers};
+use crate::layers_directory::{LayersDirectoryError, OwnFileError, ReadLayerError, StatedLayer, stated_layers};
 
 /// A layer that a buildpack left.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,9 @@ pub enum LayerError {
     /// The directory that it is in can't be read.
     #[error(transparent)]
     Directory(#[from] LayersDirectoryError),
+    /// Its TOML file can't be read.
+    #[error("failed to decode layer metadata file")]
+    Own(#[source] OwnFileError),
     /// Its TOML file can't be understood.
     #[error("failed to decode layer metadata file")]
     File(#[source] LayerFileError),
@@ -44,7 +47,7 @@ pub(super) fn process(root: &Root, directory: &Path) -> Result<Vec<BuiltLayer>, 
     let mut found = Vec::new();
     for StatedLayer { name, directory, path, file } in stated_layers(root, directory)? {
         let file = file.map_err(|error| match error {
-            ReadLayerError::Path(error) => LayerError::Path(error),
+            ReadLayerError::Own(error) => LayerError::Own(error),
             ReadLayerError::File(LayerFileError::TopLevelTypes) => {
                 LayerError::TopLevelTypes(path.display().to_string())
             }
@@ -71,8 +74,9 @@ fn put_aside(root: &Root, directory: &Path) -> Result<(), GoPathError> {
 pub(super) fn changes(root: &Root, layers: &[BuiltLayer]) -> Result<Vec<Change>, GoPathError> {
     let mut changes = Vec::new();
     for layer in layers.iter().filter(|layer| layer.file.build) {
+        refuse_file(root, &layer.directory)?;
         for directory in env::roots(Phase::Build) {
-            if root.is_directory(&layer.directory.join(directory.directory)) {
+            if RootFiles(root).exists(&layer.directory.join(directory.directory))? {
                 changes.extend(directory.changes(&layer.directory));
             }
         }
@@ -82,6 +86,18 @@ pub(super) fn changes(root: &Root, layers: &[BuiltLayer]) -> Result<Vec<Change>,
         }
     }
     Ok(changes)
+}
+
+/// Fails if a file is where the layer's directory should be.
+fn refuse_file(root: &Root, directory: &Path) -> Result<(), GoPathError> {
+    match root.metadata(directory) {
+        Ok(stat) if stat.kind != FileKind::Directory => {
+            let source = std::io::Error::from(std::io::ErrorKind::NotADirectory);
+            Err(GoPathError(PathError::new(Operation::Inspect, directory, source)))
+        }
+        Err(error) if !error.is_not_found() => Err(error.into()),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]

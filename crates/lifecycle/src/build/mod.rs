@@ -18,6 +18,7 @@ use dhow_fs::{Root, sweep};
 use crate::environment::{self, BuildEnvironment};
 use crate::files::{self, FileError, GroupFileError};
 use crate::go_error::GoPathError;
+use crate::layers_directory::OwnFileError;
 use crate::log::Log;
 use crate::modules::ModuleError;
 use crate::program::{RunError, Runner};
@@ -128,6 +129,9 @@ pub enum BuildCause {
     /// A layer that a buildpack left can't be used.
     #[error("failed to process buildpack layer")]
     Layer(#[source] LayerError),
+    /// A TOML file that a buildpack left can't be read.
+    #[error(transparent)]
+    Own(#[from] OwnFileError),
     /// A TOML file that a buildpack left can't be used.
     #[error(transparent)]
     Toml(#[from] TomlError),
@@ -137,6 +141,11 @@ pub enum BuildCause {
     /// An SBOM file can't be used.
     #[error(transparent)]
     Sbom(#[from] SbomError),
+    /// An entry of the old bill of materials has a version where none may be.
+    #[error(
+        "bom entry '{0}' has a top level version which is not allowed. The buildpack should instead set metadata.version"
+    )]
+    BomVersion(String),
     /// An entry of `build.toml` is not named.
     #[error("unmet.name is required")]
     UnmetWithoutName,

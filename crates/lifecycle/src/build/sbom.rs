@@ -41,6 +41,12 @@ pub enum SbomError {
     },
 }
 
+/// Tells whether a buildpack left anything that looks like an SBOM file.
+pub(super) fn has_any(root: &Root, directory: &Path) -> Result<bool, GoPathError> {
+    let entries = root.read_directory(directory)?;
+    Ok(entries.iter().any(|entry| entry.name.to_str().is_some_and(is_sbom)))
+}
+
 /// Finds a buildpack's SBOM files. Those of layers that it doesn't have are not heeded.
 ///
 /// The name of the layer is what stands before the first dot, so that a layer with a dot in its name has no SBOM.

@@ -6,6 +6,7 @@ use dhow_cnb::{BuildPlan, Group, GroupElement, Provider};
 use super::Detected;
 use super::walk::Verdict;
 use crate::log::Level;
+use crate::program::Ending;
 
 /// What came of one module.
 #[derive(Clone, Debug)]
@@ -25,8 +26,8 @@ pub(super) enum Answer {
     Pass(BuildPlan),
     /// No.
     Fail,
-    /// It ended with an error, with this exit code if it has one.
-    Error(Option<i32>),
+    /// It ended so; without an ending, something else went wrong.
+    Error(Option<Ending>),
 }
 
 /// A module of a group, its group's wish, and its outcome.
@@ -49,8 +50,8 @@ pub(super) fn judge(members: &[Member], tell: &mut dyn FnMut(Level, String)) -> 
             Answer::Pass(_) => tell(Level::Debug, format!("pass: {element}")),
             Answer::Fail if *optional => tell(Level::Debug, format!("skip: {element}")),
             Answer::Fail => tell(Level::Debug, format!("fail: {element}")),
-            Answer::Error(None) => tell(Level::Info, format!("err:  {element}")),
-            Answer::Error(Some(code)) => tell(Level::Info, format!("err:  {element} ({code})")),
+            Answer::Error(Some(Ending::Code(code))) => tell(Level::Info, format!("err:  {element} ({code})")),
+            Answer::Error(Some(Ending::Signal(_)) | None) => tell(Level::Info, format!("err:  {element}")),
         }
         stands &= *optional || matches!(outcome.answer, Answer::Pass(_));
         erred |= matches!(outcome.answer, Answer::Error(_));

@@ -15,7 +15,7 @@ use super::judge::{Answer, Member, Outcome, judge};
 use super::walk::{Doer, Found, Verdict};
 use super::{DetectError, DetectInput, FailedBuildpack};
 use crate::environment::{self, Sources};
-use crate::files::BUILDPACK_TOML_LIMIT;
+use crate::files::{BUILDPACK_TOML_LIMIT, read_text};
 use crate::go_error::GoPathError;
 use crate::log::{Level, Log};
 use crate::modules::{self, Module};
@@ -148,13 +148,10 @@ impl Doer for Detector<'_> {
     fn failed(&self) -> Vec<FailedBuildpack> {
         let failed = |(key, outcome): (&Key, &Outcome)| match (&outcome.error, &outcome.answer) {
             (Some(error), _) => Some(FailedBuildpack { buildpack: key.clone(), reason: error.clone() }),
-            (None, Answer::Error(Some(code))) => {
-                Some(FailedBuildpack { buildpack: key.clone(), reason: ending_words(Ending::Code(*code)) })
+            (None, Answer::Error(Some(ending))) => {
+                Some(FailedBuildpack { buildpack: key.clone(), reason: ending_words(*ending) })
             }
-            (None, Answer::Error(None)) => {
-                Some(FailedBuildpack { buildpack: key.clone(), reason: "ended by a signal".to_owned() })
-            }
-            (None, Answer::Pass(_) | Answer::Fail) => None,
+            (None, Answer::Pass(_) | Answer::Fail | Answer::Error(None)) => None,
         };
         self.outcomes.iter().filter_map(failed).collect()
     }
@@ -214,13 +211,12 @@ fn run(input: &DetectInput<'_>, module: &Module, target: &Target, output: &mut V
     match runner.run(&program, output).map_err(|error| error.to_string())? {
         Ending::Code(0) => read_plan(input, module, &plan),
         Ending::Code(100) => Ok(Answer::Fail),
-        Ending::Code(code) => Ok(Answer::Error(Some(code))),
-        Ending::Signal(_) => Ok(Answer::Error(None)),
+        ending => Ok(Answer::Error(Some(ending))),
     }
 }
 
 fn read_plan(input: &DetectInput<'_>, module: &Module, path: &Path) -> Result<Answer, String> {
-    let text = input.root.read_to_string(path, BUILDPACK_TOML_LIMIT).map_err(|error| GoPathError(error).to_string())?;
+    let text = read_text(input.root, path, BUILDPACK_TOML_LIMIT).map_err(|error| error.to_string())?;
     let plan = BuildPlan::parse(&text).map_err(|error| error.to_string())?;
     if plan.has_top_level_version {
         return Err(format!(

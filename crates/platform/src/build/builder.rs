@@ -323,7 +323,7 @@ fn mounted(path: &Path) -> Result<MountedBuildpack, BuildError> {
 
 /// Returns the id and the version that a `buildpack.toml` states, if they can name a directory.
 fn named(descriptor: &dhow_cnb::BuildpackFile) -> Result<(BuildpackId, BuildpackVersion), TomlError> {
-    let name = |key: &str, source| TomlError::Name { key: format!("buildpack.{key}"), source };
+    let name = |key: &str, source| TomlError::Name { line: None, key: format!("buildpack.{key}"), source };
     let id = BuildpackId::new(descriptor.id.as_str()).map_err(|error| name("id", error))?;
     let version = BuildpackVersion::new(descriptor.version.as_str()).map_err(|error| name("version", error))?;
     Ok((id, version))

@@ -147,7 +147,7 @@ fn buildpacks(fields: &Fields<'_>, key: &str, path: &str) -> Result<Vec<ProjectB
 }
 
 fn buildpack(stated: Stated, place: String) -> Result<ProjectBuildpack, DescriptorError> {
-    let name_error = |key: &str, source| TomlError::Name { key: format!("{place}, {key}"), source };
+    let name_error = |key: &str, source| TomlError::Name { line: None, key: format!("{place}, {key}"), source };
     let id = || BuildpackId::new(stated.id.clone()).map_err(|source| name_error("id", source));
     let version = |text: &str| BuildpackVersion::new(text).map_err(|source| name_error("version", source));
     let optional = stated.optional;
