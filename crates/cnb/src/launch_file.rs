@@ -54,7 +54,7 @@ impl LaunchFile {
             labels: fields
                 .tables("labels", |label| Ok(Label { key: label.text("key")?, value: label.text("value")? }))?,
             processes: fields.tables("processes", |process| read_process(process, rules))?,
-            slices: fields.tables("slices", |slice| Ok(Slice { paths: slice.texts("paths")?.unwrap_or_default() }))?,
+            slices: fields.tables("slices", |slice| Ok(Slice { paths: slice.texts("paths")? }))?,
             bom: fields.tables("bom", read_bom)?,
         };
         if file.processes.iter().filter(|process| process.default).count() > 1 {

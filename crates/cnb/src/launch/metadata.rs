@@ -81,5 +81,5 @@ impl Process {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Slice {
     /// The globs.
-    pub paths: Vec<String>,
+    pub paths: Option<Vec<String>>,
 }

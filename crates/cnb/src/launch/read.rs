@@ -86,7 +86,7 @@ fn process(table: Result<Table<'_>, ReadError>) -> Result<Process, ReadError> {
 }
 
 fn slice(table: Result<Table<'_>, ReadError>) -> Result<Slice, ReadError> {
-    Ok(Slice { paths: table?.texts("paths")?.unwrap_or_default() })
+    Ok(Slice { paths: table?.texts("paths")? })
 }
 
 /// A parsed text; spans point into it.

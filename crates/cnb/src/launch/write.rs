@@ -50,7 +50,7 @@ impl From<&Label> for Node {
 impl From<&Slice> for Node {
     fn from(slice: &Slice) -> Self {
         let mut table = Table::new();
-        table.set_list("paths", &slice.paths);
+        table.set("paths", slice.paths.as_ref());
         table.into()
     }
 }
@@ -124,7 +124,7 @@ mod tests {
                     ..Process::default()
                 },
             ],
-            slices: vec![Slice { paths: texts(&["static/**/*.jpg", "a"]) }],
+            slices: vec![Slice { paths: Some(texts(&["static/**/*.jpg", "a"])) }],
         }
     }
 
@@ -155,6 +155,15 @@ mod tests {
             metadata.to_toml(&[], &rules(PlatformApi::V0_12)),
             "processes = []\n\n[[buildpacks]]\n  id = \"b\"\n  version = \"2\"\n  api = \"0.12\"\n"
         );
+    }
+
+    #[test]
+    fn an_empty_list_of_a_slices_paths_is_written_and_an_absent_one_is_not() {
+        let slices = vec![Slice { paths: Some(Vec::new()) }, Slice { paths: None }];
+        let metadata = Metadata { slices, ..Metadata::default() };
+        let text = metadata.to_toml(&[], &rules(PlatformApi::V0_12));
+        assert_eq!(text, "processes = []\n\n[[slices]]\n  paths = []\n\n[[slices]]\n");
+        assert_eq!(Metadata::parse(&text).unwrap(), metadata);
     }
 
     #[test]

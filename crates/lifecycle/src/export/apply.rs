@@ -138,7 +138,8 @@ impl Export<'_> {
 
     fn app(&mut self) -> Result<(), ExportError> {
         const DOING: &str = "exporting app layers: creating app layers";
-        let slices: Vec<Vec<String>> = self.input.app.metadata.slices.iter().map(|slice| slice.paths.clone()).collect();
+        let slices: Vec<Vec<String>> =
+            self.input.app.metadata.slices.iter().map(|slice| slice.paths.clone().unwrap_or_default()).collect();
         let slots = plan::app_slots(slices.len(), self.input.previous.metadata);
         let known = self.input.known.app(self.input.app.directory, &slices);
         let known = known.filter(|known| known.len() == slots.len() && known.iter().all(|layer| self.is_stored(layer)));

@@ -221,7 +221,8 @@ impl<'a> Phases<'a> {
         let reference = self.run_image.image.reference();
         let exported = made.image(past, &reference)?;
         let published = self.build.publish(&exported, &output, self.run_image, &EventLog(self.build.events))?;
-        let slices: Vec<Vec<String>> = metadata.slices.iter().map(|slice| slice.paths.clone()).collect();
+        let slices: Vec<Vec<String>> =
+            metadata.slices.iter().map(|slice| slice.paths.clone().unwrap_or_default()).collect();
         // The image is written: from here on the next build may find less, and this one succeeds.
         self.remember(self.kept.record_exported(&exported.layers, &slices));
         if let Some(mut cache) = cache {
