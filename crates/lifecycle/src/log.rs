@@ -55,4 +55,9 @@ impl Log for MemoryLog {
         let mut entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         entries.push((level, message.to_owned()));
     }
+
+    /// Whoever passes it on later tells everyone.
+    fn tell(&self, level: Level, message: &str) {
+        self.log(level.max(Level::Info), message);
+    }
 }

@@ -65,7 +65,10 @@ impl Fixture {
         fixture.write("buildpacks/composite/buildpack.toml", composite, 0o600);
         fixture.write("dhow", "the program", 0o755);
         let mut tar = Vec::new();
-        let base = [Entry::file("etc/os-release", *b"ID=debian\nVERSION_ID=12\n", 0o644, Owner::ROOT)];
+        let mut base = vec![Entry::file("etc/os-release", *b"ID=debian\nVERSION_ID=12\n", 0o644, Owner::ROOT)];
+        if user == Some("cnb") {
+            base.push(Entry::file("etc/passwd", *b"cnb:x:7:8::/home/cnb:/bin/sh\n", 0o644, Owner::ROOT));
+        }
         dhow_layer::pack(&Root::host().unwrap(), &base, &mut tar, &PackOptions::new(&fixture.work)).unwrap();
         std::fs::write(fixture.path("rootfs.tar.gz"), tar).unwrap();
         let environment: Vec<_> =

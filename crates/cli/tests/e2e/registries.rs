@@ -13,27 +13,28 @@ struct Registry {
 
 impl Registry {
     fn start(world: &World) -> Self {
-        let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let data = world.path("registry");
-        let config = format!(
-            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nhttp: {{addr: {host}}}\n\
-             storage: {{filesystem: {{rootdirectory: {}}}}}\n",
-            data.display()
-        );
-        let config = world.write("registry.yml", config);
-        let child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the package docker-registry is installed");
-        let started = Self { child, host };
-        for _ in 0..400 {
-            if TcpStream::connect(&started.host).is_ok() {
-                return started;
+        // Another test may take a port that was found free, so a registry that ended is started again on another one.
+        for _ in 0..20 {
+            let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+            let config = format!(
+                "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nhttp: {{addr: {host}}}\n\
+                 storage: {{filesystem: {{rootdirectory: {}}}}}\n",
+                data.display()
+            );
+            let mut child = Command::new("docker-registry")
+                .arg("serve")
+                .arg(world.write("registry.yml", config))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("the package docker-registry is installed");
+            while child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_millis(100));
+                if TcpStream::connect(&host).is_ok() && child.try_wait().unwrap().is_none() {
+                    return Self { child, host };
+                }
             }
-            std::thread::sleep(Duration::from_millis(50));
         }
         panic!("docker-registry does not listen");
     }

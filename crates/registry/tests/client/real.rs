@@ -27,25 +27,27 @@ impl Registry {
         let directory = tempfile::tempdir().unwrap();
         prepare(directory.path());
         let path = directory.path().display().to_string();
-        let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let more = more.replace("DIR", &path).replace("HOST", &host);
-        let config = format!(
-            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
-             storage: {{filesystem: {{rootdirectory: {path}/data}}, delete: {{enabled: true}}}}\n{more}"
-        );
-        std::fs::write(directory.path().join("config.yml"), config).unwrap();
-        let child = Command::new("docker-registry")
-            .args(["serve", &format!("{path}/config.yml")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the package docker-registry is installed");
-        let started = Self { child, host, directory };
-        for _ in 0..200 {
-            if std::net::TcpStream::connect(&started.host).is_ok() {
-                return started;
+        // Another test may take a port that was found free, so a registry that ended is started again on another one.
+        for _ in 0..20 {
+            let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+            let more = more.replace("DIR", &path).replace("HOST", &host);
+            let config = format!(
+                "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
+                 storage: {{filesystem: {{rootdirectory: {path}/data}}, delete: {{enabled: true}}}}\n{more}"
+            );
+            std::fs::write(directory.path().join("config.yml"), config).unwrap();
+            let mut child = Command::new("docker-registry")
+                .args(["serve", &format!("{path}/config.yml")])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("the package docker-registry is installed");
+            while child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_millis(100));
+                if std::net::TcpStream::connect(&host).is_ok() && child.try_wait().unwrap().is_none() {
+                    return Self { child, host, directory };
+                }
             }
-            std::thread::sleep(Duration::from_millis(50));
         }
         panic!("docker-registry does not listen");
     }
